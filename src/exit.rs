@@ -1,0 +1,147 @@
+//! How a run ends, as the shell and systemd see it: the exit codes of sysexits.h.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// A signal that asks the run to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGINT, as from Ctrl-C.
+    Interrupt,
+    /// SIGTERM, as from `systemctl stop`.
+    Terminate,
+}
+
+impl Signal {
+    /// The signal's number on Linux.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Interrupt => 2,
+            Self::Terminate => 15,
+        }
+    }
+
+    /// The signal's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Interrupt => "SIGINT",
+            Self::Terminate => "SIGTERM",
+        }
+    }
+}
+
+/// What the process exits with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Every planned record was acknowledged.
+    Success,
+    /// Bad command line.
+    Usage,
+    /// The seed file is not valid.
+    DataErr,
+    /// A named file is missing or unreadable.
+    NoInput,
+    /// Nothing could be delivered.
+    Unavailable,
+    /// The program failed in itself.
+    Software,
+    /// Some records were not acknowledged, or output could not be written.
+    IoErr,
+    /// Authentication or authorization refused.
+    NoPerm,
+    /// A setting is not valid.
+    Config,
+    /// The reader of stdout went away, as after `| head`.
+    BrokenPipe,
+    /// Stopped by a signal, and everything generated was delivered.
+    Signalled(Signal),
+}
+
+/// The documented exit codes, in the order of the documentation, each with when it is used.
+pub const DOCUMENTED: &[(Exit, &str)] = &[
+    (Exit::Success, "every planned record was acknowledged"),
+    (Exit::Usage, "bad command line"),
+    (Exit::DataErr, "the seed file is not valid: file, line, row and field named"),
+    (Exit::NoInput, "a named file is missing or unreadable"),
+    (
+        Exit::Unavailable,
+        "nothing could be delivered: no broker reached, topic absent and not creatable",
+    ),
+    (Exit::IoErr, "some records were not acknowledged"),
+    (Exit::NoPerm, "authentication or authorization refused"),
+    (Exit::Config, "a setting is not valid: setting, value, source and what was expected named"),
+    (
+        Exit::Signalled(Signal::Interrupt),
+        "stopped by SIGINT, and everything generated was delivered (else 74)",
+    ),
+    (
+        Exit::Signalled(Signal::Terminate),
+        "stopped by SIGTERM, and everything generated was delivered (else 74)",
+    ),
+];
+
+impl Exit {
+    /// The exit code.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Usage => 64,
+            Self::DataErr => 65,
+            Self::NoInput => 66,
+            Self::Unavailable => 69,
+            Self::Software => 70,
+            Self::IoErr => 74,
+            Self::NoPerm => 77,
+            Self::Config => 78,
+            Self::BrokenPipe => 128 + 13,
+            Self::Signalled(signal) => 128 + signal.number(),
+        }
+    }
+
+    /// The name that `systemctl status` shows for the code; for a signal the signal's.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Success => "SUCCESS",
+            Self::Usage => "USAGE",
+            Self::DataErr => "DATAERR",
+            Self::NoInput => "NOINPUT",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::Software => "SOFTWARE",
+            Self::IoErr => "IOERR",
+            Self::NoPerm => "NOPERM",
+            Self::Config => "CONFIG",
+            Self::BrokenPipe => "SIGPIPE",
+            Self::Signalled(signal) => signal.name(),
+        }
+    }
+
+    /// The errno that `systemctl status` shows beside the status text; `None` on success.
+    #[must_use]
+    pub fn errno(self) -> Option<u32> {
+        // Numbers of errno(3) on Linux: EIO 5, EACCES 13, EINVAL 22, ENOENT 2, EHOSTUNREACH 113.
+        match self {
+            Self::Success | Self::Signalled(_) | Self::BrokenPipe => None,
+            Self::NoInput => Some(2),
+            Self::IoErr | Self::Software => Some(5),
+            Self::NoPerm => Some(13),
+            Self::Usage | Self::DataErr | Self::Config => Some(22),
+            Self::Unavailable => Some(113),
+        }
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.code(), self.name())
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}

@@ -1,0 +1,103 @@
+//! The settings: every one defined once, read from all its sources, validated before anything runs.
+//!
+//! [`DEFINITIONS`] is the single list behind the flags, `--help`, the man page, the README's table
+//! and the example env file. After [`Settings::load`] nothing in a [`Settings`] can be wrong.
+
+mod bootstrap;
+mod env_file;
+mod error;
+mod layers;
+mod parse;
+mod properties;
+mod secrets;
+mod table;
+
+use std::path::Path;
+
+use jiff::SignedDuration;
+
+pub use bootstrap::{Bootstrap, Server};
+pub use error::{LoadError, SettingError};
+pub use layers::{DEFAULT_ENV_FILE, ENV_FILE_VARIABLE, Found, Inputs};
+pub use parse::{ArrivalsName, Faults, Pace, RecordHeaders, RecordKey, Shard, WorkloadName};
+pub use properties::{PREFIX as PROPERTY_PREFIX, Properties, Property};
+pub use table::{DEFINITIONS, Definition, Settings, definition};
+
+use layers::Layers;
+
+impl Settings {
+    /// Reads and validates every setting.
+    ///
+    /// # Errors
+    /// [`LoadError`]: all values that are not valid at once, or the file that cannot be read.
+    pub fn load(inputs: &Inputs) -> Result<Self, LoadError> {
+        let settings = Self::from_layers(&Layers::read(inputs)?).map_err(LoadError::Settings)?;
+        settings.check_event_end().map_err(|e| LoadError::Settings(vec![e]))?;
+        Ok(settings)
+    }
+
+    /// Where a setting's value came from; `None` where it has neither value nor default.
+    #[must_use]
+    pub fn found(&self, name: &str) -> Option<&Found> {
+        self.found.iter().find(|found| found.name == name)
+    }
+
+    /// Whether the user set this, in any source.
+    #[must_use]
+    pub fn is_set(&self, name: &str) -> bool {
+        self.found(name).is_some_and(|found| !found.origin.starts_with("default"))
+    }
+
+    /// Whether the run waits for each pair's time.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        let default = if self.event_start.is_some() { Pace::None } else { Pace::Wall };
+        self.pace.unwrap_or(default) == Pace::Wall && !self.sleep.is_zero()
+    }
+
+    /// Refuses a backfill whose last event no timestamp can hold.
+    fn check_event_end(&self) -> Result<(), SettingError> {
+        let Some(start) = self.event_start else { return Ok(()) };
+        // Random arrivals may take longer than their mean; twice that is out of reach at this size.
+        let span = self.sleep.as_secs_f64() * to_f64(self.batch) * 2.0;
+        let span = self.duration.map_or(span, |d| d.as_secs_f64().min(span));
+        let end = SignedDuration::try_from_secs_f64(span).ok();
+        if end.and_then(|span| start.checked_add(span).ok()).is_some() {
+            return Ok(());
+        }
+        Err(self.refuse("EVENT_START", "BATCH times SLEEP_SEC leads past the year 9999".into()))
+    }
+
+    /// The error of a setting whose value turns out not to be usable.
+    #[must_use]
+    pub fn refuse(&self, name: &str, because: String) -> SettingError {
+        let unset = || Found { name: name.into(), value: String::new(), origin: "default".into() };
+        let found = self.found(name).cloned().unwrap_or_else(unset);
+        SettingError::of_definition(&found, name, because)
+    }
+
+    /// Name, value as it may be shown, and source of every setting, librdkafka properties last.
+    pub fn listing(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        let named = DEFINITIONS.iter().map(|d| match self.found(d.name) {
+            Some(found) => (d.name, found.value.as_str(), found.origin.as_str()),
+            None => (d.name, "", "not set"),
+        });
+        let properties = self.properties.values();
+        named.chain(properties.map(|p| (p.setting.as_str(), p.shown(), p.origin.as_str())))
+    }
+
+    /// The report's path, unless it goes to stdout or nowhere.
+    #[must_use]
+    pub fn report_path(&self) -> Option<&Path> {
+        self.report_file.as_deref().filter(|path| *path != Path::new("-"))
+    }
+}
+
+/// A count as a float, for arithmetic where the last digit does not matter.
+#[expect(clippy::cast_precision_loss, reason = "used for bounds and rates only")]
+pub(crate) fn to_f64(n: u64) -> f64 {
+    n as f64
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,299 @@
+//! Text to typed value, one function a kind of setting.
+//!
+//! Each returns only *why* a text is refused, where that says more than what was expected; the
+//! setting's name, value, source and expectation are added by [`super::SettingError`].
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// Why a text is refused; empty where the expectation alone says it.
+pub(super) type Refusal = String;
+
+/// Most pairs in a run: what `BATCH` may ask for.
+pub(super) const BATCH_MAX: u64 = 1_000_000_000_000;
+
+/// Decimal digits only: no sign, no exponent, no white space, unlike `str::parse`.
+pub(super) fn digits<T: FromStr>(text: &str) -> Option<T> {
+    let only_digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    only_digits.then(|| text.parse().ok()).flatten()
+}
+
+pub(super) fn batch(text: &str) -> Result<u64, Refusal> {
+    digits(text).filter(|n| *n <= BATCH_MAX).ok_or_else(Refusal::new)
+}
+
+pub(super) fn seed(text: &str) -> Result<u64, Refusal> {
+    digits(text).ok_or_else(Refusal::new)
+}
+
+/// Seconds as a decimal number, within `min..=max`.
+fn seconds(text: &str, min: f64, max: f64) -> Result<Duration, Refusal> {
+    let number: f64 = text.parse().map_err(|_| Refusal::new())?;
+    if !number.is_finite() || number < min || number > max || number.is_sign_negative() {
+        return Err(Refusal::new());
+    }
+    Ok(Duration::from_secs_f64(number))
+}
+
+pub(super) fn sleep(text: &str) -> Result<Duration, Refusal> {
+    seconds(text, 0.0, 86_400.0)
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, Refusal> {
+    seconds(text, 0.001, 31_536_000.0)
+}
+
+pub(super) fn delivery_timeout(text: &str) -> Result<Duration, Refusal> {
+    seconds(text, 1.0, 3_600.0)
+}
+
+pub(super) fn path(text: &str) -> Result<PathBuf, Refusal> {
+    if text.is_empty() || text.contains('\0') {
+        return Err(Refusal::new());
+    }
+    Ok(PathBuf::from(text))
+}
+
+/// 1 to `max` characters of `[A-Za-z0-9._-]`, the alphabet of Kafka's topic names.
+fn word(text: &str, max: usize) -> Result<String, Refusal> {
+    if let Some(c) = text.chars().find(|c| !c.is_ascii_alphanumeric() && !"._-".contains(*c)) {
+        return Err(format!("it has {c:?}"));
+    }
+    match text.len() {
+        0 => Err("it is empty".into()),
+        n if n > max => Err(format!("it has {n} characters")),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+pub(super) fn topic(text: &str) -> Result<String, Refusal> {
+    if matches!(text, "." | "..") {
+        return Err("Kafka reserves it".into());
+    }
+    word(text, 249)
+}
+
+pub(super) fn host(text: &str) -> Result<String, Refusal> {
+    word(text, 253)
+}
+
+pub(super) fn run_id(text: &str) -> Result<String, Refusal> {
+    word(text, 128)
+}
+
+pub(super) fn profile(text: &str) -> Result<String, Refusal> {
+    if text.starts_with('.') {
+        return Err("it starts with a dot".into());
+    }
+    word(text, 128)
+}
+
+/// An instant that both a Kafka timestamp and a four-digit year can hold.
+pub(super) fn instant(text: &str) -> Result<Timestamp, Refusal> {
+    let instant: Timestamp = text.parse().map_err(|_| Refusal::new())?;
+    if instant < Timestamp::UNIX_EPOCH {
+        return Err("it is before 1970".into());
+    }
+    Ok(instant)
+}
+
+/// Which part of the run this process sends: the pairs whose `seq` is `index` modulo `count`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// From 0 to `count` - 1.
+    pub index: u32,
+    /// Number of shards, at least 1.
+    pub count: u32,
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index, self.count)
+    }
+}
+
+pub(super) fn shard(text: &str) -> Result<Shard, Refusal> {
+    let (index, count) = text.split_once('/').ok_or_else(Refusal::new)?;
+    match (digits::<u32>(index), digits::<u32>(count)) {
+        (Some(index), Some(count)) if index < count => Ok(Shard { index, count }),
+        (Some(_), Some(0)) => Err("0 shards send nothing".into()),
+        (Some(index), Some(count)) => {
+            Err(format!("shard {index} of {count} does not exist; the last is {}", count - 1))
+        }
+        _ => Err(Refusal::new()),
+    }
+}
+
+/// `EGRESS_ALLOW`: addresses and prefixes, separated by white space or commas.
+pub(super) fn prefixes(text: &str) -> Result<Vec<String>, Refusal> {
+    let parts = text.split([' ', '\t', '\n', ',']).filter(|part| !part.is_empty());
+    parts.map(prefix).collect()
+}
+
+fn prefix(text: &str) -> Result<String, Refusal> {
+    let (address, bits) = match text.split_once('/') {
+        Some((address, bits)) => (address, Some(bits)),
+        None => (text, None),
+    };
+    let longest = match address.parse() {
+        Ok(std::net::IpAddr::V4(_)) => 32,
+        Ok(std::net::IpAddr::V6(_)) => 128,
+        Err(_) => return Err(format!("{text:?} is neither an address nor a prefix")),
+    };
+    if bits.is_some_and(|bits| digits::<u8>(bits).is_none_or(|n| n > longest)) {
+        return Err(format!("{text:?} has a prefix length other than 0 to {longest}"));
+    }
+    Ok(text.to_owned())
+}
+
+/// A parser of one of a closed list of words.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident, $parser:ident: $($(#[$doc:meta])* $variant:ident = $word:literal),+) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $($(#[$doc])* $variant),+ }
+
+        impl $name {
+            /// The word as it is written in the setting.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        pub(super) fn $parser(text: &str) -> Result<$name, Refusal> {
+            match text { $($word => Ok($name::$variant),)+ _ => Err(Refusal::new()) }
+        }
+    };
+}
+
+words! {
+    /// Where the token lengths, latencies and GPU values come from.
+    WorkloadName, workload:
+    /// Chat traffic.
+    Chat = "chat",
+    /// Code completion.
+    Code = "code",
+    /// Reasoning models.
+    Reason = "reason",
+    /// Long contexts.
+    Long = "long",
+    /// Uniform draws, GPU values as in the seed row: what the program replaces did.
+    Uniform = "uniform"
+}
+
+words! {
+    /// The law of the gaps between the starts of pairs; `SLEEP_SEC` is their mean.
+    ArrivalsName, arrivals:
+    /// Equal gaps.
+    Fixed = "fixed",
+    /// Exponential gaps.
+    Poisson = "poisson",
+    /// Gaps as bursty as the workload's own trace.
+    Workload = "workload"
+}
+
+words! {
+    /// Whether a run waits for each pair's time.
+    Pace, pace:
+    /// Each pair waits for its time.
+    Wall = "wall",
+    /// Full speed.
+    None = "none"
+}
+
+words! {
+    /// What the key of a record is.
+    RecordKey, record_key:
+    /// `HOST/GPU_INDEX`.
+    Gpu = "gpu",
+    /// No key.
+    None = "none"
+}
+
+words! {
+    /// Whether records carry headers.
+    RecordHeaders, record_headers:
+    /// `run`, `seq` and `content-type`.
+    On = "on",
+    /// No headers.
+    Off = "off"
+}
+
+words! {
+    /// Faults to inject. This version knows none.
+    Faults, faults:
+    /// Clean events only.
+    None = "none"
+}
+
+/// `ANSWER_KEY` belongs to fault injection: no path is accepted before there are faults.
+pub(super) fn answer_key(_: &str) -> Result<PathBuf, Refusal> {
+    Err("an answer key lists injected faults, and this version injects none".into())
+}
+
+/// `RUST_LOG`: checked here, so that a bad filter is an error and not silence.
+pub(super) fn log_filter(text: &str) -> Result<String, Refusal> {
+    let filter = tracing_subscriber::EnvFilter::try_new(text);
+    filter.map(|_| text.to_owned()).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn numbers_are_plain_decimals() {
+        assert_eq!(batch("020"), Ok(20));
+        for text in ["-1", "1e3", "+1", " 1", "1.0", "", "0x10", "1000000000001"] {
+            assert!(batch(text).is_err(), "{text:?}");
+        }
+        for text in ["nan", "-1", "inf", "-0", "", "1s", "86401"] {
+            assert!(sleep(text).is_err(), "{text:?}");
+        }
+        assert_eq!(sleep("0.0005"), Ok(Duration::from_micros(500)));
+        assert!(delivery_timeout("0").is_err());
+    }
+
+    #[test]
+    fn shards_are_numbered_from_zero() {
+        assert_eq!(shard("1/2"), Ok(Shard { index: 1, count: 2 }));
+        assert_eq!(shard("2/2").unwrap_err(), "shard 2 of 2 does not exist; the last is 1");
+        assert_eq!(shard("0/0").unwrap_err(), "0 shards send nothing");
+        assert!(shard("1").is_err());
+    }
+
+    #[test]
+    fn instants_need_a_zone_and_a_time_after_1970() {
+        assert!(instant("2026-01-01T00:00:00Z").is_ok());
+        assert_eq!(instant("2026-01-01T02:00:00+02:00"), instant("2026-01-01T00:00:00Z"));
+        assert!(instant("2026-01-01T00:00:00").is_err());
+        assert_eq!(instant("1969-12-31T23:59:59Z").unwrap_err(), "it is before 1970");
+    }
+
+    #[test]
+    fn prefixes_are_addresses_with_an_optional_length() {
+        assert_eq!(prefixes(" 10.0.0.0/8,::1 ").unwrap(), ["10.0.0.0/8", "::1"]);
+        assert_eq!(prefixes("").unwrap(), Vec::<String>::new());
+        assert_eq!(
+            prefixes("10.0.0.0/33").unwrap_err(),
+            "\"10.0.0.0/33\" has a prefix length other than 0 to 32"
+        );
+        assert!(prefixes("kafka").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_taken_or_refused_without_a_panic(text: String) {
+            let _read_or_refused = shard(&text);
+            let _read_or_refused = sleep(&text);
+            let _read_or_refused = instant(&text);
+            let _read_or_refused = prefixes(&text);
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! Sources, precedence, and what a bad value says.
+
+use super::*;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A world of sources for one test.
+#[derive(Default)]
+struct World {
+    inputs: Inputs,
+    directory: Option<tempfile::TempDir>,
+}
+
+impl World {
+    fn flag(mut self, name: &str, value: &str) -> Self {
+        self.inputs.flags.push((name.into(), value.into()));
+        self
+    }
+
+    fn variable(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.inputs.environment.push((name.into(), value.into()));
+        self
+    }
+
+    fn file(mut self, name: &str, content: &str) -> Self {
+        let directory = self.directory.get_or_insert_with(|| tempfile::tempdir().unwrap());
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        self
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.as_ref().unwrap().path().join(name)
+    }
+
+    fn env_file(self, content: &str) -> Self {
+        let world = self.file("vm4.env", content);
+        let path = world.path("vm4.env");
+        world.variable(ENV_FILE_VARIABLE, path)
+    }
+
+    fn credential(self, name: &str, content: &str) -> Self {
+        let world = self.file(&format!("credentials/{name}"), content);
+        let path = world.path("credentials");
+        world.variable("CREDENTIALS_DIRECTORY", path)
+    }
+
+    /// Without the file of the machine that runs the test.
+    fn isolated(self) -> Self {
+        let named = self.inputs.environment.iter().any(|(name, _)| name == ENV_FILE_VARIABLE);
+        if named { self } else { self.variable(ENV_FILE_VARIABLE, "/dev/null") }
+    }
+
+    fn load(self) -> Settings {
+        let world = self.isolated();
+        Settings::load(&world.inputs).unwrap()
+    }
+
+    fn error(self) -> String {
+        let world = self.isolated();
+        let error = Settings::load(&world.inputs).unwrap_err().to_string();
+        match &world.directory {
+            Some(directory) => error.replace(directory.path().to_str().unwrap(), "DIR"),
+            None => error,
+        }
+    }
+}
+
+fn world() -> World {
+    World::default()
+}
+
+#[test]
+fn the_defaults_are_those_of_the_documentation() {
+    let settings = world().load();
+    assert_eq!(settings.kafka_bootstrap.to_string(), "10.0.1.197:9092");
+    assert_eq!(settings.gpu_seed, Path::new("/data/gpu_seed.json"));
+    assert_eq!((settings.batch, settings.sleep), (20, Duration::from_millis(500)));
+    assert_eq!(settings.topic_metric, "gpu.metrics.v1");
+    assert_eq!(settings.topic_token, "token.usage.v1");
+    assert_eq!(settings.hostname, "vm4");
+    assert_eq!(settings.workload, WorkloadName::Chat);
+    assert_eq!(settings.arrivals, ArrivalsName::Fixed);
+    assert_eq!(settings.shard, Shard { index: 0, count: 1 });
+    assert_eq!(settings.delivery_timeout, Duration::from_secs(30));
+    assert!(settings.waits());
+    assert!(!settings.is_set("BATCH"));
+    assert_eq!(settings.found("BATCH").unwrap().origin, "default");
+}
+
+#[test]
+fn a_flag_beats_the_environment_that_beats_the_profile_that_beats_the_file() {
+    let all = || {
+        world()
+            .env_file("BATCH=1\nHOSTNAME=file\nTOPIC_TOKEN=file\nRUN_ID=file\n")
+            .file("vm4/night.env", "HOSTNAME=profile\nTOPIC_TOKEN=profile\nRUN_ID=profile\n")
+            .variable("PROFILE", "night")
+            .variable("TOPIC_TOKEN", "environment")
+            .variable("RUN_ID", "environment")
+            .flag("RUN_ID", "flag")
+    };
+    let settings = all().load();
+    assert_eq!(settings.batch, 1);
+    assert_eq!(settings.hostname, "profile");
+    assert_eq!(settings.topic_token, "environment");
+    assert_eq!(settings.run_id.as_deref(), Some("flag"));
+    let origin = |name| settings.found(name).unwrap().origin.clone();
+    assert!(origin("BATCH").ends_with("vm4.env line 1"), "{}", origin("BATCH"));
+    assert!(origin("HOSTNAME").ends_with("vm4/night.env line 1"), "{}", origin("HOSTNAME"));
+    assert_eq!(origin("TOPIC_TOKEN"), "the environment");
+    assert_eq!(origin("RUN_ID"), "flag --run-id");
+}
+
+#[test]
+fn text_that_looks_like_another_type_stays_text() {
+    for value in ["007", "true", "1", "1.50", "0x10", "null", "[1]"] {
+        let world = world().variable("HOSTNAME", value);
+        if value == "[1]" {
+            assert!(world.error().starts_with("HOSTNAME: \"[1]\" from the environment"));
+        } else {
+            assert_eq!(world.load().hostname, value);
+        }
+    }
+    assert_eq!(world().variable("TOPIC_METRIC", "1").load().topic_metric, "1");
+    let settings = world().variable("KAFKA_BOOTSTRAP", "[::1]:9092").load();
+    assert_eq!(settings.kafka_bootstrap.to_string(), "[::1]:9092");
+    let settings = world().env_file("HOSTNAME=007\nRUN_SEED=18446744073709551615\n").load();
+    assert_eq!((settings.hostname.as_str(), settings.run_seed), ("007", Some(u64::MAX)));
+}
+
+#[test]
+fn every_setting_takes_a_good_value() {
+    let good = [
+        ("KAFKA_BOOTSTRAP", "kafka-1,10.0.0.1:9093,[::1]:1"),
+        ("GPU_SEED", "/tmp/seed.json"),
+        ("BATCH", "0"),
+        ("SLEEP_SEC", "0.001"),
+        ("TOPIC_METRIC", "a.b_c-D"),
+        ("TOPIC_TOKEN", "t"),
+        ("HOSTNAME", "gpu-01.example.com"),
+        ("RUN_SEED", "1"),
+        ("RUN_ID", "night-7"),
+        ("WORKLOAD", "uniform"),
+        ("ARRIVALS", "poisson"),
+        ("DURATION_SEC", "60"),
+        ("EVENT_START", "2026-01-01T00:00:00+01:00"),
+        ("PACE", "wall"),
+        ("SHARD", "1/2"),
+        ("FAULTS", "none"),
+        ("RECORD_KEY", "none"),
+        ("RECORD_HEADERS", "off"),
+        ("DELIVERY_TIMEOUT_SEC", "5"),
+        ("REPORT_FILE", "-"),
+        ("PROFILE", ""),
+        ("EGRESS_ALLOW", "10.0.1.0/24 2001:db8::7"),
+        ("ANSWER_KEY", ""),
+        ("RUST_LOG", "vm4_producer=debug,warn"),
+    ];
+    let names: Vec<_> = good.iter().map(|(name, _)| *name).collect();
+    let defined: Vec<_> = DEFINITIONS.iter().map(|d| d.name).collect();
+    assert_eq!(names, defined, "a setting without a good value here");
+    for (name, value) in good {
+        let settings = world().variable(name, value).load();
+        assert_eq!(settings.found(name).unwrap().value, value, "{name}");
+        let settings = world().flag(name, value).load();
+        assert_eq!(settings.found(name).unwrap().value, value, "{name}");
+        let settings = world().env_file(&format!("{name}='{value}'")).load();
+        assert_eq!(settings.found(name).unwrap().value, value, "{name}");
+    }
+}
+
+#[test]
+fn every_setting_refuses_a_bad_value_by_name_value_source_and_expectation() {
+    let long = "x".repeat(300);
+    let bad = [
+        ("KAFKA_BOOTSTRAP", ""),
+        ("KAFKA_BOOTSTRAP", "host:99999"),
+        ("GPU_SEED", ""),
+        ("BATCH", "-1"),
+        ("BATCH", "1e3"),
+        ("BATCH", ""),
+        ("SLEEP_SEC", "nan"),
+        ("SLEEP_SEC", "-1"),
+        ("SLEEP_SEC", "inf"),
+        ("TOPIC_METRIC", long.as_str()),
+        ("TOPIC_METRIC", ""),
+        ("TOPIC_TOKEN", "a b"),
+        ("HOSTNAME", ""),
+        ("HOSTNAME", "a/b"),
+        ("RUN_SEED", "18446744073709551616"),
+        ("RUN_ID", "a b"),
+        ("WORKLOAD", "chats"),
+        ("ARRIVALS", "random"),
+        ("DURATION_SEC", "0"),
+        ("EVENT_START", "yesterday"),
+        ("PACE", "slow"),
+        ("SHARD", "2/2"),
+        ("FAULTS", "duplicate=0.01"),
+        ("RECORD_KEY", "host"),
+        ("RECORD_HEADERS", "true"),
+        ("DELIVERY_TIMEOUT_SEC", "0"),
+        ("PROFILE", "../x"),
+        ("EGRESS_ALLOW", "kafka"),
+        ("ANSWER_KEY", "/tmp/key"),
+        ("RUST_LOG", "vm4=loud"),
+        ("RDKAFKA_NO_SUCH", "1"),
+    ];
+    for definition in DEFINITIONS.iter().filter(|d| d.name != "REPORT_FILE") {
+        assert!(bad.iter().any(|(name, _)| *name == definition.name), "{}", definition.name);
+    }
+    for (name, value) in bad {
+        let shown: String = value.chars().take(60).collect();
+        let flag = name.to_ascii_lowercase().replace('_', "-");
+        for (error, origin) in [
+            (world().variable(name, value).error(), "the environment".to_owned()),
+            (world().flag(name, value).error(), format!("flag --{flag}")),
+            (
+                world().env_file(&format!("#\n{name}='{value}'")).error(),
+                "DIR/vm4.env line 2".into(),
+            ),
+        ] {
+            let dots = if value.len() > 80 { "..." } else { "" };
+            let start = format!("{name}: {shown:?}{dots} from {origin} is not valid: ");
+            assert!(error.starts_with(&start), "{error}");
+            assert!(error.contains("expected "), "{error}");
+        }
+    }
+}
+
+#[test]
+fn all_bad_values_are_said_at_once() {
+    let error = world().variable("BATCH", "-1").flag("SLEEP_SEC", "nan").error();
+    assert_eq!(
+        error,
+        "BATCH: \"-1\" from the environment is not valid: expected a whole number from 0 to \
+         1000000000000\n\
+         SLEEP_SEC: \"nan\" from flag --sleep-sec is not valid: expected seconds from 0 to 86400, \
+         as in 0.5"
+    );
+}
+
+#[test]
+fn bytes_that_are_not_utf_8_are_named_and_secrets_among_them_not_shown() {
+    let bytes = || OsString::from_vec(b"a\xffb".to_vec());
+    assert_eq!(
+        world().variable("HOSTNAME", bytes()).error(),
+        "HOSTNAME: \"a\u{fffd}b\" from the environment is not valid: expected UTF-8 text"
+    );
+    assert_eq!(
+        world().variable("RDKAFKA_SASL_PASSWORD", bytes()).error(),
+        "RDKAFKA_SASL_PASSWORD: the value from the environment is not valid: expected UTF-8 text"
+    );
+}
+
+#[test]
+fn an_unknown_key_in_the_file_names_the_line_and_the_nearest_key() {
+    assert_eq!(
+        world().env_file("BATCH=1\n\nSLEEPSEC=0\n").error(),
+        "DIR/vm4.env: line 3: unknown key \"SLEEPSEC\"; the nearest known key is SLEEP_SEC"
+    );
+    assert_eq!(
+        world().env_file("VM4_PRODUCER_ENV=/x\n").error(),
+        "DIR/vm4.env: line 1: unknown key \"VM4_PRODUCER_ENV\"; it names this file, and is read \
+         from the process environment only"
+    );
+    assert!(world().env_file("RDKAFKA_=1\n").error().contains("unknown key \"RDKAFKA_\""));
+}
+
+#[test]
+fn variables_that_are_no_settings_are_left_alone() {
+    let settings = world().variable("SLEEPSEC", "0").variable("KAFKA_PORT", "tcp://x").load();
+    assert_eq!(settings.sleep, Duration::from_millis(500));
+}
+
+#[test]
+fn a_named_file_has_to_be_there_and_readable() {
+    let error = world().variable(ENV_FILE_VARIABLE, "/no/such.env").error();
+    assert_eq!(error, "cannot read /no/such.env: No such file or directory (os error 2)");
+    let world = world().env_file("PROFILE=night\n");
+    assert_eq!(
+        world.error(),
+        "cannot read DIR/vm4/night.env: No such file or directory (os error 2)"
+    );
+    let error = World::default().variable(ENV_FILE_VARIABLE, "/").error();
+    assert!(error.starts_with("cannot read /: "), "{error}");
+    let error = World::default().variable(ENV_FILE_VARIABLE, "/dev/zero").error();
+    assert_eq!(error, "cannot read /dev/zero: larger than 1 MiB, which no env file is");
+}
+
+#[test]
+fn librdkafka_properties_come_from_every_source() {
+    let settings = world()
+        .env_file("RDKAFKA_LINGER_MS=1\nRDKAFKA_BATCH_SIZE=1000\nRDKAFKA_CLIENT_ID=file\n")
+        .variable("RDKAFKA_LINGER_MS", "2")
+        .variable("RDKAFKA_BATCH_SIZE", "2000")
+        .flag("RDKAFKA_LINGER_MS", "3")
+        .load();
+    let value = |name| settings.properties.get(name).map(Property::expose);
+    assert_eq!(value("linger.ms"), Some("3"));
+    assert_eq!(value("batch.size"), Some("2000"));
+    assert_eq!(value("client.id"), Some("file"));
+}
+
+#[test]
+fn credentials_set_the_property_they_are_named_as_and_are_never_shown() {
+    let settings = world()
+        .env_file("RDKAFKA_SASL_PASSWORD=old\n")
+        .credential("sasl.password", "hunter2\n")
+        .credential("..data", "not a property")
+        .load();
+    assert_eq!(settings.properties["sasl.password"].expose(), "hunter2");
+    assert_eq!(settings.properties["sasl.password"].origin, "credential sasl.password");
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    assert!(settings.listing().all(|(_, value, _)| !value.contains("hunter2")));
+
+    let error = world().credential("sasl.pasword", "hunter2").error();
+    assert!(error.contains("the value from credential sasl.pasword is not valid"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+    // also where the name does not say that it is a secret
+    let error = world().credential("linger.ms", "hunter2").error();
+    assert!(!error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn an_empty_value_leaves_an_optional_setting_out() {
+    let settings = world().variable("RUN_SEED", "").variable("EVENT_START", "").load();
+    assert_eq!((settings.run_seed, settings.event_start), (None, None));
+}
+
+#[test]
+fn a_backfill_does_not_wait_unless_told_to() {
+    let backfill = || world().variable("EVENT_START", "2026-01-01T00:00:00Z");
+    assert!(!backfill().load().waits());
+    assert!(backfill().variable("PACE", "wall").load().waits());
+    assert!(!world().variable("PACE", "none").load().waits());
+    assert!(!world().variable("SLEEP_SEC", "0").load().waits());
+}
+
+#[test]
+fn a_backfill_beyond_the_year_9999_is_refused() {
+    let error = world()
+        .variable("EVENT_START", "2026-01-01T00:00:00Z")
+        .variable("BATCH", "1000000000000")
+        .error();
+    assert_eq!(
+        error,
+        "EVENT_START: \"2026-01-01T00:00:00Z\" from the environment is not valid: BATCH times \
+         SLEEP_SEC leads past the year 9999; expected an RFC 3339 time from 1970 to 9999, as in \
+         2026-01-01T00:00:00Z"
+    );
+}
+
+#[test]
+fn a_command_can_have_its_own_defaults_and_they_are_no_choice_of_the_user() {
+    let mut world = world();
+    world.inputs.command_defaults = &[("BATCH", "5")];
+    let settings = world.load();
+    assert_eq!(settings.batch, 5);
+    assert!(!settings.is_set("BATCH"));
+}
