@@ -5,5 +5,8 @@
 //! it of (settings, `seq`), and whether it went well of counts. Clock, signals, Kafka, files, the
 //! journal and systemd's notify socket live at the edge, each in one small module.
 
+pub mod event;
 pub mod exit;
+pub mod plan;
 pub mod settings;
+pub mod workload;

@@ -1,0 +1,165 @@
+//! The seed file: a JSON array of GPUs, each row an operating point.
+//!
+//! Fields the program does not know pass through byte by byte, in the row's order; so do the known
+//! ones until a workload puts a live value in their place. Every error names line, row and field.
+
+mod json;
+mod row;
+
+use std::fmt;
+
+/// The seed file that is compiled in, for where there is none.
+pub const BUILT_IN: &str = include_str!("../../gpu_seed.json");
+
+/// Largest seed file that is read, bytes. At about 200 bytes a row that is 20,000 GPUs.
+pub const MAX_BYTES: u64 = 4 << 20;
+
+/// The fields that every row has, in the order of the documentation.
+pub const REQUIRED: [&str; 7] = [
+    "gpu_index",
+    "name",
+    "utilization",
+    "mem_used_mb",
+    "mem_total_mb",
+    "power_w",
+    "price_per_hour_usd",
+];
+
+/// Fields that the program adds to every event, which a row therefore cannot have.
+const ADDED: [&str; 2] = ["ts", "host"];
+
+/// Which live value takes the place of a row's field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slot {
+    /// The field stays as in the row.
+    Constant,
+    /// `utilization`.
+    Utilization,
+    /// `mem_used_mb`.
+    MemUsed,
+    /// `power_w`.
+    Power,
+}
+
+/// One field of a row, as it is written in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// The key as JSON, quotes included.
+    pub key_json: String,
+    /// The value as JSON.
+    pub value_json: String,
+    /// Which live value may take its place.
+    pub slot: Slot,
+}
+
+/// One GPU of the seed file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Index of the GPU on its host.
+    pub gpu_index: u32,
+    /// GPU model name.
+    pub name: String,
+    /// Operating point: share of time busy, percent.
+    pub utilization_percent: u8,
+    /// Operating point: memory in use, MiB.
+    pub mem_used_mb: u64,
+    /// Memory of the board, MiB.
+    pub mem_total_mb: u64,
+    /// Operating point: board power, W.
+    pub power_w: f64,
+    /// Every field in the row's order.
+    pub fields: Vec<Field>,
+}
+
+/// A valid seed file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seed {
+    /// The GPUs, at least one.
+    pub rows: Vec<Row>,
+    /// What is accepted but probably not meant.
+    pub warnings: Vec<String>,
+}
+
+/// Why a seed file is not valid, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeedError {
+    /// Line in the file, from 1.
+    pub line: usize,
+    /// Row, from 1.
+    pub row: Option<usize>,
+    /// Field of the row.
+    pub field: Option<String>,
+    /// What is wrong, and what was expected.
+    pub problem: String,
+}
+
+impl std::error::Error for SeedError {}
+
+impl fmt::Display for SeedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}", self.line)?;
+        if let Some(row) = self.row {
+            write!(f, ", row {row}")?;
+        }
+        if let Some(field) = &self.field {
+            write!(f, ", field {field}")?;
+        }
+        write!(f, ": {}", self.problem)
+    }
+}
+
+/// Reads and validates a seed file.
+///
+/// # Errors
+/// [`SeedError`] with the line, row and field of the first thing that is wrong.
+pub fn parse(bytes: &[u8]) -> Result<Seed, SeedError> {
+    let text = std::str::from_utf8(bytes).map_err(|e| {
+        let line = line_at(&bytes[..e.valid_up_to()]);
+        SeedError { line, row: None, field: None, problem: "not valid UTF-8".into() }
+    })?;
+    let whole =
+        |problem: &str| SeedError { line: 1, row: None, field: None, problem: problem.into() };
+    if text.starts_with('\u{feff}') {
+        return Err(whole("starts with a byte order mark; expected JSON without one"));
+    }
+    match text.trim_start().chars().next() {
+        None => return Err(whole("the file is empty; expected a JSON array of GPU rows")),
+        Some('[') => {}
+        Some(c) => {
+            let problem = format!("starts with {c:?}; expected a JSON array of GPU rows, \"[\"");
+            return Err(whole(&problem));
+        }
+    }
+    let raw = json::read_rows(text)?;
+    let rows = raw.iter().enumerate().map(|(i, raw)| row::read(text, i + 1, raw));
+    let rows = rows.collect::<Result<Vec<_>, _>>()?;
+    if rows.is_empty() {
+        return Err(whole("the array is empty; expected at least one GPU row"));
+    }
+    let warnings = shared_indexes(&rows);
+    Ok(Seed { rows, warnings })
+}
+
+fn line_at(before: &[u8]) -> usize {
+    1 + before.iter().filter(|b| **b == b'\n').count()
+}
+
+fn shared_indexes(rows: &[Row]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (i, row) in rows.iter().enumerate() {
+        if let Some(first) = rows[..i].iter().position(|r| r.gpu_index == row.gpu_index) {
+            warnings.push(format!(
+                "rows {} ({}) and {} ({}) share gpu_index {}: consumers see them as one GPU",
+                first + 1,
+                rows[first].name,
+                i + 1,
+                row.name,
+                row.gpu_index
+            ));
+        }
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests;

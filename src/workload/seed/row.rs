@@ -1,0 +1,138 @@
+//! One row of a seed file: every field checked.
+
+use serde_json::value::RawValue;
+
+use super::json::RawRow;
+use super::{ADDED, Field, Row, SeedError, Slot, line_at};
+
+/// Checks a row, which is number `row` of the file's `text`.
+pub(super) fn read(text: &str, row: usize, raw: &RawRow<'_>) -> Result<Row, SeedError> {
+    RowReader { text, row, raw }.read()
+}
+
+/// Checks one row.
+struct RowReader<'a> {
+    text: &'a str,
+    row: usize,
+    raw: &'a RawRow<'a>,
+}
+
+impl RowReader<'_> {
+    fn read(&self) -> Result<Row, SeedError> {
+        if let Some((key, value)) = self.raw.0.iter().find(|(k, _)| ADDED.contains(&k.as_str())) {
+            return Err(self.error(
+                key,
+                value,
+                "the program adds this field; expected it left out",
+            ));
+        }
+        let utilization = self.float("utilization", 1.0)?;
+        let percent = (utilization * 100.0).round();
+        let (used, total) = (self.integer("mem_used_mb")?, self.integer("mem_total_mb")?);
+        if used > total {
+            let value = self.value("mem_used_mb")?;
+            let problem =
+                format!("{used} is more than mem_total_mb, {total}; expected 0 to {total}");
+            return Err(self.error("mem_used_mb", value, &problem));
+        }
+        self.float("price_per_hour_usd", f64::MAX)?;
+        let index = self.integer("gpu_index")?;
+        let gpu_index = u32::try_from(index).map_err(|_| self.not_an_index(index))?;
+        Ok(Row {
+            gpu_index,
+            name: self.name()?,
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "0 to 100"
+            )]
+            utilization_percent: percent as u8,
+            mem_used_mb: used,
+            mem_total_mb: total,
+            power_w: self.float("power_w", f64::MAX)?,
+            fields: self.raw.0.iter().map(|(key, value)| field(key, value, utilization)).collect(),
+        })
+    }
+
+    fn value(&self, key: &str) -> Result<&RawValue, SeedError> {
+        let found = self.raw.0.iter().find(|(k, _)| k == key);
+        found.map(|(_, value)| *value).ok_or_else(|| {
+            let line = self.raw.0.first().map_or(1, |(_, value)| self.line_of(value));
+            let problem = "missing; expected every row to have it".to_owned();
+            SeedError { line, row: Some(self.row), field: Some(key.to_owned()), problem }
+        })
+    }
+
+    fn name(&self) -> Result<String, SeedError> {
+        let value = self.value("name")?;
+        match serde_json::from_str::<String>(value.get()) {
+            Ok(name) if !name.trim().is_empty() => Ok(name),
+            _ => Err(self.error("name", value, &found(value, "a GPU model name in quotes"))),
+        }
+    }
+
+    fn float(&self, key: &str, max: f64) -> Result<f64, SeedError> {
+        let value = self.value(key)?;
+        let number = serde_json::from_str::<f64>(value.get()).ok().filter(|n| n.is_finite());
+        number.filter(|n| (0.0..=max).contains(n)).ok_or_else(|| {
+            let expected = if max < f64::MAX {
+                format!("a number from 0 to {max}")
+            } else {
+                "a number, 0 or more".into()
+            };
+            self.error(key, value, &found(value, &expected))
+        })
+    }
+
+    fn integer(&self, key: &str) -> Result<u64, SeedError> {
+        let value = self.value(key)?;
+        let number = serde_json::from_str::<u64>(value.get()).ok();
+        // Memory in MiB stays far below what a JSON reader holds as an exact integer.
+        number
+            .filter(|n| *n < 1 << 53)
+            .ok_or_else(|| self.error(key, value, &found(value, "a whole number, 0 or more")))
+    }
+
+    fn not_an_index(&self, index: u64) -> SeedError {
+        let problem = format!("{index} is not valid; expected a whole number below 4294967296");
+        let line = self.value("gpu_index").map_or(1, |value| self.line_of(value));
+        SeedError { line, row: Some(self.row), field: Some("gpu_index".into()), problem }
+    }
+
+    fn error(&self, key: &str, value: &RawValue, problem: &str) -> SeedError {
+        SeedError {
+            line: self.line_of(value),
+            row: Some(self.row),
+            field: Some(key.to_owned()),
+            problem: problem.to_owned(),
+        }
+    }
+
+    /// The value is a slice of the text, so its address tells where it stands.
+    fn line_of(&self, value: &RawValue) -> usize {
+        let offset = value.get().as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
+        line_at(self.text.as_bytes().get(..offset).unwrap_or_default())
+    }
+}
+
+fn found(value: &RawValue, expected: &str) -> String {
+    let text: String = value.get().chars().take(60).collect();
+    format!("{text} is not valid; expected {expected}")
+}
+
+fn field(key: &str, value: &RawValue, utilization: f64) -> Field {
+    let slot = match key {
+        "utilization" => Slot::Utilization,
+        "mem_used_mb" => Slot::MemUsed,
+        "power_w" => Slot::Power,
+        _ => Slot::Constant,
+    };
+    // NVML reports whole percent and the contract says whole hundredths: 0.705 becomes 0.71.
+    let hundredths = (utilization * 100.0).round() / 100.0;
+    let value_json = if slot == Slot::Utilization && (utilization - hundredths).abs() > 1e-9 {
+        hundredths.to_string()
+    } else {
+        value.get().to_owned()
+    };
+    Field { key_json: serde_json::Value::from(key).to_string(), value_json, slot }
+}

@@ -1,0 +1,218 @@
+//! Seed files, good and bad.
+
+use super::*;
+use proptest::prelude::*;
+
+const ROW: &str = r#"{"gpu_index":0,"name":"X","utilization":0.5,"mem_used_mb":1,"mem_total_mb":2,"power_w":3,"price_per_hour_usd":4}"#;
+
+fn error(text: &str) -> String {
+    parse(text.as_bytes()).unwrap_err().to_string()
+}
+
+/// A one-row file with `field` set to `value`.
+fn with(field: &str, value: &str) -> String {
+    let mut row = String::from("[\n  {");
+    for (i, name) in REQUIRED.iter().enumerate() {
+        let own: serde_json::Value = serde_json::from_str(ROW).unwrap();
+        let own = own[name].to_string();
+        let value = if *name == field { value } else { &own };
+        let comma = if i > 0 { "," } else { "" };
+        row.push_str(&format!("{comma}\n    \"{name}\": {value}"));
+    }
+    row + "\n  }\n]\n"
+}
+
+#[test]
+fn the_shipped_seed_is_the_two_gpus_of_the_original_pipeline() {
+    let seed = parse(BUILT_IN.as_bytes()).unwrap();
+    assert_eq!(seed.warnings, Vec::<String>::new());
+    let rows = seed.rows.iter().map(|r| {
+        let row = (r.gpu_index, r.name.as_str(), r.utilization_percent);
+        (row, (r.mem_used_mb, r.mem_total_mb, r.power_w.to_string()))
+    });
+    let expected = [
+        ((0, "RTX 3090", 70), (9000, 24576, "280".to_owned())),
+        ((1, "A100 40GB", 50), (12000, 40960, "210".to_owned())),
+    ];
+    assert_eq!(rows.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn rows_that_share_an_index_are_accepted_and_named() {
+    let original = BUILT_IN.replace("\"gpu_index\": 1", "\"gpu_index\": 0");
+    assert_eq!(
+        parse(original.as_bytes()).unwrap().warnings,
+        ["rows 1 (RTX 3090) and 2 (A100 40GB) share gpu_index 0: consumers see them as one GPU"]
+    );
+}
+
+#[test]
+fn a_file_that_is_no_array_of_rows_is_named_by_line_and_row() {
+    for (text, expected) in [
+        ("", "line 1: the file is empty; expected a JSON array of GPU rows"),
+        (" \n", "line 1: the file is empty; expected a JSON array of GPU rows"),
+        ("[]", "line 1: the array is empty; expected at least one GPU row"),
+        ("{}", "line 1: starts with '{'; expected a JSON array of GPU rows, \"[\""),
+        ("\u{feff}[]", "line 1: starts with a byte order mark; expected JSON without one"),
+        (
+            "[\n1]",
+            "line 2, row 1: invalid type: integer `1`, expected a GPU row, {...} at line 2 \
+                   column 1; expected a JSON array of GPU rows",
+        ),
+        (
+            "[\n{\"gpu_index\": 0,\n",
+            "line 3, row 1: EOF while parsing a value at line 3 column 0; \
+                                     expected a JSON array of GPU rows",
+        ),
+    ] {
+        assert_eq!(error(text), expected, "{text:?}");
+    }
+    let truncated = &BUILT_IN[..BUILT_IN.len() - 40];
+    let said = error(truncated);
+    assert!(said.starts_with("line 17, row 2: EOF"), "{said}");
+    let twice = format!("[{ROW}] x");
+    assert!(error(&twice).contains("trailing characters"), "{}", error(&twice));
+    assert_eq!(parse(b"[\n\xff]").unwrap_err().to_string(), "line 2: not valid UTF-8");
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn a_bad_field_is_named_by_line_row_and_field() {
+    for (field, value, expected) in [
+        (
+            "utilization",
+            "1.5",
+            "line 5, row 1, field utilization: 1.5 is not valid; expected a number from 0 to 1",
+        ),
+        (
+            "utilization",
+            "-0.1",
+            "line 5, row 1, field utilization: -0.1 is not valid; expected a number from 0 to 1",
+        ),
+        (
+            "utilization",
+            "\"0.5\"",
+            "line 5, row 1, field utilization: \"0.5\" is not valid; expected a number from 0 to 1",
+        ),
+        (
+            "utilization",
+            "null",
+            "line 5, row 1, field utilization: null is not valid; expected a number from 0 to 1",
+        ),
+        (
+            "mem_used_mb",
+            "3",
+            "line 6, row 1, field mem_used_mb: 3 is more than mem_total_mb, 2; expected 0 to 2",
+        ),
+        (
+            "mem_used_mb",
+            "0.5",
+            "line 6, row 1, field mem_used_mb: 0.5 is not valid; expected a whole number, 0 or more",
+        ),
+        (
+            "power_w",
+            "-1",
+            "line 8, row 1, field power_w: -1 is not valid; expected a number, 0 or more",
+        ),
+        (
+            "power_w",
+            "1e999",
+            "line 8, row 1, field power_w: 1e999 is not valid; expected a number, 0 or more",
+        ),
+        (
+            "price_per_hour_usd",
+            "-1",
+            "line 9, row 1, field price_per_hour_usd: -1 is not valid; expected a number, 0 or more",
+        ),
+        (
+            "gpu_index",
+            "-1",
+            "line 3, row 1, field gpu_index: -1 is not valid; expected a whole number, 0 or more",
+        ),
+        (
+            "gpu_index",
+            "4294967296",
+            "line 3, row 1, field gpu_index: 4294967296 is not valid; expected a whole number below 4294967296",
+        ),
+        (
+            "name",
+            "7",
+            "line 4, row 1, field name: 7 is not valid; expected a GPU model name in quotes",
+        ),
+        (
+            "name",
+            "\" \"",
+            "line 4, row 1, field name: \" \" is not valid; expected a GPU model name in quotes",
+        ),
+    ] {
+        assert_eq!(error(&with(field, value)), expected);
+    }
+}
+
+#[test]
+fn what_is_no_json_is_named_by_row_and_field_too() {
+    assert_eq!(
+        error(&with("utilization", "NaN")),
+        "line 5, row 1, field utilization: expected value at line 5 column 20; expected a JSON \
+         array of GPU rows"
+    );
+}
+
+#[test]
+fn a_missing_field_is_named_by_row() {
+    for field in REQUIRED {
+        let mut row: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(ROW).unwrap();
+        row.remove(field);
+        let text = format!("[\n{ROW},\n{}]", serde_json::Value::from(row));
+        let expected =
+            format!("line 3, row 2, field {field}: missing; expected every row to have it");
+        assert_eq!(error(&text), expected);
+    }
+}
+
+#[test]
+fn fields_that_the_program_adds_and_fields_that_stand_twice_are_refused() {
+    let row = |extra: &str| format!("[{}{extra}}}]", &ROW[..ROW.len() - 1]);
+    assert_eq!(
+        error(&row(",\"host\":\"a\"")),
+        "line 1, row 1, field host: the program adds this field; expected it left out"
+    );
+    let said = error(&row(",\"power_w\":1"));
+    assert!(said.starts_with("line 1, row 1, field power_w: the field stands twice"), "{said}");
+}
+
+#[test]
+fn unknown_fields_pass_through_in_order_and_byte_by_byte() {
+    let extra = r#"{"rack":"r\u00e9","gpu_index":0,"big":12345678901234567890123,"name":"X","x":1.50,"utilization":0.5,"mem_used_mb":1,"mem_total_mb":2,"power_w":3.0,"nested":{"b":1,"a":[ ]},"price_per_hour_usd":4e0}"#;
+    let seed = parse(format!("[{extra}]").as_bytes()).unwrap();
+    let fields = seed.rows[0].fields.iter().map(|f| format!("{}:{}", f.key_json, f.value_json));
+    assert_eq!(format!("{{{}}}", fields.collect::<Vec<_>>().join(",")), extra);
+}
+
+#[test]
+fn utilization_is_rounded_to_whole_hundredths() {
+    for (text, json) in
+        [("0.705", "0.71"), ("0.7", "0.7"), ("0.70", "0.70"), ("1", "1"), ("0", "0")]
+    {
+        let seed = parse(with("utilization", text).as_bytes()).unwrap();
+        let field = seed.rows[0].fields.iter().find(|f| f.slot == Slot::Utilization);
+        assert_eq!(field.unwrap().value_json, json);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_or_refused_without_a_panic(bytes: Vec<u8>) {
+        let _read_or_refused = parse(&bytes);
+    }
+
+    #[test]
+    fn a_valid_file_with_one_byte_changed_is_read_or_refused_without_a_panic(
+        at in 0..BUILT_IN.len(), byte: u8
+    ) {
+        let mut bytes = BUILT_IN.as_bytes().to_vec();
+        bytes[at] = byte;
+        let _read_or_refused = parse(&bytes);
+    }
+}
