@@ -1,3 +1,7 @@
 //! The binary: command line in, exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    vm4_producer::main(std::env::args_os()).into()
+}

@@ -1,0 +1,220 @@
+//! `doctor`: what a run needs, checked one by one, each failure with its remedy.
+
+use std::fmt::Write as _;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::metadata::Metadata;
+use rdkafka::producer::Producer;
+
+use super::{exit_of, exit_of_seed, print};
+use crate::books::FailureClass;
+use crate::exit::Exit;
+use crate::host::files;
+use crate::kafka::producer::KafkaSink;
+use crate::kafka::{config, errors, probe};
+use crate::settings::{LoadError, Server, Settings};
+
+/// How long one TCP connection may take: a packet filter that drops packets answers nothing.
+const TCP_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long a broker may take to describe the cluster.
+const METADATA_WITHIN: Duration = Duration::from_secs(10);
+
+/// What a check found.
+struct Finding {
+    name: String,
+    /// What is well; or what is not, the remedy, and the exit code it leads to.
+    result: Result<String, (String, String, Exit)>,
+}
+
+fn ok(name: impl Into<String>, text: impl Into<String>) -> Finding {
+    Finding { name: name.into(), result: Ok(text.into()) }
+}
+
+fn bad(
+    name: impl Into<String>,
+    problem: impl Into<String>,
+    remedy: impl Into<String>,
+    exit: Exit,
+) -> Finding {
+    Finding { name: name.into(), result: Err((problem.into(), remedy.into(), exit)) }
+}
+
+/// Runs the checks and prints a line for each; with `tcp_only` just the reach of the servers.
+///
+/// The exit code is that of the first check that failed: the one a run would end with.
+#[must_use]
+pub fn doctor(settings: Result<&Settings, &LoadError>, tcp_only: bool) -> Exit {
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(error) => {
+            let exit = exit_of(error);
+            let findings: Vec<_> = error
+                .to_string()
+                .lines()
+                .map(|line| bad("settings", line, "correct it where it was set", exit))
+                .collect();
+            return conclude(&findings, "");
+        }
+    };
+    let mut findings = Vec::new();
+    if !tcp_only {
+        findings.push(check_settings(settings));
+        findings.push(check_seed(settings));
+    }
+    let servers = settings.kafka_bootstrap.servers();
+    let reach: Vec<_> = servers.iter().map(|server| check_reach("bootstrap", server)).collect();
+    let reached = reach.iter().any(|finding| finding.result.is_ok());
+    findings.extend(reach);
+    if tcp_only {
+        return conclude(&findings, "");
+    }
+    if reached {
+        findings.extend(check_cluster(settings));
+    }
+    conclude(&findings, &listing(settings))
+}
+
+fn conclude(findings: &[Finding], appendix: &str) -> Exit {
+    let mut text = String::new();
+    let mut exit = Exit::Success;
+    for Finding { name, result } in findings {
+        let line = match result {
+            Ok(found) => format!("ok    {name}: {found}"),
+            Err((problem, remedy, code)) => {
+                if exit == Exit::Success {
+                    exit = *code;
+                }
+                format!("FAIL  {name}: {problem}; remedy: {remedy}")
+            }
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text.push_str(appendix);
+    match print(&text) {
+        Exit::Success => exit,
+        failed => failed,
+    }
+}
+
+fn check_settings(settings: &Settings) -> Finding {
+    let set = settings.listing().filter(|(_, _, source)| is_set(source)).count();
+    ok("settings", format!("all valid, {set} set by you (listed below)"))
+}
+
+fn is_set(source: &str) -> bool {
+    !source.starts_with("default") && source != "not set"
+}
+
+fn check_seed(settings: &Settings) -> Finding {
+    match files::seed(settings) {
+        Ok((seed, source)) => {
+            let gpus = seed.rows.iter().map(|row| format!("{} {}", row.gpu_index, row.name));
+            let gpus = gpus.collect::<Vec<_>>().join(", ");
+            let warnings: String =
+                seed.warnings.iter().map(|w| format!("; warning: {w}")).collect();
+            ok("seed file", format!("{source}: {gpus}{warnings}"))
+        }
+        Err(error) => bad(
+            "seed file",
+            error.to_string(),
+            "correct the file, or GPU_SEED",
+            exit_of_seed(&error),
+        ),
+    }
+}
+
+/// Resolves a server and connects to each of its addresses until one answers.
+fn check_reach(what: &str, server: &Server) -> Finding {
+    let name = format!("{what} {server}");
+    let addresses: Vec<SocketAddr> = match (server.host.as_str(), server.port).to_socket_addrs() {
+        Ok(addresses) => addresses.collect(),
+        Err(error) => {
+            let remedy = "correct the name, or the resolver's configuration";
+            return bad(name, format!("cannot be resolved: {error}"), remedy, Exit::Unavailable);
+        }
+    };
+    let mut problems = Vec::new();
+    for address in &addresses {
+        match TcpStream::connect_timeout(address, TCP_WITHIN) {
+            Ok(_) => return ok(name, format!("{address} accepts connections")),
+            Err(error) => problems.push(format!("{address}: {error}")),
+        }
+    }
+    let remedy = "start the broker, or correct the address; a time-out points to a packet filter";
+    bad(name, problems.join(", "), remedy, Exit::Unavailable)
+}
+
+fn check_cluster(settings: &Settings) -> Vec<Finding> {
+    let sink = match KafkaSink::start(&config::client(settings)) {
+        Ok(sink) => sink,
+        Err(error) => {
+            let remedy = "correct the RDKAFKA_ settings";
+            return vec![bad("librdkafka", error.to_string(), remedy, Exit::Config)];
+        }
+    };
+    // Asked of all topics: a question for one by name would create it on many clusters.
+    let metadata = match sink.producer().client().fetch_metadata(None, METADATA_WITHIN) {
+        Ok(metadata) => metadata,
+        Err(error) => return vec![no_metadata(&sink, &error.to_string())],
+    };
+    let brokers = probe::advertised(&metadata);
+    let mut findings = vec![ok("metadata", format!("{} advertised brokers", brokers.len()))];
+    findings.extend(check_topics(settings, &metadata));
+    for (host, port) in brokers {
+        findings.push(check_reach("advertised", &Server { host, port }));
+    }
+    findings
+}
+
+fn no_metadata(sink: &KafkaSink, error: &str) -> Finding {
+    match (sink.ledger().denied(), sink.ledger().last_error()) {
+        (Some(denied), _) => {
+            let remedy = "correct the credentials, or the cluster's rights for this client";
+            bad("metadata", denied, remedy, Exit::NoPerm)
+        }
+        (None, last) => {
+            let problem = last.unwrap_or_else(|| error.to_owned());
+            let remedy = "check that the server is a Kafka broker and that \
+                          RDKAFKA_SECURITY_PROTOCOL fits its listener";
+            bad("metadata", problem, remedy, Exit::Unavailable)
+        }
+    }
+}
+
+fn check_topics(settings: &Settings, metadata: &Metadata) -> Vec<Finding> {
+    let named = [(&settings.topic_metric, "TOPIC_METRIC"), (&settings.topic_token, "TOPIC_TOKEN")];
+    named.map(|(topic, setting)| check_topic(topic, setting, metadata)).into()
+}
+
+fn check_topic(topic: &str, setting: &str, metadata: &Metadata) -> Finding {
+    let name = format!("topic {topic}");
+    let Some(found) = metadata.topics().iter().find(|t| t.name() == topic) else {
+        let remedy = format!(
+            "create it, or name another with {setting}; a run creates it only where the cluster \
+             creates topics on demand"
+        );
+        return bad(name, "does not exist, or may not be seen", remedy, Exit::Unavailable);
+    };
+    match found.error().map(RDKafkaErrorCode::from) {
+        None => ok(name, format!("{} partitions", found.partitions().len())),
+        Some(code) if errors::class(code) == FailureClass::Denied => {
+            bad(name, code.to_string(), "grant this client Write on the topic", Exit::NoPerm)
+        }
+        Some(code) => bad(name, code.to_string(), "see the broker's log", Exit::Unavailable),
+    }
+}
+
+/// Every setting with its value and where that came from.
+fn listing(settings: &Settings) -> String {
+    let mut text = String::from("\nsettings in force:\n");
+    let width = settings.listing().map(|(name, _, _)| name.len()).max().unwrap_or(0);
+    for (name, value, source) in settings.listing() {
+        // Writing to a String cannot fail.
+        let _infallible = writeln!(text, "  {name:width$}  {value:?} ({source})");
+    }
+    text
+}

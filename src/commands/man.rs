@@ -1,0 +1,63 @@
+//! `man` and `completions`: generated from the command line's definition.
+
+use std::io;
+
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
+
+use super::print;
+use crate::cli;
+use crate::exit::{DOCUMENTED, Exit};
+use crate::settings::{DEFAULT_ENV_FILE, ENV_FILE_VARIABLE};
+
+/// Prints the man page, in roff.
+#[must_use]
+pub fn man() -> Exit {
+    let mut page = Vec::new();
+    match write_page(&mut page) {
+        Ok(()) => print(&String::from_utf8_lossy(&page)),
+        // Writing to memory does not fail.
+        Err(_) => Exit::Software,
+    }
+}
+
+/// Prints the completion script of a shell.
+#[must_use]
+pub fn completions(shell: clap_complete::Shell) -> Exit {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut cli::command(), "vm4-producer", &mut script);
+    print(&String::from_utf8_lossy(&script))
+}
+
+fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
+    let man = Man::new(cli::command());
+    man.render_title(page)?;
+    man.render_name_section(page)?;
+    man.render_synopsis_section(page)?;
+    man.render_description_section(page)?;
+    man.render_options_section(page)?;
+    man.render_subcommands_section(page)?;
+    let mut more = Roff::new();
+    more.control("SH", ["EXIT STATUS"]);
+    for (exit, when) in DOCUMENTED {
+        more.control("TP", []).text([roman(exit.to_string())]).text([roman(*when)]);
+    }
+    more.control("SH", ["FILES"]);
+    let files = [
+        (DEFAULT_ENV_FILE, "settings, in the syntax of EnvironmentFile= of systemd.exec(5)"),
+        ("/etc/vm4-producer/NAME.env", "settings of PROFILE=NAME, read over the main file"),
+        ("/data/gpu_seed.json", "the GPUs"),
+    ];
+    for (path, what) in files {
+        more.control("TP", []).text([roman(path)]).text([roman(what)]);
+    }
+    more.control("SH", ["ENVIRONMENT"]);
+    more.text([roman(format!(
+        "Every setting above, and RDKAFKA_* for every property of librdkafka. \
+         {ENV_FILE_VARIABLE} names another settings file. Each file in $CREDENTIALS_DIRECTORY that \
+         is named as a librdkafka property sets that property."
+    ))]);
+    more.control("SH", ["SEE ALSO"])
+        .text([roman("systemd.exec(5), systemctl(1), journalctl(1), kcat(1)")]);
+    more.to_writer(page)
+}

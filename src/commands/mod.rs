@@ -1,0 +1,97 @@
+//! The commands: thin edges on the same flow.
+
+pub mod demo;
+pub mod doctor;
+pub mod generate;
+pub mod man;
+pub mod run;
+
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+use rand::TryRng;
+use tracing::{error, info, warn};
+
+use crate::exit::Exit;
+use crate::host::files::{self, SeedFileError};
+use crate::host::log;
+use crate::plan::Identity;
+use crate::settings::{LoadError, Settings};
+use crate::workload::seed::Seed;
+
+/// The exit code of settings that cannot be used.
+#[must_use]
+pub fn exit_of(error: &LoadError) -> Exit {
+    match error {
+        LoadError::Settings(_) | LoadError::EnvFile { .. } => Exit::Config,
+        LoadError::File { .. } => Exit::NoInput,
+    }
+}
+
+/// The exit code of a seed file that cannot be used.
+#[must_use]
+pub fn exit_of_seed(error: &SeedFileError) -> Exit {
+    match error {
+        SeedFileError::Unreadable { .. } => Exit::NoInput,
+        SeedFileError::Invalid { .. } => Exit::DataErr,
+    }
+}
+
+/// Says an error, one line an entry.
+pub fn complain(error: &dyn std::fmt::Display) {
+    for line in error.to_string().lines() {
+        let line = line.to_owned();
+        log::say(move || error!("{line}"));
+    }
+}
+
+/// The identity of a run that starts now.
+fn identity(settings: &Settings) -> Result<Identity, Exit> {
+    // Below 2^53, so that every JSON reader keeps it exactly.
+    let random = rand::rngs::SysRng.try_next_u64().map(|seed| seed >> 11).map_err(|e| {
+        complain(&format!("the system gives no random numbers for RUN_SEED: {e}"));
+        Exit::Software
+    })?;
+    Ok(Identity::new(settings, Timestamp::now(), random))
+}
+
+/// The seed of a run; says where it came from and what is odd about it.
+fn seed(settings: &Settings) -> Result<Seed, SeedFileError> {
+    let (seed, source) = files::seed(settings)?;
+    let gpus = seed.rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>().join(", ");
+    let source = source.to_string();
+    log::say(move || info!("seed: {source}: {gpus}"));
+    for warning in seed.warnings.clone() {
+        log::say(move || warn!("seed: {warning}"));
+    }
+    Ok(seed)
+}
+
+/// Identity and seed of a run, for a command that has no report to write on failure.
+fn prepared(settings: &Settings) -> Result<(Identity, Seed), Exit> {
+    let identity = identity(settings)?;
+    let seed = seed(settings).map_err(|error| {
+        complain(&error);
+        exit_of_seed(&error)
+    })?;
+    Ok((identity, seed))
+}
+
+/// Prints text for the user's own use.
+#[must_use]
+pub fn print(text: &str) -> Exit {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Exit::Success,
+        Err(error) => exit_of_output(&error),
+    }
+}
+
+/// The exit code of a failed write to stdout; a reader that went away is no error to talk about.
+fn exit_of_output(error: &io::Error) -> Exit {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Exit::BrokenPipe;
+    }
+    complain(&format!("cannot write to stdout: {error}"));
+    Exit::IoErr
+}

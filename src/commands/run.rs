@@ -1,0 +1,147 @@
+//! `run`: one batch to Kafka.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use tracing::{error, info, warn};
+
+use super::{complain, exit_of_seed, identity, seed};
+use crate::exit::Exit;
+use crate::host::log::{self, SUMMARY};
+use crate::host::signals::Stop;
+use crate::host::{files, reporter};
+use crate::kafka::config;
+use crate::plan::Identity;
+use crate::report::{Facts, Report};
+use crate::session::{Session, deliver};
+use crate::settings::Settings;
+
+/// Sends one batch, and says what became of it.
+#[must_use]
+pub fn run(settings: &Settings) -> Exit {
+    let identity = match identity(settings) {
+        Ok(identity) => identity,
+        Err(exit) => return exit,
+    };
+    if let Some(path) = settings.report_path()
+        && let Err(error) = files::check_writable(path)
+    {
+        let text = settings.refuse("REPORT_FILE", error.to_string()).to_string();
+        complain(&text);
+        reporter::last_words(&text, Exit::Config.errno());
+        return Exit::Config;
+    }
+    let seed = match seed(settings) {
+        Ok(seed) => seed,
+        Err(error) => {
+            let exit = exit_of_seed(&error);
+            let report = Report::new(settings, unstarted(identity, exit, error.to_string()));
+            return publish(settings, Session { report, exit, reporter: None });
+        }
+    };
+    remark_on_shard(settings);
+    let work = async {
+        let stop = Stop::listen()?;
+        Ok(deliver(settings, &seed, identity, &config::client(settings), stop).await)
+    };
+    match with_runtime(work) {
+        Ok(session) => publish(settings, session),
+        Err(error) => {
+            complain(&format!("cannot start: {error}"));
+            Exit::Software
+        }
+    }
+}
+
+/// Runs a future on this thread.
+pub(super) fn with_runtime<T>(
+    work: impl Future<Output = std::io::Result<T>>,
+) -> std::io::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+/// The facts of a run that ended before it began.
+fn unstarted(identity: Identity, exit: Exit, reason: String) -> Facts {
+    Facts {
+        identity,
+        planned_pairs: None,
+        account: crate::kafka::ledger::Account::default(),
+        lateness: crate::latency::Times::default(),
+        exit,
+        reason: Some(reason),
+        ended_at: Timestamp::now(),
+        elapsed_sec: 0.0,
+    }
+}
+
+/// Shards that do not share what makes their bytes are no shards of one run.
+fn remark_on_shard(settings: &Settings) {
+    let shared = settings.run_seed.is_some()
+        && (settings.run_id.is_some() || settings.event_start.is_some());
+    if settings.shard.count > 1 && !shared {
+        log::say(|| {
+            warn!("SHARD without RUN_SEED and RUN_ID: the other shards belong to another run");
+        });
+    }
+}
+
+/// Tells everybody who listens what became of a run: report file, log, systemd.
+pub(super) fn publish(settings: &Settings, session: Session) -> Exit {
+    let Session { mut report, mut exit, reporter } = session;
+    if let Some(path) = &settings.report_file
+        && let Err(error) = write_report(path, &report)
+    {
+        complain(&format!("cannot write the report to {}: {error}", path.display()));
+        if matches!(exit, Exit::Success | Exit::Signalled(_)) {
+            exit = Exit::IoErr;
+            report.conclude(exit, Some("the report could not be written".into()));
+        }
+    }
+    let summary = report.summary();
+    summarize(&report, exit, summary.clone());
+    log::finish();
+    match reporter {
+        Some(reporter) => reporter.finish(&summary, exit.errno()),
+        None => reporter::last_words(&summary, exit.errno()),
+    }
+    exit
+}
+
+fn write_report(path: &Path, report: &Report) -> std::io::Result<()> {
+    if path == Path::new("-") {
+        use std::io::Write;
+        let mut out = std::io::stdout().lock();
+        return out.write_all(report.json().as_bytes()).and_then(|()| out.flush());
+    }
+    files::write_atomically(path, report.json().as_bytes())
+}
+
+/// The last log line: the run in words, and its figures as fields.
+fn summarize(report: &Report, exit: Exit, text: String) {
+    let report = report.clone();
+    let exit_code = exit.code();
+    macro_rules! summary {
+        ($level:ident) => {
+            $level!(
+                target: SUMMARY,
+                run = report.run_id,
+                seed = report.run_seed,
+                outcome = report.outcome,
+                planned = report.planned(),
+                generated = report.sum(|t| t.generated),
+                acknowledged = report.sum(|t| t.acknowledged),
+                failed = report.sum(|t| t.failed),
+                unresolved = report.sum(|t| t.unresolved),
+                elapsed_sec = report.elapsed_sec,
+                rate_per_sec = report.rate_per_sec,
+                exit_code,
+                "{text}"
+            )
+        };
+    }
+    log::say(move || match exit {
+        Exit::Success => summary!(info),
+        Exit::Signalled(_) => summary!(warn),
+        _ => summary!(error),
+    });
+}

@@ -1,0 +1,214 @@
+//! Progress while a run goes on: a bar on a terminal, `STATUS=` and the start timeout for systemd.
+//!
+//! All of it happens on one thread, fed by reading the books. A notify socket that is absent, full
+//! or a lie, and a terminal that does not scroll, cost the run nothing.
+
+use std::fmt::Write;
+use std::io::IsTerminal;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use sd_notify::NotifyState;
+
+use crate::books::Books;
+
+/// How often systemd hears of progress.
+const STATUS_EVERY: Duration = Duration::from_secs(1);
+
+/// How often the bar moves.
+const BAR_EVERY: Duration = Duration::from_millis(100);
+
+/// Time systemd is asked for beyond the delivery timeout, within which a run that makes no progress
+/// ends by itself.
+const TIMEOUT_MARGIN: Duration = Duration::from_secs(15);
+
+/// A run that is this late with a pair is not on schedule.
+const LATE: Duration = Duration::from_secs(2);
+
+/// How long the end of a run waits for a notify socket that takes nothing.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+fn bar() -> Option<ProgressBar> {
+    BAR.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Runs `write`, which writes to stderr, with the bar out of the way.
+pub fn without_bar(write: impl FnOnce()) {
+    match bar() {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
+}
+
+/// Where the run is in its schedule, for whoever has to tell waiting from hanging.
+#[derive(Debug, Default)]
+pub struct Pulse(Mutex<Option<Instant>>);
+
+impl Pulse {
+    /// The run waits for a pair that is due then; `None` while it does not wait.
+    pub fn waits_until(&self, due: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = due;
+    }
+
+    fn is_waiting(&self, now: Instant) -> bool {
+        let due = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        due.is_some_and(|due| now < due + LATE)
+    }
+}
+
+/// What the reporter looks at.
+pub struct View {
+    /// Records of the whole run, where known.
+    pub planned_records: Option<u64>,
+    /// The setting.
+    pub delivery_timeout: Duration,
+    /// The books as they stand.
+    pub books: Box<dyn Fn() -> Books + Send>,
+    /// Where the run is in its schedule.
+    pub pulse: Arc<Pulse>,
+}
+
+impl std::fmt::Debug for View {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("View")
+            .field("planned_records", &self.planned_records)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The last words of a run to systemd.
+struct Last {
+    status: String,
+    errno: Option<u32>,
+}
+
+/// The reporting thread, where anybody listens.
+#[derive(Debug)]
+pub struct Reporter {
+    thread: Option<(SyncSender<Last>, Receiver<()>)>,
+}
+
+impl Reporter {
+    /// Starts to report.
+    #[must_use]
+    pub fn start(view: View) -> Self {
+        let on_terminal = std::io::stderr().is_terminal();
+        if !on_terminal && std::env::var_os("NOTIFY_SOCKET").is_none() {
+            return Self { thread: None };
+        }
+        if on_terminal {
+            let shown = new_bar(view.planned_records);
+            *BAR.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
+        }
+        let (last, inbox) = sync_channel(1);
+        let (done, written) = sync_channel(1);
+        let work = move || {
+            report(&view, &inbox, if on_terminal { BAR_EVERY } else { STATUS_EVERY });
+            let _nobody_waits = done.send(());
+        };
+        let thread = std::thread::Builder::new().name("report".into()).spawn(work);
+        Self { thread: thread.is_ok().then_some((last, written)) }
+    }
+
+    /// Takes the bar away, and makes `status` the last that systemd hears.
+    pub fn finish(self, status: &str, errno: Option<u32>) {
+        let Some((last, written)) = self.thread else { return };
+        let status = status.replace('\n', " ");
+        if last.send(Last { status, errno }).is_ok() {
+            let _late = written.recv_timeout(LAST_WORDS);
+        }
+    }
+}
+
+fn new_bar(planned: Option<u64>) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(planned, ProgressDrawTarget::stderr());
+    let template = match planned {
+        Some(_) => "{bar:30} {pos}/{len} records, {rate}, {eta} left",
+        None => "{spinner} {pos} records, {rate}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        // A failed write to a terminal shows no rate.
+        bar.set_style(style.with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+            let _not_shown = write!(out, "{:.0}/s", state.per_sec());
+        }));
+    }
+    bar
+}
+
+fn report(view: &View, inbox: &Receiver<Last>, every: Duration) {
+    let mut reported_at = Instant::now();
+    let mut acknowledged = 0;
+    notify(&[NotifyState::Status("connecting")]);
+    loop {
+        match inbox.recv_timeout(every) {
+            Ok(Last { status, errno }) => {
+                if let Some(bar) = bar() {
+                    bar.finish_and_clear();
+                }
+                return say_last(&status, errno);
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        let books = (view.books)();
+        if let Some(bar) = bar() {
+            bar.set_position(books.total_acknowledged());
+            bar.tick();
+        }
+        let now = Instant::now();
+        if now.duration_since(reported_at) >= STATUS_EVERY {
+            reported_at = now;
+            let moved = books.total_acknowledged() > acknowledged;
+            acknowledged = books.total_acknowledged();
+            let waiting = books.total_open() == 0 && view.pulse.is_waiting(now);
+            let status = progress(view, &books);
+            let mut states = vec![NotifyState::Status(&status)];
+            if moved || waiting {
+                states.push(NotifyState::ExtendTimeoutUsec(extension(view.delivery_timeout)));
+            }
+            notify(&states);
+        }
+    }
+}
+
+fn progress(view: &View, books: &Books) -> String {
+    let of = view.planned_records.map(|planned| format!(" of {planned}")).unwrap_or_default();
+    let (acknowledged, failed) = (books.total_acknowledged(), books.total_failed());
+    let waiting = books.total_open();
+    format!("{acknowledged}{of} records acknowledged, {waiting} waiting, {failed} failed")
+}
+
+fn extension(delivery_timeout: Duration) -> u32 {
+    let micros = (delivery_timeout + TIMEOUT_MARGIN).as_micros();
+    u32::try_from(micros).unwrap_or(u32::MAX)
+}
+
+fn notify(states: &[NotifyState<'_>]) {
+    // An absent socket or a lie: the run goes on, and nothing is logged once a second.
+    let _nobody_listens = sd_notify::notify(states);
+}
+
+/// Tells systemd how a run ended that had no reporter, without waiting for ever.
+pub fn last_words(status: &str, errno: Option<u32>) {
+    if std::env::var_os("NOTIFY_SOCKET").is_none() {
+        return;
+    }
+    let status = status.replace('\n', " ");
+    let (done, written) = sync_channel(1);
+    let work = move || {
+        say_last(&status, errno);
+        let _nobody_waits = done.send(());
+    };
+    if std::thread::Builder::new().name("report".into()).spawn(work).is_ok() {
+        let _late = written.recv_timeout(LAST_WORDS);
+    }
+}
+
+fn say_last(status: &str, errno: Option<u32>) {
+    let errno = errno.map(NotifyState::Errno);
+    notify(&[NotifyState::Status(status)].into_iter().chain(errno).collect::<Vec<_>>());
+}

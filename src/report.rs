@@ -1,0 +1,232 @@
+//! The verdict of a run, and its report: exit code, summary in words, JSON.
+
+mod words;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::books::{Books, PartitionBooks};
+use crate::event::Kind;
+use crate::exit::Exit;
+use crate::kafka::ledger::Account;
+use crate::latency::{Quantiles, Times};
+use crate::plan::Identity;
+use crate::settings::{Settings, to_f64};
+use crate::verdict::outcome;
+
+/// One setting in the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SettingReport {
+    /// Name.
+    pub name: String,
+    /// Value as text; a secret is not shown; empty where not set.
+    pub value: String,
+    /// Where it came from.
+    pub source: String,
+}
+
+/// One topic in the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TopicReport {
+    /// Topic name.
+    pub topic: String,
+    /// Event type.
+    pub event: &'static str,
+    /// Records the plan asked for; null where only a complete run can tell.
+    pub planned: Option<u64>,
+    /// Records handed to the client library.
+    pub generated: u64,
+    /// Records the cluster acknowledged.
+    pub acknowledged: u64,
+    /// Records given up with an error.
+    pub failed: u64,
+    /// Records without an answer when the run ended.
+    pub unresolved: u64,
+    /// Acknowledgements by partition.
+    pub partitions: Vec<PartitionBooks>,
+}
+
+/// Failures of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ErrorReport {
+    /// Topic of the records.
+    pub topic: String,
+    /// What the client library calls it.
+    pub kind: String,
+    /// How many records.
+    pub count: u64,
+}
+
+/// Latency of the acknowledgements, ms.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LatencyReport {
+    /// From hand-over to acknowledgement.
+    pub from_send: Option<Quantiles>,
+    /// From the intended time to acknowledgement.
+    pub from_intended: Option<Quantiles>,
+}
+
+/// The report of a run. Its JSON Schema is `packaging/schemas/report.v1.schema.json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Version of the program.
+    pub version: &'static str,
+    /// Name of the run.
+    pub run_id: String,
+    /// Seed of the run.
+    pub run_seed: u64,
+    /// Host of the events.
+    pub host: String,
+    /// Which part of the run.
+    pub shard: String,
+    /// `delivered`, or what went wrong, in one word.
+    pub outcome: &'static str,
+    /// What the process exits with.
+    pub exit_code: u8,
+    /// Its name.
+    pub exit_name: &'static str,
+    /// Why, in words, where not everything was delivered.
+    pub reason: Option<String>,
+    /// Both topics.
+    pub topics: Vec<TopicReport>,
+    /// Failures by kind.
+    pub errors: Vec<ErrorReport>,
+    /// Injected faults by kind.
+    pub faults: std::collections::BTreeMap<String, u64>,
+    /// Wall clock at the start.
+    pub started_at: String,
+    /// Wall clock at the end.
+    pub ended_at: String,
+    /// Duration of the run, s.
+    pub elapsed_sec: f64,
+    /// Acknowledged records a second.
+    pub rate_per_sec: f64,
+    /// Latency of the acknowledgements.
+    pub latency_ms: LatencyReport,
+    /// How late pairs were generated, ms.
+    pub lateness_ms: Option<Quantiles>,
+    /// Every setting.
+    pub settings: Vec<SettingReport>,
+}
+
+/// The JSON Schema of the report.
+pub const SCHEMA: &str = include_str!("../packaging/schemas/report.v1.schema.json");
+
+/// What a report is made of beside the settings.
+#[derive(Debug)]
+pub struct Facts {
+    /// Who the run is.
+    pub identity: Identity,
+    /// Pairs planned for this process, where known.
+    pub planned_pairs: Option<u64>,
+    /// Books and latencies.
+    pub account: Account,
+    /// Lateness of the pairs.
+    pub lateness: Times,
+    /// The verdict.
+    pub exit: Exit,
+    /// Why, where not everything was delivered.
+    pub reason: Option<String>,
+    /// Wall clock at the end.
+    pub ended_at: Timestamp,
+    /// Duration of the run, s.
+    pub elapsed_sec: f64,
+}
+
+impl Report {
+    /// The report of a run.
+    #[must_use]
+    pub fn new(settings: &Settings, facts: Facts) -> Self {
+        let Facts { identity, planned_pairs, account, lateness, exit, reason, .. } = facts;
+        let books = &account.books;
+        let topic_name = |kind| match kind {
+            Kind::Metric => settings.topic_metric.clone(),
+            Kind::Token => settings.topic_token.clone(),
+        };
+        let topics = Kind::BOTH.map(|kind| topic(topic_name(kind), kind, planned_pairs, books));
+        let errors = books.failures().map(|(kind, text, failures)| ErrorReport {
+            topic: topic_name(kind),
+            kind: text.to_owned(),
+            count: failures.count,
+        });
+        let listing = settings.listing().map(|(name, value, source)| SettingReport {
+            name: name.into(),
+            value: value.into(),
+            source: source.into(),
+        });
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            run_id: identity.run_id,
+            run_seed: identity.run_seed,
+            host: settings.hostname.clone(),
+            shard: settings.shard.to_string(),
+            outcome: outcome(exit),
+            exit_code: exit.code(),
+            exit_name: exit.name(),
+            reason,
+            topics: topics.into(),
+            errors: errors.collect(),
+            faults: std::collections::BTreeMap::new(),
+            started_at: format!("{:.3}", identity.started_at),
+            ended_at: format!("{:.3}", facts.ended_at),
+            elapsed_sec: (facts.elapsed_sec * 1e6).round() / 1e6,
+            rate_per_sec: rate(books.total_acknowledged(), facts.elapsed_sec),
+            latency_ms: LatencyReport {
+                from_send: account.from_send.quantiles(),
+                from_intended: account.from_due.quantiles(),
+            },
+            lateness_ms: lateness.quantiles(),
+            settings: listing.collect(),
+        }
+    }
+
+    /// Replaces the verdict.
+    pub fn conclude(&mut self, exit: Exit, reason: Option<String>) {
+        self.outcome = outcome(exit);
+        self.exit_code = exit.code();
+        self.exit_name = exit.name();
+        self.reason = reason;
+    }
+
+    /// The report as JSON text with a newline at its end.
+    #[must_use]
+    pub fn json(&self) -> String {
+        // The report holds nothing that JSON cannot.
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// A count over both topics.
+    #[must_use]
+    pub fn sum(&self, count: fn(&TopicReport) -> u64) -> u64 {
+        self.topics.iter().map(count).sum()
+    }
+
+    /// Planned records over both topics, where known.
+    #[must_use]
+    pub fn planned(&self) -> Option<u64> {
+        self.topics.iter().map(|topic| topic.planned).sum()
+    }
+}
+
+fn topic(name: String, kind: Kind, planned: Option<u64>, books: &Books) -> TopicReport {
+    let topic = books.topic(kind);
+    TopicReport {
+        topic: name,
+        event: kind.schema_name(),
+        planned,
+        generated: topic.generated(),
+        acknowledged: topic.acknowledged(),
+        failed: topic.failed(),
+        unresolved: topic.open(),
+        partitions: topic.partitions().copied().collect(),
+    }
+}
+
+fn rate(records: u64, elapsed_sec: f64) -> f64 {
+    if elapsed_sec > 0.0 { (to_f64(records) / elapsed_sec * 10.0).round() / 10.0 } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,241 @@
+//! One run against a cluster, from the settings to the report.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rdkafka::config::ClientConfig;
+use rdkafka::producer::Producer;
+use tokio::time::Instant;
+use tracing::info;
+
+use crate::event::Kind;
+use crate::exit::Exit;
+use crate::host::log;
+use crate::host::reporter::{Pulse, Reporter, View};
+use crate::host::signals::Stop;
+use crate::kafka::ledger::Account;
+use crate::kafka::probe::{self, NotReady};
+use crate::kafka::producer::KafkaSink;
+use crate::latency::Times;
+use crate::plan::{Identity, Plan, Record};
+use crate::report::{Facts, Report};
+use crate::run::{Ending, Offer, Pacing, Ran, Sink, run};
+use crate::settings::Settings;
+use crate::verdict::verdict;
+use crate::workload::seed::Seed;
+
+/// A run that is over, and who still has to hear of it.
+#[derive(Debug)]
+pub struct Session {
+    /// The report.
+    pub report: Report,
+    /// The verdict.
+    pub exit: Exit,
+    /// To tell systemd last.
+    pub reporter: Option<Reporter>,
+}
+
+impl Sink for KafkaSink {
+    fn offer(&self, record: &Record<'_>, due: Instant) -> Offer {
+        Self::offer(self, record, due.into_std())
+    }
+
+    fn answered(&self) -> impl Future<Output = ()> {
+        self.ledger().answered.notified()
+    }
+
+    fn open(&self) -> u64 {
+        self.ledger().open()
+    }
+
+    fn silence(&self) -> Duration {
+        self.ledger().silence()
+    }
+
+    fn is_fatal(&self) -> bool {
+        self.ledger().is_fatal()
+    }
+
+    fn seal(&self) {
+        Self::seal(self);
+    }
+}
+
+/// How far a run came.
+struct Outcome {
+    account: Account,
+    lateness: Times,
+    exit: Exit,
+    reason: Option<String>,
+    /// The plan was carried out, so what was generated is what was planned.
+    completed: bool,
+}
+
+impl Outcome {
+    /// A run that never began to generate.
+    fn unstarted(exit: Exit, reason: Option<String>) -> Self {
+        let (account, lateness) = (Account::default(), Times::default());
+        Self { account, lateness, exit, reason, completed: false }
+    }
+}
+
+/// Carries a run out against the cluster of `config`.
+pub async fn deliver(
+    settings: &Settings,
+    seed: &Seed,
+    identity: Identity,
+    config: &ClientConfig,
+    stop: Stop,
+) -> Session {
+    let started = Instant::now();
+    let plan = Plan::new(settings, seed, identity);
+    let mut reporter = None;
+    let outcome = if plan.schedule.planned_pairs() == Some(0) {
+        Outcome { completed: true, ..Outcome::unstarted(Exit::Success, None) }
+    } else {
+        match KafkaSink::start(config) {
+            Ok(sink) => {
+                let (outcome, watcher) = with_sink(settings, &plan, &sink, stop).await;
+                reporter = Some(watcher);
+                outcome
+            }
+            Err(error) => {
+                let reason = format!("librdkafka does not accept the configuration: {error}");
+                Outcome::unstarted(Exit::Config, Some(reason))
+            }
+        }
+    };
+    let elapsed_sec = started.elapsed().as_secs_f64();
+    let Outcome { account, lateness, exit, reason, completed } = outcome;
+    let known = plan.schedule.planned_pairs();
+    let sent = completed.then(|| account.books.topic(Kind::Metric).generated());
+    let facts = Facts {
+        planned_pairs: known.or(sent),
+        identity: plan.identity,
+        account,
+        lateness,
+        exit,
+        reason,
+        ended_at: Timestamp::now(),
+        elapsed_sec,
+    };
+    Session { report: Report::new(settings, facts), exit, reporter }
+}
+
+async fn with_sink(
+    settings: &Settings,
+    plan: &Plan,
+    sink: &KafkaSink,
+    stop: Stop,
+) -> (Outcome, Reporter) {
+    let pulse = Arc::new(Pulse::default());
+    let ledger = Arc::clone(sink.producer().context());
+    let reporter = Reporter::start(View {
+        planned_records: plan.schedule.planned_pairs().map(|pairs| pairs.saturating_mul(2)),
+        delivery_timeout: settings.delivery_timeout,
+        books: Box::new(move || ledger.books()),
+        pulse: Arc::clone(&pulse),
+    });
+    if let Err(outcome) = wait_until_ready(settings, sink, stop.clone()).await {
+        return (outcome, reporter);
+    }
+    announce(settings, plan);
+    let watch = tokio::spawn(announce_stop(stop.clone()));
+    let pacing = Pacing {
+        waits: settings.waits(),
+        wall_limit: settings.duration.filter(|_| settings.sleep.is_zero()),
+        delivery_timeout: settings.delivery_timeout,
+    };
+    let ran = run(plan, sink, pacing, stop.clone(), pulse, Timestamp::now).await;
+    watch.abort();
+    let account = sink.ledger().close();
+    let exit = verdict(&account.books, ran.ending, sink.ledger().denied().is_some());
+    let reason = reason(&ran, exit, sink, &stop);
+    let completed = ran.ending == Ending::Completed;
+    (Outcome { account, lateness: ran.lateness, exit, reason, completed }, reporter)
+}
+
+fn announce(settings: &Settings, plan: &Plan) {
+    let run = plan.identity.run_id.clone();
+    let seed = plan.identity.run_seed;
+    let (pairs, shard) = (plan.schedule.planned_pairs(), settings.shard.to_string());
+    let (metric, token) = (settings.topic_metric.clone(), settings.topic_token.clone());
+    log::say(move || {
+        let number = pairs.map(|pairs| format!("{pairs} ")).unwrap_or_default();
+        info!(
+            run,
+            seed,
+            shard,
+            pairs,
+            "run {run}, seed {seed}: sending {number}pairs to {metric} and {token}"
+        );
+    });
+}
+
+/// Says that a signal was understood: the wait that follows may take the whole delivery timeout.
+async fn announce_stop(stop: Stop) {
+    let signal = stop.first().await;
+    log::say(move || {
+        let name = signal.name();
+        info!("{name}: stopping, waiting for what was sent; a second signal ends the wait");
+    });
+}
+
+/// Waits until a broker answers and both topics exist, nine tenths of the delivery timeout at most:
+/// within it a client that cannot reach anything has said so.
+async fn wait_until_ready(
+    settings: &Settings,
+    sink: &KafkaSink,
+    stop: Stop,
+) -> Result<(), Outcome> {
+    let producer = sink.producer();
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&cancelled);
+    let topics = [
+        (settings.topic_metric.clone(), "TOPIC_METRIC"),
+        (settings.topic_token.clone(), "TOPIC_TOKEN"),
+    ];
+    let within = settings.delivery_timeout.mul_f64(0.9);
+    let mut probe = tokio::task::spawn_blocking(move || {
+        let topics = topics.each_ref().map(|(topic, setting)| (topic.as_str(), *setting));
+        let cancelled = || asked.load(Ordering::Relaxed);
+        probe::wait_until_ready(producer.client(), &topics, within, cancelled)
+    });
+    let ready = tokio::select! {
+        ready = &mut probe => ready,
+        _ = stop.first() => {
+            cancelled.store(true, Ordering::Relaxed);
+            probe.await
+        }
+    };
+    let Err(error) = ready.unwrap_or(Err(NotReady::Cancelled)) else { return Ok(()) };
+    let exit = match (&error, stop.received().first) {
+        (NotReady::Cancelled, Some(signal)) => Exit::Signalled(signal),
+        (NotReady::Denied(_), _) => Exit::NoPerm,
+        _ => Exit::Unavailable,
+    };
+    Err(Outcome::unstarted(exit, Some(error.to_string())))
+}
+
+/// Why not everything was delivered, in words.
+fn reason(ran: &Ran, exit: Exit, sink: &KafkaSink, stop: &Stop) -> Option<String> {
+    let ledger = sink.ledger();
+    let last_error =
+        || ledger.last_error().map(|e| format!("; last error: {e}")).unwrap_or_default();
+    match (ran.ending, exit) {
+        (_, Exit::Success) => None,
+        (Ending::Signalled(signal), _) => {
+            let again = stop.received().again;
+            let again = if again { ", a second signal ended the wait" } else { "" };
+            Some(format!("stopped by {}{again}", signal.name()))
+        }
+        (Ending::Fatal, _) => ledger.fatal(),
+        (Ending::Silence, _) => {
+            Some(format!("no answer from the cluster within the delivery timeout{}", last_error()))
+        }
+        (Ending::Completed, Exit::NoPerm) => ledger.denied(),
+        (Ending::Completed, _) => ledger.last_error().map(|error| format!("last error: {error}")),
+    }
+}

@@ -1,0 +1,116 @@
+//! The verdict of a run: its exit code, from the books alone.
+
+use crate::books::{Books, FailureClass};
+use crate::exit::Exit;
+use crate::run::Ending;
+
+/// The exit code of a run, from its books alone.
+///
+/// `denied` is set where the cluster refused the client as a whole.
+#[must_use]
+pub fn verdict(books: &Books, ending: Ending, denied: bool) -> Exit {
+    let missing = books.total_failed() + books.total_open();
+    match ending {
+        Ending::Completed if missing == 0 => return Exit::Success,
+        Ending::Signalled(signal) if missing == 0 => return Exit::Signalled(signal),
+        Ending::Signalled(_) => return Exit::IoErr,
+        _ => {}
+    }
+    let refused = books.total_failed() > 0
+        && books.total_open() == 0
+        && books.failures().all(|(_, _, f)| f.class == FailureClass::Denied);
+    if refused || (denied && books.total_acknowledged() == 0) {
+        Exit::NoPerm
+    } else if books.total_acknowledged() == 0 {
+        Exit::Unavailable
+    } else {
+        Exit::IoErr
+    }
+}
+
+/// The verdict in one word, for the report.
+#[must_use]
+pub fn outcome(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Success => "delivered",
+        Exit::Signalled(_) => "interrupted",
+        Exit::IoErr => "incomplete",
+        Exit::Unavailable => "unavailable",
+        Exit::NoPerm => "denied",
+        Exit::DataErr | Exit::NoInput => "no-seed",
+        Exit::Config | Exit::Usage => "misconfigured",
+        Exit::Software | Exit::BrokenPipe => "failed",
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::books::Failure;
+    use crate::event::Kind;
+    use crate::exit::Signal;
+
+    /// Books with these counts of each topic.
+    pub(crate) fn books(acknowledged: u64, failed: &[(FailureClass, u64)], open: u64) -> Books {
+        let mut books = Books::default();
+        for kind in Kind::BOTH {
+            for offset in 0..acknowledged {
+                books.generated(kind);
+                books.acknowledged(kind, 0, i64::try_from(offset).ok());
+            }
+            for (class, count) in failed {
+                for _ in 0..*count {
+                    books.generated(kind);
+                    books.failed(kind, Failure { kind: format!("{class:?}"), class: *class });
+                }
+            }
+            for _ in 0..open {
+                books.generated(kind);
+            }
+        }
+        books
+    }
+
+    #[test]
+    fn the_exit_code_follows_from_the_books() {
+        use Ending::{Completed, Fatal, Signalled, Silence};
+        use FailureClass::{Denied, Refused};
+        let silence = FailureClass::Silence;
+        let (term, int) = (Signal::Terminate, Signal::Interrupt);
+        for (acknowledged, failed, open, ending, denied, exit) in [
+            // everything planned was acknowledged
+            (20, &[][..], 0, Completed, false, 0),
+            // nothing was planned
+            (0, &[], 0, Completed, false, 0),
+            // an error on the way that hurt nobody
+            (20, &[], 0, Completed, true, 0),
+            // one record each is missing, whatever the reason
+            (19, &[(silence, 1)], 0, Completed, false, 74),
+            (19, &[(Refused, 1)], 0, Completed, false, 74),
+            (19, &[], 1, Silence, false, 74),
+            // nothing was delivered
+            (0, &[(silence, 20)], 0, Completed, false, 69),
+            (0, &[(Refused, 20)], 0, Completed, false, 69),
+            (0, &[(silence, 10)], 10, Silence, false, 69),
+            // a broker went away before all that was planned was generated
+            (10, &[], 0, Fatal, false, 74),
+            (0, &[], 0, Fatal, false, 69),
+            // the cluster refused all that failed
+            (0, &[(Denied, 20)], 0, Completed, false, 77),
+            (10, &[(Denied, 10)], 0, Completed, false, 77),
+            (10, &[(Denied, 9), (silence, 1)], 0, Completed, false, 74),
+            (0, &[], 0, Fatal, true, 77),
+            // a signal, with everything delivered and not
+            (5, &[], 0, Signalled(term), false, 143),
+            (5, &[], 0, Signalled(int), false, 130),
+            (0, &[], 0, Signalled(term), false, 143),
+            (5, &[(silence, 1)], 0, Signalled(term), false, 74),
+            (5, &[], 1, Signalled(int), false, 74),
+            (0, &[], 5, Signalled(int), false, 74),
+        ] {
+            let books = books(acknowledged, failed, open);
+            let verdict = verdict(&books, ending, denied).code();
+            assert_eq!(verdict, exit, "{acknowledged} {failed:?} {open} {ending:?} {denied}");
+        }
+    }
+}
