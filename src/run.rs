@@ -18,8 +18,8 @@ use crate::latency::Times;
 use crate::plan::Plan;
 use crate::workload::arrivals::Due;
 
+use sink::{GRACE, hopeless, no_hope};
 pub use sink::{Offer, Sink};
-use sink::{SCAN, hopeless, no_hope};
 
 /// Pairs sent in one go at full speed before signals are looked at.
 const PAIRS_AT_A_STRETCH: u64 = 64;
@@ -202,7 +202,7 @@ impl<S: Sink> Run<'_, S> {
 
     /// Waits for every answer: until all are there, a second signal, or no hope is left.
     async fn drain(&mut self, generated: Ending) -> Ending {
-        let limit = self.delivery_timeout + SCAN;
+        let limit = self.delivery_timeout + GRACE;
         let deadline = Instant::now() + limit;
         let (sink, delivery_timeout) = (self.sink, self.delivery_timeout);
         let settled = async {

@@ -1,7 +1,8 @@
 //! One run against a cluster, from the settings to the report.
 
+mod ready;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,13 +11,13 @@ use rdkafka::producer::Producer;
 use tokio::time::Instant;
 use tracing::info;
 
+use crate::books::FailureClass;
 use crate::event::Kind;
 use crate::exit::Exit;
 use crate::host::log;
 use crate::host::reporter::{Pulse, Reporter, View};
 use crate::host::signals::Stop;
 use crate::kafka::ledger::Account;
-use crate::kafka::probe::{self, NotReady};
 use crate::kafka::producer::KafkaSink;
 use crate::latency::Times;
 use crate::plan::{Identity, Plan, Record};
@@ -35,6 +36,9 @@ pub struct Session {
     pub exit: Exit,
     /// To tell systemd last.
     pub reporter: Option<Reporter>,
+    /// Closing the client takes a while where records are still in its queue: it is kept until the
+    /// run is reported.
+    pub sink: Option<KafkaSink>,
 }
 
 impl Sink for KafkaSink {
@@ -55,7 +59,7 @@ impl Sink for KafkaSink {
     }
 
     fn is_fatal(&self) -> bool {
-        self.ledger().is_fatal()
+        self.fatal().is_some()
     }
 
     fn seal(&self) {
@@ -91,7 +95,7 @@ pub async fn deliver(
 ) -> Session {
     let started = Instant::now();
     let plan = Plan::new(settings, seed, identity);
-    let mut reporter = None;
+    let (mut reporter, mut used) = (None, None);
     let outcome = if plan.schedule.planned_pairs() == Some(0) {
         Outcome { completed: true, ..Outcome::unstarted(Exit::Success, None) }
     } else {
@@ -99,6 +103,7 @@ pub async fn deliver(
             Ok(sink) => {
                 let (outcome, watcher) = with_sink(settings, &plan, &sink, stop).await;
                 reporter = Some(watcher);
+                used = Some(sink);
                 outcome
             }
             Err(error) => {
@@ -121,7 +126,7 @@ pub async fn deliver(
         ended_at: Timestamp::now(),
         elapsed_sec,
     };
-    Session { report: Report::new(settings, facts), exit, reporter }
+    Session { report: Report::new(settings, facts), exit, reporter, sink: used }
 }
 
 async fn with_sink(
@@ -138,8 +143,8 @@ async fn with_sink(
         books: Box::new(move || ledger.books()),
         pulse: Arc::clone(&pulse),
     });
-    if let Err(outcome) = wait_until_ready(settings, sink, stop.clone()).await {
-        return (outcome, reporter);
+    if let Err((exit, reason)) = ready::wait_until_ready(settings, sink, &stop).await {
+        return (Outcome::unstarted(exit, Some(reason)), reporter);
     }
     announce(settings, plan);
     let watch = tokio::spawn(announce_stop(stop.clone()));
@@ -151,7 +156,9 @@ async fn with_sink(
     let ran = run(plan, sink, pacing, stop.clone(), pulse, Timestamp::now).await;
     watch.abort();
     let account = sink.ledger().close();
-    let exit = verdict(&account.books, ran.ending, sink.ledger().denied().is_some());
+    let fatally = || sink.fatal().is_some_and(|(class, _)| class == FailureClass::Denied);
+    let denied = sink.ledger().denied().is_some() || fatally();
+    let exit = verdict(&account.books, ran.ending, denied);
     let reason = reason(&ran, exit, sink, &stop);
     let completed = ran.ending == Ending::Completed;
     (Outcome { account, lateness: ran.lateness, exit, reason, completed }, reporter)
@@ -183,45 +190,10 @@ async fn announce_stop(stop: Stop) {
     });
 }
 
-/// Waits until a broker answers and both topics exist, nine tenths of the delivery timeout at most:
-/// within it a client that cannot reach anything has said so.
-async fn wait_until_ready(
-    settings: &Settings,
-    sink: &KafkaSink,
-    stop: Stop,
-) -> Result<(), Outcome> {
-    let producer = sink.producer();
-    let cancelled = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&cancelled);
-    let topics = [
-        (settings.topic_metric.clone(), "TOPIC_METRIC"),
-        (settings.topic_token.clone(), "TOPIC_TOKEN"),
-    ];
-    let within = settings.delivery_timeout.mul_f64(0.9);
-    let mut probe = tokio::task::spawn_blocking(move || {
-        let topics = topics.each_ref().map(|(topic, setting)| (topic.as_str(), *setting));
-        let cancelled = || asked.load(Ordering::Relaxed);
-        probe::wait_until_ready(producer.client(), &topics, within, cancelled)
-    });
-    let ready = tokio::select! {
-        ready = &mut probe => ready,
-        _ = stop.first() => {
-            cancelled.store(true, Ordering::Relaxed);
-            probe.await
-        }
-    };
-    let Err(error) = ready.unwrap_or(Err(NotReady::Cancelled)) else { return Ok(()) };
-    let exit = match (&error, stop.received().first) {
-        (NotReady::Cancelled, Some(signal)) => Exit::Signalled(signal),
-        (NotReady::Denied(_), _) => Exit::NoPerm,
-        _ => Exit::Unavailable,
-    };
-    Err(Outcome::unstarted(exit, Some(error.to_string())))
-}
-
 /// Why not everything was delivered, in words.
 fn reason(ran: &Ran, exit: Exit, sink: &KafkaSink, stop: &Stop) -> Option<String> {
     let ledger = sink.ledger();
+    let fatal = || sink.fatal().map(|(_, text)| text);
     let last_error =
         || ledger.last_error().map(|e| format!("; last error: {e}")).unwrap_or_default();
     match (ran.ending, exit) {
@@ -231,11 +203,13 @@ fn reason(ran: &Ran, exit: Exit, sink: &KafkaSink, stop: &Stop) -> Option<String
             let again = if again { ", a second signal ended the wait" } else { "" };
             Some(format!("stopped by {}{again}", signal.name()))
         }
-        (Ending::Fatal, _) => ledger.fatal(),
+        (Ending::Fatal, _) => fatal(),
         (Ending::Silence, _) => {
             Some(format!("no answer from the cluster within the delivery timeout{}", last_error()))
         }
-        (Ending::Completed, Exit::NoPerm) => ledger.denied(),
-        (Ending::Completed, _) => ledger.last_error().map(|error| format!("last error: {error}")),
+        (Ending::Completed, Exit::NoPerm) => ledger.denied().or_else(fatal),
+        (Ending::Completed, _) => {
+            fatal().or_else(|| ledger.last_error().map(|error| format!("last error: {error}")))
+        }
     }
 }

@@ -36,7 +36,7 @@ pub fn run(settings: &Settings) -> Exit {
         Err(error) => {
             let exit = exit_of_seed(&error);
             let report = Report::new(settings, unstarted(identity, exit, error.to_string()));
-            return publish(settings, Session { report, exit, reporter: None });
+            return publish(settings, Session { report, exit, reporter: None, sink: None });
         }
     };
     remark_on_shard(settings);
@@ -87,7 +87,7 @@ fn remark_on_shard(settings: &Settings) {
 
 /// Tells everybody who listens what became of a run: report file, log, systemd.
 pub(super) fn publish(settings: &Settings, session: Session) -> Exit {
-    let Session { mut report, mut exit, reporter } = session;
+    let Session { mut report, mut exit, reporter, sink } = session;
     if let Some(path) = &settings.report_file
         && let Err(error) = write_report(path, &report)
     {
@@ -104,6 +104,7 @@ pub(super) fn publish(settings: &Settings, session: Session) -> Exit {
         Some(reporter) => reporter.finish(&summary, exit.errno()),
         None => reporter::last_words(&summary, exit.errno()),
     }
+    drop(sink);
     exit
 }
 

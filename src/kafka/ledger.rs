@@ -64,7 +64,6 @@ struct State {
     /// Since when records wait without an answer to any; `None` while none waits.
     silent_since: Option<Instant>,
     denied: Option<String>,
-    fatal: Option<String>,
     last_error: Option<String>,
     said: BTreeSet<String>,
 }
@@ -122,18 +121,6 @@ impl Ledger {
     #[must_use]
     pub fn denied(&self) -> Option<String> {
         self.state().denied.clone()
-    }
-
-    /// Why the client can send nothing any more, where it cannot.
-    #[must_use]
-    pub fn fatal(&self) -> Option<String> {
-        self.state().fatal.clone()
-    }
-
-    /// Whether the client can send nothing any more.
-    #[must_use]
-    pub fn is_fatal(&self) -> bool {
-        self.state().fatal.is_some()
     }
 
     /// The last error that librdkafka reported.
@@ -198,7 +185,6 @@ impl ClientContext for Ledger {
         let first = {
             let mut state = self.state();
             match code {
-                Some(RDKafkaErrorCode::Fatal) => state.fatal = Some(text.clone()),
                 Some(code) if class(code) == FailureClass::Denied => {
                     state.denied = Some(text.clone());
                 }

@@ -45,6 +45,9 @@ pub enum NotReady {
     /// The cluster refuses this client.
     #[error("the cluster refused access: {0}")]
     Denied(String),
+    /// The client can send nothing, for another reason than its rights.
+    #[error("the client cannot go on: {0}")]
+    Fatal(String),
     /// The caller asked to stop.
     #[error("stopped before the cluster was ready")]
     Cancelled,
@@ -85,8 +88,14 @@ fn wait_for_topic(
         if cancelled() {
             return Err(NotReady::Cancelled);
         }
-        if let Some(reason) = ledger.denied().or_else(|| ledger.fatal()) {
+        if let Some(reason) = ledger.denied() {
             return Err(NotReady::Denied(reason));
+        }
+        if let Some((code, text)) = client.fatal_error() {
+            return Err(match errors::class(code) {
+                FailureClass::Denied => NotReady::Denied(text),
+                _ => NotReady::Fatal(text),
+            });
         }
         let now = Instant::now();
         if let Some((reason, until)) = &absent

@@ -19,7 +19,9 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
+use super::errors;
 use super::ledger::{Ledger, Stamp};
+use crate::books::FailureClass;
 use crate::plan::Record;
 use crate::run::Offer;
 
@@ -84,6 +86,16 @@ impl KafkaSink {
     #[must_use]
     pub fn producer(&self) -> Arc<BaseProducer<Ledger>> {
         Arc::clone(&self.producer)
+    }
+
+    /// Why nothing can be sent any more, where it cannot, and what that says about the cluster.
+    ///
+    /// librdkafka itself is asked: it refuses records from that moment on, and may have refused all
+    /// of them before the polling thread hears of it.
+    #[must_use]
+    pub fn fatal(&self) -> Option<(FailureClass, String)> {
+        let (code, text) = self.producer.client().fatal_error()?;
+        Some((errors::class(code), format!("{code}: {text}")))
     }
 
     /// Offers a record. It is copied.

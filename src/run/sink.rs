@@ -8,8 +8,11 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::Ending;
 use crate::plan::Record;
 
-/// librdkafka looks for records whose time ran out once a second; this is that, and a little.
-pub(super) const SCAN: Duration = Duration::from_millis(1_200);
+/// Time beyond the delivery timeout in which a record's own time-out may still be reported:
+/// librdkafka looks for those once a second. What it has not reported by then is unresolved, which
+/// says the same. Longer would be more exact, but a run without a broker is to end within 2 s of
+/// the timeout, and closing a client with a full queue takes its part of that.
+pub(super) const GRACE: Duration = Duration::from_millis(600);
 
 /// How often a waiting run looks whether waiting still makes sense.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
@@ -44,7 +47,7 @@ pub(super) fn hopeless(sink: &impl Sink, delivery_timeout: Duration) -> Option<E
     if sink.is_fatal() {
         return Some(Ending::Fatal);
     }
-    (sink.silence() > delivery_timeout + SCAN).then_some(Ending::Silence)
+    (sink.silence() > delivery_timeout + GRACE).then_some(Ending::Silence)
 }
 
 /// Completes once waiting for answers makes no sense any more.
