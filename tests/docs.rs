@@ -1,0 +1,145 @@
+//! Prose against code: what the README, the man page and the module map say is what the code does.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use vm4_producer::exit::DOCUMENTED;
+use vm4_producer::settings::DEFINITIONS;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(root().join(&path)).unwrap_or_else(|e| panic!("{:?}: {e}", path.as_ref()))
+}
+
+/// The part of the README between `<!-- name: generated -->` and `<!-- end -->` is `expected`.
+///
+/// `UPDATE_DOCS=1` writes it.
+fn is_generated(name: &str, expected: &str) {
+    let readme = read("README.md");
+    let marker = format!("<!-- {name}: generated -->\n");
+    let (before, rest) = readme.split_once(&marker).unwrap_or_else(|| panic!("no {marker}"));
+    let (present, after) = rest.split_once("<!-- end -->").expect("an end");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        let text = format!("{before}{marker}{expected}<!-- end -->{after}");
+        return fs::write(root().join("README.md"), text).expect("a README");
+    }
+    assert_eq!(present, expected, "the README's {name}; UPDATE_DOCS=1 writes them anew");
+}
+
+#[test]
+fn the_settings_of_the_readme_are_those_of_the_program() {
+    let mut table = String::from("| setting | default | meaning |\n|---|---|---|\n");
+    for definition in DEFINITIONS {
+        let default = definition.default.map_or(String::new(), |d| format!("`{d}`"));
+        table.push_str(&format!("| `{}` | {default} | {} |\n", definition.name, definition.help));
+    }
+    is_generated("settings", &table);
+}
+
+#[test]
+fn the_exit_codes_of_the_readme_are_those_of_the_program() {
+    let mut table = String::from("| exit | name | when |\n|---|---|---|\n");
+    for (exit, when) in DOCUMENTED {
+        table.push_str(&format!("| {} | {} | {when} |\n", exit.code(), exit.name()));
+    }
+    is_generated("exit codes", &table);
+}
+
+#[test]
+fn the_readme_names_the_message_id_of_the_summary() {
+    let id = vm4_producer::host::log::SUMMARY_MESSAGE_ID;
+    assert!(read("README.md").contains(&format!("journalctl MESSAGE_ID={id}")));
+}
+
+#[test]
+fn the_targets_that_the_readme_names_exist() {
+    let (readme, makefile) = (read("README.md"), read("Makefile"));
+    for (_, line) in readme.lines().filter_map(|line| line.split_once("make ")) {
+        let target = line.split(|c: char| !c.is_ascii_lowercase() && c != '-').next();
+        let target = target.unwrap_or_default();
+        let exists = makefile.contains(&format!("\n{target}: "));
+        assert!(exists || target.is_empty(), "make {target}");
+    }
+}
+
+/// Every Rust file below `src`.
+fn sources() -> Vec<PathBuf> {
+    fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(directory).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root().join("src"), &mut found);
+    found
+}
+
+/// The room of a file: its first path component below `src`.
+fn room(path: &Path) -> String {
+    let below = path.strip_prefix(root().join("src")).expect("below src");
+    let first = below.components().next().expect("a component").as_os_str();
+    first.to_string_lossy().trim_end_matches(".rs").to_owned()
+}
+
+/// Lines of a file before its tests.
+fn program_lines(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).expect("a file");
+    text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).map(str::to_owned).collect()
+}
+
+#[test]
+fn arrows_between_modules_only_go_down() {
+    // Each room may use the rooms behind it.
+    let order = [
+        "main", "lib", "commands", "session", "cli", "report", "verdict", "kafka", "run", "plan",
+        "host", "books", "event", "workload", "latency", "exit", "settings",
+    ];
+    let rank = |room: &str| order.iter().position(|r| *r == room);
+    for path in sources().iter().filter(|path| !path.ends_with("tests.rs")) {
+        let from = room(path);
+        let own = rank(&from).unwrap_or_else(|| panic!("{from} has no place in the order"));
+        for line in program_lines(path) {
+            let Some(used) = line.trim().strip_prefix("use crate::") else { continue };
+            let used: String =
+                used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let allowed = rank(&used).is_some_and(|rank| rank >= own);
+            assert!(allowed, "{from} uses {used}: {}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_workload_knows_neither_clock_nor_files_nor_environment() {
+    for path in sources().iter().filter(|p| room(p) == "workload" && !p.ends_with("tests.rs")) {
+        for line in program_lines(path) {
+            for word in
+                ["std::fs", "std::env", "std::io", "Timestamp::now", "Instant", "SystemTime"]
+            {
+                assert!(!line.contains(word), "{word} in {}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_room_is_larger_than_250_lines_without_its_tests() {
+    for path in sources().iter().filter(|path| !path.ends_with("tests.rs")) {
+        let lines = program_lines(path).len();
+        assert!(lines <= 250, "{} has {lines} lines", path.display());
+    }
+}
