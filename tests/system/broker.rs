@@ -1,0 +1,155 @@
+//! A real Apache Kafka 4.3.0 broker for one test: a single KRaft node, broker
+//! and controller in one JVM, on free loopback ports and in a temporary
+//! directory.
+//!
+//! What a producer has to get right is decided by Kafka, not by a stand-in
+//! that we would write with our own misunderstandings in it. So the tests run
+//! the real thing, kill it, and start it again.
+//!
+//! It takes `java` (17 or newer), `kcat` and, the first time on a machine,
+//! `mvn`.
+
+mod acls;
+mod config;
+mod jars;
+mod jvm;
+mod node;
+mod topics;
+mod wire;
+
+use std::thread;
+use std::time::Duration;
+
+pub use acls::Operation;
+pub use config::Options;
+use config::{Addresses, PLAINTEXT};
+use jvm::Jvm;
+use node::{Node, NotStarted};
+
+use crate::{kcat, tools};
+
+/// The longest that a broker may take to shut down when asked to.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+/// The longest that new topics may take to become usable.
+const TOPICS_LIMIT: Duration = Duration::from_secs(30);
+/// How often a start is tried when somebody else has taken a port.
+const ATTEMPTS: u32 = 4;
+
+/// A Kafka broker. Dropping it kills it and removes its data.
+pub struct Broker {
+    // Dropped in this order: the process first, then the files it uses.
+    running: Option<Jvm>,
+    node: Node,
+    addresses: Addresses,
+}
+
+impl Broker {
+    /// Starts a broker and waits until it is ready.
+    pub fn start() -> Self {
+        Self::start_with(&Options::default())
+    }
+
+    /// Starts a broker that differs from the plain one as `options` say.
+    ///
+    /// Panics with the end of the broker's log if it does not get ready.
+    pub fn start_with(options: &Options<'_>) -> Self {
+        retry(|| {
+            let (addresses, held) = Addresses::reserve(options);
+            let mut node = Node::new(options, &addresses);
+            // The ports are ours until Kafka is about to take them.
+            drop(held);
+            Ok(Self { running: Some(node.launch()?), node, addresses })
+        })
+    }
+
+    /// The address of the plaintext listener, which every broker has.
+    pub fn bootstrap(&self) -> String {
+        self.address(PLAINTEXT)
+    }
+
+    /// The address of one of [`Options::listeners`].
+    pub fn address(&self, listener: &str) -> String {
+        self.addresses.of(listener).to_owned()
+    }
+
+    /// Creates topics, each with its number of partitions.
+    pub fn create_topics(&self, topics: &[(&str, u32)]) {
+        self.create_topics_with(topics, &[]);
+    }
+
+    /// Creates topics that all have the given topic configs.
+    ///
+    /// Returns when each of their partitions can be used.
+    pub fn create_topics_with(&self, topics: &[(&str, u32)], configs: &[(&str, &str)]) {
+        let bootstrap = self.bootstrap();
+        topics::create(&bootstrap, topics, configs).unwrap_or_else(|error| panic!("{error}"));
+        let ready = tools::poll(TOPICS_LIMIT, || {
+            let usable = kcat::all_end_offsets(&bootstrap).ok()?;
+            (topics.iter().all(|(name, _)| usable.contains_key(*name))).then_some(())
+        });
+        assert!(ready.is_some(), "the new topics {topics:?} did not become usable");
+    }
+
+    /// Allows a user an operation on topics, where the broker has an authorizer.
+    ///
+    /// To be called before the topics are created: the broker takes such things
+    /// in in their order, so once the topics can be used the right is in force.
+    pub fn allow(&self, user: &str, operation: Operation, topics: &[&str]) {
+        acls::allow(&self.bootstrap(), user, operation, topics)
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Kills the broker as a crash would (SIGKILL) and waits until it is gone.
+    pub fn kill(&mut self) {
+        drop(self.running.take());
+    }
+
+    /// Shuts the broker down in good order (SIGTERM) and waits until it is
+    /// gone.
+    pub fn stop(&mut self) {
+        let mut jvm = self.running.take().expect("a running broker to stop");
+        assert!(
+            jvm.terminate(STOP_LIMIT),
+            "the broker did not shut down within {STOP_LIMIT:?}\n{}",
+            self.log_tail()
+        );
+    }
+
+    /// Starts a killed or stopped broker again, with the same data on the same
+    /// ports, and waits until it is ready.
+    pub fn start_again(&mut self) {
+        assert!(self.running.is_none(), "the broker is running already");
+        self.running = Some(retry(|| self.node.launch()));
+    }
+
+    /// The first segment of a partition's log, as it is on the disk.
+    pub fn log_file(&self, topic: &str, partition: i32) -> Vec<u8> {
+        self.node.log_segment(topic, partition)
+    }
+
+    /// The end of the broker's log, warnings and worse since its last start.
+    pub fn log_tail(&self) -> String {
+        self.node.log_tail()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.kill();
+        if thread::panicking() {
+            eprintln!("{}", self.log_tail());
+        }
+    }
+}
+
+/// Calls `start` until the ports are free or it has been tried often enough.
+fn retry<T>(mut start: impl FnMut() -> Result<T, NotStarted>) -> T {
+    let mut attempt = 1;
+    loop {
+        match start() {
+            Ok(started) => return started,
+            Err(NotStarted::PortTaken(_)) if attempt < ATTEMPTS => attempt += 1,
+            Err(NotStarted::PortTaken(error) | NotStarted::Failed(error)) => panic!("{error}"),
+        }
+    }
+}
