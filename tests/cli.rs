@@ -269,6 +269,8 @@ fn completions_and_man_page_come_from_the_same_definitions() {
     let page = command(&["man"]);
     page.exits(0);
     let text = page.stdout.replace("\\-", "-");
+    assert!(text.contains("\\fBgenerate\\fR [--values]"), "{text}");
+    assert!(!text.contains("vm4-producer-run"), "there is one page, not one a command");
     for definition in vm4_producer::settings::DEFINITIONS {
         assert!(text.contains(&format!("--{}", definition.flag())), "{}", definition.name);
     }

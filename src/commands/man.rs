@@ -3,7 +3,7 @@
 use std::io;
 
 use clap_mangen::Man;
-use clap_mangen::roff::{Roff, roman};
+use clap_mangen::roff::{Roff, bold, italic, roman};
 
 use super::print;
 use crate::cli;
@@ -33,10 +33,10 @@ fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
     let man = Man::new(cli::command());
     man.render_title(page)?;
     man.render_name_section(page)?;
-    man.render_synopsis_section(page)?;
+    synopsis().to_writer(page)?;
     man.render_description_section(page)?;
+    commands().to_writer(page)?;
     man.render_options_section(page)?;
-    man.render_subcommands_section(page)?;
     let mut more = Roff::new();
     more.control("SH", ["EXIT STATUS"]);
     for (exit, when) in DOCUMENTED {
@@ -60,4 +60,30 @@ fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
     more.control("SH", ["SEE ALSO"])
         .text([roman("systemd.exec(5), systemctl(1), journalctl(1), kcat(1)")]);
     more.to_writer(page)
+}
+
+fn synopsis() -> Roff {
+    let mut section = Roff::new();
+    section.control("SH", ["SYNOPSIS"]);
+    section.text([bold("vm4-producer"), roman(" ["), italic("COMMAND"), roman("] [OPTIONS]")]);
+    section
+}
+
+/// The commands, with the options that are theirs alone. One page describes them all.
+fn commands() -> Roff {
+    let mut section = Roff::new();
+    section.control("SH", ["COMMANDS"]);
+    for command in cli::command().get_subcommands() {
+        let mut term = vec![bold(command.get_name())];
+        for arg in command.get_arguments() {
+            if arg.is_positional() {
+                term.push(italic(format!(" {}", arg.get_value_names().map_or("", |n| &n[0]))));
+            } else if arg.get_help_heading().is_none() {
+                term.push(roman(format!(" [--{}]", arg.get_long().unwrap_or_default())));
+            }
+        }
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        section.control("TP", []).text(term).text([roman(about)]);
+    }
+    section
 }
