@@ -27,7 +27,7 @@ demo: build ## Build, send five pairs to an embedded broker, read them back, sho
 test: deps ## Build and pass the hermetic tests (embedded broker; no root)
 	$(CARGO) test --locked
 
-test-system: deps ## Test against the real parts (Apache Kafka); root. SKIP="part ..." leaves parts out
+test-system: deps ## Test against the real parts (Apache Kafka, systemd); root. SKIP="part ..." leaves parts out
 	@CARGO="$(CARGO)" SKIP="$(SKIP)" tests/system/run
 
 lint: deps ## Formatting, clippy and rustdoc, warnings denied

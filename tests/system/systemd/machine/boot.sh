@@ -1,0 +1,21 @@
+# shellcheck shell=sh
+# Boots a writable copy of the root $2 as the machine $1. Runs inside the namespaces of inside.sh,
+# so that nothing here is visible outside and nothing has to be unmounted.
+#
+# The memory file system over /run carries the copy, and hides from the host the lock files that
+# systemd-nspawn would otherwise leave there when it is killed.
+set -e
+name=$1
+cd "$2"
+mount -t tmpfs -o mode=755 "$name" /run
+mkdir /run/upper /run/work /run/root
+mount -t overlay -o lowerdir=.,upperdir=/run/upper,workdir=/run/work "$name" /run/root ||
+    cp -a . /run/root
+cd /
+
+# Without the capabilities and the bpf system call, systemd switches IPAddressDeny= off silently.
+export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
+exec systemd-nspawn --register=no --keep-unit --quiet --directory=/run/root --machine="$name" \
+    --boot --private-network --capability=all --console=read-only --resolv-conf=off \
+    --timezone=off --link-journal=no \
+    --system-call-filter="bpf @keyring @memlock perf_event_open"
