@@ -89,7 +89,7 @@ impl Plan {
             workload: Workload::new(settings.workload, seed, host, *run_seed, run_id),
             encoder: Encoder::new(&seed.rows, host),
             event_start: settings.event_start,
-            topics: [settings.topic_metric.clone(), settings.topic_token.clone()],
+            topics: Kind::BOTH.map(|kind| kind.topic(settings).to_owned()),
             key: settings.record_key,
             headers: settings.record_headers,
             identity,

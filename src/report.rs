@@ -1,4 +1,4 @@
-//! The verdict of a run, and its report: exit code, summary in words, JSON.
+//! The report of a run: every figure, as JSON and as a summary in words.
 
 mod words;
 
@@ -139,10 +139,7 @@ impl Report {
     pub fn new(settings: &Settings, facts: Facts) -> Self {
         let Facts { identity, planned_pairs, account, lateness, exit, reason, .. } = facts;
         let books = &account.books;
-        let topic_name = |kind| match kind {
-            Kind::Metric => settings.topic_metric.clone(),
-            Kind::Token => settings.topic_token.clone(),
-        };
+        let topic_name = |kind: Kind| kind.topic(settings).to_owned();
         let topics = Kind::BOTH.map(|kind| topic(topic_name(kind), kind, planned_pairs, books));
         let errors = books.failures().map(|(kind, text, failures)| ErrorReport {
             topic: topic_name(kind),

@@ -202,17 +202,16 @@ impl<S: Sink> Run<'_, S> {
 
     /// Waits for every answer: until all are there, a second signal, or no hope is left.
     async fn drain(&mut self, generated: Ending) -> Ending {
-        let limit = self.delivery_timeout + GRACE;
-        let deadline = Instant::now() + limit;
+        if matches!(generated, Ending::Silence | Ending::Fatal) {
+            return generated;
+        }
+        let deadline = Instant::now() + self.delivery_timeout + GRACE;
         let (sink, delivery_timeout) = (self.sink, self.delivery_timeout);
         let settled = async {
             while sink.open() > 0 {
                 sink.answered().await;
             }
         };
-        if matches!(generated, Ending::Silence | Ending::Fatal) {
-            return generated;
-        }
         let stop = &self.stop;
         tokio::select! {
             biased;

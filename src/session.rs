@@ -150,7 +150,7 @@ async fn with_sink(
     let watch = tokio::spawn(announce_stop(stop.clone()));
     let pacing = Pacing {
         waits: settings.waits(),
-        wall_limit: settings.duration.filter(|_| settings.sleep.is_zero()),
+        wall_limit: settings.wall_limit(),
         delivery_timeout: settings.delivery_timeout,
     };
     let ran = run(plan, sink, pacing, stop.clone(), pulse, Timestamp::now).await;

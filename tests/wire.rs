@@ -12,22 +12,8 @@ mod common;
 use std::fs;
 use std::path::PathBuf;
 
-use common::Producer;
+use common::{METRIC_FIELDS, Producer, TOKEN_FIELDS};
 use serde_json::Value;
-
-const METRIC: [&str; 9] = [
-    "gpu_index",
-    "name",
-    "utilization",
-    "mem_used_mb",
-    "mem_total_mb",
-    "power_w",
-    "price_per_hour_usd",
-    "ts",
-    "host",
-];
-const TOKEN: [&str; 6] =
-    ["ts", "model", "prompt_tokens", "completion_tokens", "latency_ms", "gpu_index"];
 
 fn generated(variables: &[(&str, &str)]) -> String {
     let fixed = [("RUN_SEED", "1"), ("EVENT_START", "2026-01-01T00:00:00Z")];
@@ -80,8 +66,8 @@ fn every_generated_event_validates_and_has_its_fields_in_order() {
         for line in text.lines() {
             let record: Value = serde_json::from_str(line).unwrap();
             let (validator, fields) = match record["topic"].as_str() {
-                Some("gpu.metrics.v1") => (&metric, &METRIC[..]),
-                _ => (&token, &TOKEN[..]),
+                Some("gpu.metrics.v1") => (&metric, &METRIC_FIELDS[..]),
+                _ => (&token, &TOKEN_FIELDS[..]),
             };
             let errors: Vec<_> =
                 validator.iter_errors(&record["value"]).map(|e| e.to_string()).collect();

@@ -6,15 +6,14 @@ use std::time::Duration;
 use rdkafka::message::{Headers, Message, OwnedMessage};
 use tracing::info;
 
-use super::run::{publish, with_runtime};
+use super::run::{publish, sent};
 use super::{complain, prepared, print};
 use crate::exit::Exit;
 use crate::host::log;
-use crate::host::signals::Stop;
 use crate::kafka::config;
 use crate::kafka::embedded::EmbeddedBroker;
 use crate::report::Report;
-use crate::session::{Session, deliver};
+use crate::session::Session;
 use crate::settings::Settings;
 
 /// Defaults of the demo that differ from the program's: small, and without waiting.
@@ -44,16 +43,9 @@ pub fn demo(settings: &Settings) -> Exit {
         info!("embedded broker at {address}; KAFKA_BOOTSTRAP and RDKAFKA_* are not used")
     });
     let config = config::embedded(&bootstrap, settings.delivery_timeout);
-    let work = async {
-        let stop = Stop::listen()?;
-        Ok(deliver(settings, &seed, identity, &config, stop).await)
-    };
-    match with_runtime(work) {
+    match sent(settings, &seed, identity, &config) {
         Ok(session) => show(settings, &broker, session),
-        Err(error) => {
-            complain(&format!("cannot start: {error}"));
-            Exit::Software
-        }
+        Err(exit) => exit,
     }
 }
 

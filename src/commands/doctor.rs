@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::host::files;
 use crate::kafka::producer::KafkaSink;
 use crate::kafka::{config, errors, probe};
-use crate::settings::{LoadError, Server, Settings};
+use crate::settings::{DEFINITIONS, LoadError, Server, Settings};
 
 /// How long one TCP connection may take: a packet filter that drops packets answers nothing.
 const TCP_WITHIN: Duration = Duration::from_secs(3);
@@ -101,12 +101,9 @@ fn conclude(findings: &[Finding], appendix: &str) -> Exit {
 }
 
 fn check_settings(settings: &Settings) -> Finding {
-    let set = settings.listing().filter(|(_, _, source)| is_set(source)).count();
+    let named = DEFINITIONS.iter().filter(|d| settings.is_set(d.name)).count();
+    let set = named + settings.properties.len();
     ok("settings", format!("all valid, {set} set by you (listed below)"))
-}
-
-fn is_set(source: &str) -> bool {
-    !source.starts_with("default") && source != "not set"
 }
 
 fn check_seed(settings: &Settings) -> Finding {

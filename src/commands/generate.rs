@@ -34,7 +34,7 @@ fn write_all(
     values_only: bool,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let wall_limit = settings.duration.filter(|_| settings.sleep.is_zero());
+    let wall_limit = settings.wall_limit();
     let start = Instant::now();
     let mut value = Vec::with_capacity(1024);
     let mut latest = Timestamp::MIN;

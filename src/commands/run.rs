@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use jiff::Timestamp;
+use rdkafka::config::ClientConfig;
 use tracing::{error, info, warn};
 
 use super::{complain, exit_of_seed, identity, seed};
@@ -15,6 +16,7 @@ use crate::plan::Identity;
 use crate::report::{Facts, Report};
 use crate::session::{Session, deliver};
 use crate::settings::Settings;
+use crate::workload::seed::Seed;
 
 /// Sends one batch, and says what became of it.
 #[must_use]
@@ -40,24 +42,30 @@ pub fn run(settings: &Settings) -> Exit {
         }
     };
     remark_on_shard(settings);
-    let work = async {
-        let stop = Stop::listen()?;
-        Ok(deliver(settings, &seed, identity, &config::client(settings), stop).await)
-    };
-    match with_runtime(work) {
+    match sent(settings, &seed, identity, &config::client(settings)) {
         Ok(session) => publish(settings, session),
-        Err(error) => {
-            complain(&format!("cannot start: {error}"));
-            Exit::Software
-        }
+        Err(exit) => exit,
     }
 }
 
-/// Runs a future on this thread.
-pub(super) fn with_runtime<T>(
-    work: impl Future<Output = std::io::Result<T>>,
-) -> std::io::Result<T> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+/// Carries a run out on this thread, stopped by the signals of this process.
+pub(super) fn sent(
+    settings: &Settings,
+    seed: &Seed,
+    identity: Identity,
+    config: &ClientConfig,
+) -> Result<Session, Exit> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let session = runtime.and_then(|runtime| {
+        runtime.block_on(async {
+            let stop = Stop::listen()?;
+            Ok(deliver(settings, seed, identity, config, stop).await)
+        })
+    });
+    session.map_err(|error| {
+        complain(&format!("cannot start: {error}"));
+        Exit::Software
+    })
 }
 
 /// The facts of a run that ended before it began.

@@ -55,33 +55,24 @@ impl std::fmt::Display for SeedSource {
 /// [`SeedFileError`], which names the file.
 pub fn seed(settings: &Settings) -> Result<(Seed, SeedSource), SeedFileError> {
     let path = settings.gpu_seed.clone();
-    let origin = || settings.found("GPU_SEED").map(|f| f.origin.clone()).unwrap_or_default();
-    let bytes = match read_seed(&path) {
-        Ok(bytes) => bytes,
+    let (bytes, source) = match read_seed(&path) {
+        Ok(bytes) => (bytes, SeedSource::File(path.clone())),
         Err(e) if e.kind() == io::ErrorKind::NotFound && !settings.is_set("GPU_SEED") => {
-            let seed = seed::parse(seed::BUILT_IN.as_bytes());
-            let source = SeedSource::BuiltIn(path.clone());
-            return seed
-                .map(|s| (s, source))
-                .map_err(|error| SeedFileError::Invalid { path, error });
+            (seed::BUILT_IN.into(), SeedSource::BuiltIn(path.clone()))
         }
         Err(e) => {
-            return Err(SeedFileError::Unreadable {
-                path,
-                origin: origin(),
-                problem: e.to_string(),
-            });
+            let origin = settings.found("GPU_SEED").map(|f| f.origin.clone()).unwrap_or_default();
+            return Err(SeedFileError::Unreadable { path, origin, problem: e.to_string() });
         }
     };
-    if bytes.len() as u64 > seed::MAX_BYTES {
+    let parsed = if bytes.len() as u64 > seed::MAX_BYTES {
         let problem = format!("larger than {} MiB; expected one row a GPU", seed::MAX_BYTES >> 20);
-        let error = SeedError { line: 1, row: None, field: None, problem };
-        return Err(SeedFileError::Invalid { path, error });
-    }
-    match seed::parse(&bytes) {
-        Ok(seed) => Ok((seed, SeedSource::File(path))),
-        Err(error) => Err(SeedFileError::Invalid { path, error }),
-    }
+        Err(SeedError { line: 1, row: None, field: None, problem })
+    } else {
+        seed::parse(&bytes)
+    };
+    let seed = parsed.map_err(|error| SeedFileError::Invalid { path, error })?;
+    Ok((seed, source))
 }
 
 fn read_seed(path: &Path) -> io::Result<Vec<u8>> {

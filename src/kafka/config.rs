@@ -30,26 +30,23 @@ const DEFAULTS: &[(&str, &str)] = &[
 /// The configuration of a client of the cluster in the settings.
 #[must_use]
 pub fn client(settings: &Settings) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    for (property, value) in DEFAULTS {
-        config.set(*property, *value);
-    }
+    let mut config = embedded(&settings.kafka_bootstrap.to_string(), settings.delivery_timeout);
     let own = &settings.properties;
     let acks = own.get("acks").or(own.get("request.required.acks"));
     if acks.is_some_and(|acks| !matches!(acks.expose(), "all" | "-1")) {
         // Whoever asks for fewer acknowledgements cannot have idempotence, and need not say so.
         config.set("enable.idempotence", "false").remove("acks");
     }
+    // None of these can be one of the two that `embedded` takes from the settings.
     for (property, value) in own {
         config.set(property, value.expose());
     }
-    config.set("bootstrap.servers", settings.kafka_bootstrap.to_string());
-    config.set("message.timeout.ms", settings.delivery_timeout.as_millis().to_string());
     config.set_log_level(log_level(settings));
     config
 }
 
-/// The configuration of a client of the embedded broker: nothing but its address.
+/// The configuration of a client of the embedded broker: the defaults, and no properties of the
+/// user, which are meant for another cluster.
 #[must_use]
 pub fn embedded(bootstrap: &str, delivery_timeout: Duration) -> ClientConfig {
     let mut config = ClientConfig::new();

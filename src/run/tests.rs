@@ -102,7 +102,7 @@ fn plan(variables: &[(&str, &str)]) -> (Plan, Pacing) {
     let identity = Identity::new(&settings, Timestamp::UNIX_EPOCH, 1);
     let pacing = Pacing {
         waits: settings.waits(),
-        wall_limit: settings.duration.filter(|_| settings.sleep.is_zero()),
+        wall_limit: settings.wall_limit(),
         delivery_timeout: TIMEOUT,
     };
     (Plan::new(&settings, &seed, identity), pacing)

@@ -1,7 +1,7 @@
 //! The settings: every one defined once, read from all its sources, validated before anything runs.
 //!
-//! [`DEFINITIONS`] is the single list behind the flags, `--help`, the man page, the README's table
-//! and the example env file. After [`Settings::load`] nothing in a [`Settings`] can be wrong.
+//! [`DEFINITIONS`] is the single list behind the flags, `--help`, the man page, the README's table.
+//! After [`Settings::load`] nothing in a [`Settings`] can be wrong.
 
 mod bootstrap;
 mod env_file;
@@ -13,6 +13,7 @@ mod secrets;
 mod table;
 
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 
@@ -53,6 +54,12 @@ impl Settings {
     pub fn waits(&self) -> bool {
         let default = if self.event_start.is_some() { Pace::None } else { Pace::Wall };
         self.pace.unwrap_or(default) == Pace::Wall && !self.sleep.is_zero()
+    }
+
+    /// `DURATION_SEC` as a bound on the wall clock: without gaps, pairs are due when they are sent.
+    #[must_use]
+    pub fn wall_limit(&self) -> Option<Duration> {
+        self.duration.filter(|_| self.sleep.is_zero())
     }
 
     /// Refuses a backfill whose last event no timestamp can hold.

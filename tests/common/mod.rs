@@ -24,6 +24,23 @@ use tempfile::TempDir;
 /// Longest that any run of a test may take before it is killed and the test fails.
 const LIMIT: Duration = Duration::from_secs(180);
 
+/// The fields of a `gpu.metrics.v1` value of the shipped seed, in their frozen order.
+pub const METRIC_FIELDS: [&str; 9] = [
+    "gpu_index",
+    "name",
+    "utilization",
+    "mem_used_mb",
+    "mem_total_mb",
+    "power_w",
+    "price_per_hour_usd",
+    "ts",
+    "host",
+];
+
+/// The fields of a `token.usage.v1` value, in their frozen order.
+pub const TOKEN_FIELDS: [&str; 6] =
+    ["ts", "model", "prompt_tokens", "completion_tokens", "latency_ms", "gpu_index"];
+
 /// The binary with a clean environment: no settings but the ones a test gives.
 pub struct Producer {
     command: Command,
@@ -83,12 +100,6 @@ impl Producer {
     /// Sets an environment variable.
     pub fn set(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
-        self
-    }
-
-    /// Adds an argument.
-    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
-        self.command.arg(arg);
         self
     }
 

@@ -4,27 +4,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::cluster::{self, Topics};
-use crate::common::{Finished, Producer};
+use crate::common::{Finished, METRIC_FIELDS, Producer, TOKEN_FIELDS};
 use crate::kcat::{self, Received};
 use crate::records::{self, Fields};
 
 const METRIC: &str = include_str!("../../packaging/schemas/gpu.metrics.v1.schema.json");
 const TOKEN: &str = include_str!("../../packaging/schemas/token.usage.v1.schema.json");
 const REPORT: &str = include_str!("../../packaging/schemas/report.v1.schema.json");
-
-const METRIC_FIELDS: [&str; 9] = [
-    "gpu_index",
-    "name",
-    "utilization",
-    "mem_used_mb",
-    "mem_total_mb",
-    "power_w",
-    "price_per_hour_usd",
-    "ts",
-    "host",
-];
-const TOKEN_FIELDS: [&str; 6] =
-    ["ts", "model", "prompt_tokens", "completion_tokens", "latency_ms", "gpu_index"];
 
 /// Fails unless each of `values` is valid against a JSON Schema, formats included.
 #[track_caller]
