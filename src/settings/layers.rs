@@ -24,6 +24,12 @@ pub const DEFAULT_ENV_FILE: &str = "/etc/vm4-producer.env";
 /// Names another env file; set in the process environment only.
 pub const ENV_FILE_VARIABLE: &str = "VM4_PRODUCER_ENV";
 
+/// Origin of a value that nobody chose.
+pub(super) const DEFAULT: &str = "default";
+
+/// Origin of a value that nobody chose, where the command has a default of its own.
+pub(super) const COMMAND_DEFAULT: &str = "default of this command";
+
 /// More than any env file needs; a larger one is a mistake (a device, a log).
 const ENV_FILE_MAX_BYTES: u64 = 1 << 20;
 
@@ -93,10 +99,9 @@ impl Layers {
         let defaults = super::DEFINITIONS.iter();
         let defaults = defaults.filter_map(|d| Some((d.name.to_owned(), d.default?.to_owned())));
         let mut figment =
-            Figment::new().merge(Layer { origin: "default".into(), values: defaults.collect() });
+            Figment::new().merge(Layer { origin: DEFAULT.into(), values: defaults.collect() });
         let own = inputs.command_defaults.iter().map(|(k, v)| ((*k).into(), (*v).into()));
-        figment = figment
-            .merge(Layer { origin: "default of this command".into(), values: own.collect() });
+        figment = figment.merge(Layer { origin: COMMAND_DEFAULT.into(), values: own.collect() });
 
         let path = inputs.variable(ENV_FILE_VARIABLE).filter(|path| !path.is_empty());
         let named = path.is_some();

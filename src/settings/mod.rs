@@ -24,7 +24,7 @@ pub use parse::{ArrivalsName, Faults, Pace, RecordHeaders, RecordKey, Shard, Wor
 pub use properties::{PREFIX as PROPERTY_PREFIX, Properties, Property};
 pub use table::{DEFINITIONS, Definition, Settings, definition};
 
-use layers::Layers;
+use layers::{COMMAND_DEFAULT, DEFAULT, Layers};
 
 impl Settings {
     /// Reads and validates every setting.
@@ -46,7 +46,8 @@ impl Settings {
     /// Whether the user set this, in any source.
     #[must_use]
     pub fn is_set(&self, name: &str) -> bool {
-        self.found(name).is_some_and(|found| !found.origin.starts_with("default"))
+        self.found(name)
+            .is_some_and(|found| ![DEFAULT, COMMAND_DEFAULT].contains(&found.origin.as_str()))
     }
 
     /// Whether the run waits for each pair's time.
@@ -78,7 +79,7 @@ impl Settings {
     /// The error of a setting whose value turns out not to be usable.
     #[must_use]
     pub fn refuse(&self, name: &str, because: String) -> SettingError {
-        let unset = || Found { name: name.into(), value: String::new(), origin: "default".into() };
+        let unset = || Found { name: name.into(), value: String::new(), origin: DEFAULT.into() };
         let found = self.found(name).cloned().unwrap_or_else(unset);
         SettingError::of_definition(&found, name, because)
     }

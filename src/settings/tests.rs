@@ -354,6 +354,15 @@ fn a_backfill_beyond_the_year_9999_is_refused() {
 }
 
 #[test]
+fn a_file_that_is_named_default_is_a_choice_of_the_user() {
+    // A path that is relative comes to stand at the start of the origin.
+    let found =
+        Found { name: "BATCH".into(), value: "7".into(), origin: "default.env line 1".into() };
+    let settings = Settings { found: vec![found], ..world().load() };
+    assert!(settings.is_set("BATCH"));
+}
+
+#[test]
 fn a_command_can_have_its_own_defaults_and_they_are_no_choice_of_the_user() {
     let mut world = world();
     world.inputs.command_defaults = &[("BATCH", "5")];
