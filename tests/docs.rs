@@ -143,3 +143,33 @@ fn no_room_is_larger_than_250_lines_without_its_tests() {
         assert!(lines <= 250, "{} has {lines} lines", path.display());
     }
 }
+
+/// The lines of a unit that systemd reads, from its first section on.
+fn unit_lines(name: &str) -> Vec<String> {
+    let text = read(Path::new("systemd").join(name));
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn a_template_unit_is_the_plain_one_with_a_profile() {
+    for kind in ["service", "timer"] {
+        let plain = unit_lines(&format!("vm4-producer.{kind}"));
+        let mut template = unit_lines(&format!("vm4-producer@.{kind}"));
+        template.retain(|line| line != "Environment=PROFILE=%i");
+        let described = |line: &String| line.replace(", profile %i", "");
+        assert_eq!(template.iter().map(described).collect::<Vec<_>>(), plain, "{kind}");
+    }
+    assert!(unit_lines("vm4-producer@.service").contains(&"Environment=PROFILE=%i".to_owned()));
+}
+
+#[test]
+fn only_the_timers_can_be_enabled() {
+    let installable = |name: &str| unit_lines(name).contains(&"[Install]".to_owned());
+    for name in ["vm4-producer.timer", "vm4-producer@.timer"] {
+        assert!(installable(name), "{name}");
+    }
+    for name in ["vm4-producer.service", "vm4-producer@.service"] {
+        assert!(!installable(name), "{name}");
+    }
+}
