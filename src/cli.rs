@@ -24,6 +24,11 @@ pub enum Action {
         /// Only the TCP reach of the bootstrap servers.
         tcp_only: bool,
     },
+    /// The egress allow list that the cluster needs.
+    Egress {
+        /// Write it into the env file, and have systemd read it.
+        apply: bool,
+    },
     /// A JSON Schema.
     Schema {
         /// Its name.
@@ -67,6 +72,7 @@ pub const SCHEMAS: [&str; 3] = ["gpu.metrics.v1", "token.usage.v1", "report.v1"]
 pub fn command() -> Command {
     let with_settings = |command: Command| command.args(setting_flags()).arg(property_flag());
     let values = Arg::new("values").long("values").action(ArgAction::SetTrue);
+    let apply = Arg::new("apply").long("apply").action(ArgAction::SetTrue);
     let tcp = Arg::new("tcp").long("tcp").action(ArgAction::SetTrue);
     let root = Command::new("vm4-producer")
         .version(env!("CARGO_PKG_VERSION"))
@@ -89,6 +95,11 @@ pub fn command() -> Command {
             Command::new("doctor")
                 .about("Check settings, seed file, network, brokers and topics; show every setting")
                 .arg(tcp.help("Check only the TCP reach of the bootstrap servers")),
+        ))
+        .subcommand(with_settings(
+            Command::new("egress")
+                .about("Print the EGRESS_ALLOW= line that this cluster needs for the systemd unit")
+                .arg(apply.help("Put the line into the env file and reload systemd; as root")),
         ))
         .subcommand(
             Command::new("schema")
@@ -162,6 +173,7 @@ fn action(name: &str, matches: &ArgMatches) -> Action {
         "demo" => Action::Demo,
         "generate" => Action::Generate { values_only: matches.get_flag("values") },
         "doctor" => Action::Doctor { tcp_only: matches.get_flag("tcp") },
+        "egress" => Action::Egress { apply: matches.get_flag("apply") },
         "schema" => {
             Action::Schema { name: matches.get_one::<String>("name").cloned().unwrap_or_default() }
         }

@@ -16,6 +16,7 @@
 //! | [`books`], [`verdict`], [`report`] | what became of every record, the exit code of it, and its views |
 //! | [`session`] | one run against a cluster, from settings to report |
 //! | [`host`] | signals, journal, notify socket, terminal, files |
+//! | [`egress`] | which addresses the systemd unit may reach |
 //! | [`commands`], [`cli`] | the edges on the same flow |
 //!
 //! Invariants: `generated = acknowledged + failed + unresolved` for each topic, always. The bytes of
@@ -25,6 +26,7 @@
 pub mod books;
 pub mod cli;
 pub mod commands;
+pub mod egress;
 pub mod event;
 pub mod exit;
 pub mod host;
@@ -41,6 +43,7 @@ pub mod workload;
 use std::ffi::OsString;
 
 use cli::{Action, Invocation};
+use commands::generator;
 use exit::Exit;
 use host::{log, reporter};
 use settings::{Inputs, LoadError, Settings};
@@ -48,20 +51,28 @@ use settings::{Inputs, LoadError, Settings};
 /// Runs the program for a command line, its name first, and this process's environment.
 #[must_use]
 pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
+    let mut args = args.peekable();
+    if args.peek().is_some_and(|name| generator::is_name(name)) {
+        return generator::main(args.skip(1));
+    }
     let Invocation { action, flags } = match cli::parse(args) {
         Ok(invocation) => invocation,
         Err(error) => return explain_usage(&error),
     };
     let command_defaults = if action == Action::Demo { commands::demo::DEFAULTS } else { &[] };
     let environment = std::env::vars_os().collect();
-    let settings = || Settings::load(&Inputs { flags, environment, command_defaults });
+    let inputs = Inputs { flags, environment, command_defaults, default_env_file: None };
+    let settings = || Settings::load(&inputs);
     match action {
         Action::Schema { name } => commands::print(schema(&name)),
         Action::Completions { shell } => commands::man::completions(shell),
         Action::Man => commands::man::man(),
         Action::Doctor { tcp_only } => {
             // Errors are findings here; the log would say them twice.
-            commands::doctor::doctor(settings().as_ref(), tcp_only)
+            commands::doctor::doctor(settings().as_ref(), &inputs, tcp_only)
+        }
+        Action::Egress { apply } => {
+            with_settings(settings(), |s| commands::egress::egress(s, &inputs, apply))
         }
         Action::Run => with_settings(settings(), commands::run::run),
         Action::Demo => with_settings(settings(), commands::demo::demo),

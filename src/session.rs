@@ -14,6 +14,7 @@ use tracing::info;
 use crate::books::FailureClass;
 use crate::event::Kind;
 use crate::exit::Exit;
+use crate::host::egress::Guard;
 use crate::host::log;
 use crate::host::reporter::{Pulse, Reporter, View};
 use crate::host::signals::Stop;
@@ -85,12 +86,21 @@ impl Outcome {
     }
 }
 
-/// Carries a run out against the cluster of `config`.
+/// The cluster that a run is carried out against.
+#[derive(Debug)]
+pub struct Cluster {
+    /// How to reach it.
+    pub config: ClientConfig,
+    /// What of it may be reached, where that is limited.
+    pub guard: Option<Guard>,
+}
+
+/// Carries a run out against a cluster.
 pub async fn deliver(
     settings: &Settings,
     seed: &Seed,
     identity: Identity,
-    config: &ClientConfig,
+    cluster: &Cluster,
     stop: Stop,
 ) -> Session {
     let started = Instant::now();
@@ -98,10 +108,14 @@ pub async fn deliver(
     let (mut reporter, mut used) = (None, None);
     let outcome = if plan.schedule.planned_pairs() == Some(0) {
         Outcome { completed: true, ..Outcome::unstarted(Exit::Success, None) }
+    } else if let Err((exit, reason)) =
+        ready::check_egress(cluster, "broker", settings.kafka_bootstrap.servers()).await
+    {
+        Outcome::unstarted(exit, Some(reason))
     } else {
-        match KafkaSink::start(config) {
+        match KafkaSink::start(&cluster.config) {
             Ok(sink) => {
-                let (outcome, watcher) = with_sink(settings, &plan, &sink, stop).await;
+                let (outcome, watcher) = with_sink(settings, &plan, cluster, &sink, stop).await;
                 reporter = Some(watcher);
                 used = Some(sink);
                 outcome
@@ -132,6 +146,7 @@ pub async fn deliver(
 async fn with_sink(
     settings: &Settings,
     plan: &Plan,
+    cluster: &Cluster,
     sink: &KafkaSink,
     stop: Stop,
 ) -> (Outcome, Reporter) {
@@ -143,11 +158,11 @@ async fn with_sink(
         books: Box::new(move || ledger.books()),
         pulse: Arc::clone(&pulse),
     });
-    if let Err((exit, reason)) = ready::wait_until_ready(settings, sink, &stop).await {
+    if let Err((exit, reason)) = ready::wait_until_ready(settings, cluster, sink, &stop).await {
         return (Outcome::unstarted(exit, Some(reason)), reporter);
     }
     announce(settings, plan);
-    let watch = tokio::spawn(announce_stop(stop.clone()));
+    let watch = tokio::spawn(announce_stop(stop.clone(), Arc::clone(&pulse)));
     let pacing = Pacing {
         waits: settings.waits(),
         wall_limit: settings.wall_limit(),
@@ -182,8 +197,9 @@ fn announce(settings: &Settings, plan: &Plan) {
 }
 
 /// Says that a signal was understood: the wait that follows may take the whole delivery timeout.
-async fn announce_stop(stop: Stop) {
+async fn announce_stop(stop: Stop, pulse: Arc<Pulse>) {
     let signal = stop.first().await;
+    pulse.stops();
     log::say(move || {
         let name = signal.name();
         info!("{name}: stopping, waiting for what was sent; a second signal ends the wait");

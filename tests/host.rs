@@ -16,6 +16,7 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
+use std::time::Duration;
 
 use cluster::{Cluster, TOPICS};
 use common::{NotifySocket, Producer, nobody};
@@ -31,7 +32,7 @@ fn systemd_hears_of_progress_and_of_the_outcome_last() {
     let systemd = NotifySocket::bind(producer.directory());
     producer.set("NOTIFY_SOCKET", systemd.path()).finish().exits(0);
     let messages = systemd.waiting();
-    assert_eq!(messages[0], "STATUS=connecting\n");
+    assert_eq!(messages[0], "STATUS=connecting\nEXTEND_TIMEOUT_USEC=45000000\n");
     let progress = &messages[1];
     assert!(progress.contains(" of 50 records acknowledged, "), "{progress}");
     // The delivery timeout of 30 s, and 15 s within which the run ends by itself.
@@ -44,15 +45,36 @@ fn systemd_hears_of_progress_and_of_the_outcome_last() {
 }
 
 #[test]
-fn a_run_that_makes_no_progress_asks_for_no_time_and_reports_an_error_number() {
+fn a_run_that_makes_no_progress_asks_for_time_only_once_and_reports_an_error_number() {
     let producer = Producer::run(&nobody()).set("DELIVERY_TIMEOUT_SEC", "3");
     let systemd = NotifySocket::bind(producer.directory());
     producer.set("NOTIFY_SOCKET", systemd.path()).finish().exits(69);
     let messages = systemd.waiting();
     assert!(messages.len() >= 3, "{messages:?}");
-    assert!(messages.iter().all(|m| !m.contains("EXTEND_TIMEOUT_USEC")), "{messages:?}");
+    // What its own timeout takes, and 15 s: systemd's may be shorter.
+    assert_eq!(messages[0], "STATUS=connecting\nEXTEND_TIMEOUT_USEC=18000000\n");
+    let asks = |message: &String| message.contains("EXTEND_TIMEOUT_USEC");
+    assert!(!messages[1..].iter().any(asks), "{messages:?}");
     let last = messages.last().unwrap();
     assert!(last.contains("no broker answered") && last.ends_with("\nERRNO=113\n"), "{last}");
+}
+
+#[test]
+fn a_run_that_is_stopped_asks_once_for_the_time_of_its_last_wait() {
+    let cluster = Cluster::start();
+    let producer = run(&cluster).set("SLEEP_SEC", "0.02").set("BATCH", "100000");
+    let producer = producer.set("DELIVERY_TIMEOUT_SEC", "5");
+    let systemd = NotifySocket::bind(producer.directory());
+    let running = producer.set("NOTIFY_SOCKET", systemd.path()).start();
+    while !systemd.next().contains(" records acknowledged") {}
+    // From here on no acknowledgement comes, so that nothing else asks for time.
+    cluster.mock.broker_round_trip_time(1, Duration::from_secs(600)).unwrap();
+    while systemd.next().contains("EXTEND_TIMEOUT_USEC") {}
+    running.signal("TERM");
+    running.finish().exits(74);
+    let asked = systemd.waiting();
+    let asked = asked.iter().filter(|m| m.ends_with("\nEXTEND_TIMEOUT_USEC=20000000\n"));
+    assert_eq!(asked.count(), 1);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::host::log;
 use crate::kafka::config;
 use crate::kafka::embedded::EmbeddedBroker;
 use crate::report::Report;
-use crate::session::Session;
+use crate::session::{Cluster, Session};
 use crate::settings::Settings;
 
 /// Defaults of the demo that differ from the program's: small, and without waiting.
@@ -43,7 +43,7 @@ pub fn demo(settings: &Settings) -> Exit {
         info!("embedded broker at {address}; KAFKA_BOOTSTRAP and RDKAFKA_* are not used")
     });
     let config = config::embedded(&bootstrap, settings.delivery_timeout);
-    match sent(settings, &seed, identity, &config) {
+    match sent(settings, &seed, identity, &Cluster { config, guard: None }) {
         Ok(session) => show(settings, &broker, session),
         Err(exit) => exit,
     }

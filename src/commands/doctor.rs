@@ -1,20 +1,22 @@
 //! `doctor`: what a run needs, checked one by one, each failure with its remedy.
 
+mod unit;
+
 use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::Metadata;
-use rdkafka::producer::Producer;
 
+use super::egress::silence;
 use super::{exit_of, exit_of_seed, print};
 use crate::books::FailureClass;
 use crate::exit::Exit;
 use crate::host::files;
-use crate::kafka::producer::KafkaSink;
+use crate::kafka::probe::Silent;
 use crate::kafka::{config, errors, probe};
-use crate::settings::{DEFINITIONS, LoadError, Server, Settings};
+use crate::settings::{DEFINITIONS, Inputs, LoadError, Server, Settings};
 
 /// How long one TCP connection may take: a packet filter that drops packets answers nothing.
 const TCP_WITHIN: Duration = Duration::from_secs(3);
@@ -25,12 +27,24 @@ const METADATA_WITHIN: Duration = Duration::from_secs(10);
 /// What a check found.
 struct Finding {
     name: String,
-    /// What is well; or what is not, the remedy, and the exit code it leads to.
-    result: Result<String, (String, String, Exit)>,
+    result: Found,
+}
+
+enum Found {
+    /// What is well.
+    Well(String),
+    /// Why there was nothing to check.
+    Skipped(String),
+    /// What is not well, the remedy, and the exit code it leads to.
+    Bad(String, String, Exit),
 }
 
 fn ok(name: impl Into<String>, text: impl Into<String>) -> Finding {
-    Finding { name: name.into(), result: Ok(text.into()) }
+    Finding { name: name.into(), result: Found::Well(text.into()) }
+}
+
+fn skipped(name: impl Into<String>, why: impl Into<String>) -> Finding {
+    Finding { name: name.into(), result: Found::Skipped(why.into()) }
 }
 
 fn bad(
@@ -39,14 +53,14 @@ fn bad(
     remedy: impl Into<String>,
     exit: Exit,
 ) -> Finding {
-    Finding { name: name.into(), result: Err((problem.into(), remedy.into(), exit)) }
+    Finding { name: name.into(), result: Found::Bad(problem.into(), remedy.into(), exit) }
 }
 
 /// Runs the checks and prints a line for each; with `tcp_only` just the reach of the servers.
 ///
 /// The exit code is that of the first check that failed: the one a run would end with.
 #[must_use]
-pub fn doctor(settings: Result<&Settings, &LoadError>, tcp_only: bool) -> Exit {
+pub fn doctor(settings: Result<&Settings, &LoadError>, inputs: &Inputs, tcp_only: bool) -> Exit {
     let settings = match settings {
         Ok(settings) => settings,
         Err(error) => {
@@ -66,14 +80,18 @@ pub fn doctor(settings: Result<&Settings, &LoadError>, tcp_only: bool) -> Exit {
     }
     let servers = settings.kafka_bootstrap.servers();
     let reach: Vec<_> = servers.iter().map(|server| check_reach("bootstrap", server)).collect();
-    let reached = reach.iter().any(|finding| finding.result.is_ok());
+    let reached = reach.iter().any(|finding| matches!(finding.result, Found::Well(_)));
     findings.extend(reach);
     if tcp_only {
         return conclude(&findings, "");
     }
+    let mut brokers = Vec::new();
     if reached {
-        findings.extend(check_cluster(settings));
+        let (found, advertised) = check_cluster(settings);
+        findings.extend(found);
+        brokers = advertised;
     }
+    findings.extend(unit::check_unit(settings, inputs, &brokers));
     conclude(&findings, &listing(settings))
 }
 
@@ -82,8 +100,9 @@ fn conclude(findings: &[Finding], appendix: &str) -> Exit {
     let mut exit = Exit::Success;
     for Finding { name, result } in findings {
         let line = match result {
-            Ok(found) => format!("ok    {name}: {found}"),
-            Err((problem, remedy, code)) => {
+            Found::Well(found) => format!("ok    {name}: {found}"),
+            Found::Skipped(why) => format!("skip  {name}: {why}"),
+            Found::Bad(problem, remedy, code) => {
                 if exit == Exit::Success {
                     exit = *code;
                 }
@@ -145,41 +164,22 @@ fn check_reach(what: &str, server: &Server) -> Finding {
     bad(name, problems.join(", "), remedy, Exit::Unavailable)
 }
 
-fn check_cluster(settings: &Settings) -> Vec<Finding> {
-    let sink = match KafkaSink::start(&config::client(settings)) {
-        Ok(sink) => sink,
-        Err(error) => {
-            let remedy = "correct the RDKAFKA_ settings";
-            return vec![bad("librdkafka", error.to_string(), remedy, Exit::Config)];
-        }
-    };
-    // Asked of all topics: a question for one by name would create it on many clusters.
-    let metadata = match sink.producer().client().fetch_metadata(None, METADATA_WITHIN) {
+/// The findings, and the brokers that the cluster advertises.
+fn check_cluster(settings: &Settings) -> (Vec<Finding>, Vec<Server>) {
+    let metadata = match probe::describe(&config::client(settings), METADATA_WITHIN) {
         Ok(metadata) => metadata,
-        Err(error) => return vec![no_metadata(&sink, &error.to_string())],
+        Err(silent) => return (vec![no_metadata(&silent)], Vec::new()),
     };
     let brokers = probe::advertised(&metadata);
     let mut findings = vec![ok("metadata", format!("{} advertised brokers", brokers.len()))];
     findings.extend(check_topics(settings, &metadata));
-    for (host, port) in brokers {
-        findings.push(check_reach("advertised", &Server { host, port }));
-    }
-    findings
+    findings.extend(brokers.iter().map(|broker| check_reach("advertised", broker)));
+    (findings, brokers)
 }
 
-fn no_metadata(sink: &KafkaSink, error: &str) -> Finding {
-    match (sink.ledger().denied(), sink.ledger().last_error()) {
-        (Some(denied), _) => {
-            let remedy = "correct the credentials, or the cluster's rights for this client";
-            bad("metadata", denied, remedy, Exit::NoPerm)
-        }
-        (None, last) => {
-            let problem = last.unwrap_or_else(|| error.to_owned());
-            let remedy = "check that the server is a Kafka broker and that \
-                          RDKAFKA_SECURITY_PROTOCOL fits its listener";
-            bad("metadata", problem, remedy, Exit::Unavailable)
-        }
-    }
+fn no_metadata(silent: &Silent) -> Finding {
+    let (remedy, exit) = silence(silent);
+    bad("metadata", silent.to_string(), remedy, exit)
 }
 
 fn check_topics(settings: &Settings, metadata: &Metadata) -> Vec<Finding> {

@@ -2,7 +2,9 @@
 
 pub mod demo;
 pub mod doctor;
+pub mod egress;
 pub mod generate;
+pub mod generator;
 pub mod man;
 pub mod run;
 

@@ -3,18 +3,18 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use rdkafka::config::ClientConfig;
 use tracing::{error, info, warn};
 
 use super::{complain, exit_of_seed, identity, seed};
 use crate::exit::Exit;
+use crate::host::egress::Guard;
 use crate::host::log::{self, SUMMARY};
 use crate::host::signals::Stop;
 use crate::host::{files, reporter};
 use crate::kafka::config;
 use crate::plan::Identity;
 use crate::report::{Facts, Report};
-use crate::session::{Session, deliver};
+use crate::session::{Cluster, Session, deliver};
 use crate::settings::Settings;
 use crate::workload::seed::Seed;
 
@@ -42,7 +42,8 @@ pub fn run(settings: &Settings) -> Exit {
         }
     };
     remark_on_shard(settings);
-    match sent(settings, &seed, identity, &config::client(settings)) {
+    let cluster = Cluster { config: config::client(settings), guard: Guard::of_process(settings) };
+    match sent(settings, &seed, identity, &cluster) {
         Ok(session) => publish(settings, session),
         Err(exit) => exit,
     }
@@ -53,13 +54,13 @@ pub(super) fn sent(
     settings: &Settings,
     seed: &Seed,
     identity: Identity,
-    config: &ClientConfig,
+    cluster: &Cluster,
 ) -> Result<Session, Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let session = runtime.and_then(|runtime| {
         runtime.block_on(async {
             let stop = Stop::listen()?;
-            Ok(deliver(settings, seed, identity, config, stop).await)
+            Ok(deliver(settings, seed, identity, cluster, stop).await)
         })
     });
     session.map_err(|error| {

@@ -1,8 +1,8 @@
-//! The files a run reads and writes: seed file and report.
+//! The files that are read and written: seed file, report, env file.
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::settings::Settings;
@@ -106,6 +106,24 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
         return open_special(path)?.write_all(content);
     }
     let mut file = temporary(path)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map(drop).map_err(|e| e.error)
+}
+
+/// Writes a file anew, as a whole or not at all, with the mode and owner that it had. A link stays.
+///
+/// # Errors
+/// What the system says.
+pub fn rewrite(path: &Path, content: &[u8]) -> io::Result<()> {
+    let path = match fs::canonicalize(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return write_atomically(path, content),
+        path => path?,
+    };
+    let before = fs::metadata(&path)?;
+    let mut file = temporary(&path)?;
+    std::os::unix::fs::fchown(file.as_file(), Some(before.uid()), Some(before.gid()))?;
+    file.as_file().set_permissions(before.permissions())?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
     file.persist(path).map(drop).map_err(|e| e.error)

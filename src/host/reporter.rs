@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -46,16 +47,24 @@ pub fn without_bar(write: impl FnOnce()) {
 
 /// Where the run is in its schedule, for whoever has to tell waiting from hanging.
 #[derive(Debug, Default)]
-pub struct Pulse(Mutex<Option<Instant>>);
+pub struct Pulse {
+    due: Mutex<Option<Instant>>,
+    stopping: AtomicBool,
+}
 
 impl Pulse {
     /// The run waits for a pair that is due then; `None` while it does not wait.
     pub fn waits_until(&self, due: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = due;
+        *self.due.lock().unwrap_or_else(PoisonError::into_inner) = due;
+    }
+
+    /// The run was asked to stop: it waits for what it has sent, and no longer.
+    pub fn stops(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
     }
 
     fn is_waiting(&self, now: Instant) -> bool {
-        let due = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = *self.due.lock().unwrap_or_else(PoisonError::into_inner);
         due.is_some_and(|due| now < due + LATE)
     }
 }
@@ -141,8 +150,10 @@ fn new_bar(planned: Option<u64>) -> ProgressBar {
 
 fn report(view: &View, inbox: &Receiver<Last>, every: Duration) {
     let mut reported_at = Instant::now();
-    let mut acknowledged = 0;
-    notify(&[NotifyState::Status("connecting")]);
+    let (mut acknowledged, mut stopping) = (0, false);
+    let more_time = || NotifyState::ExtendTimeoutUsec(extension(view.delivery_timeout));
+    // Once, for a cluster that may be silent for longer than the unit's timeout is.
+    notify(&[NotifyState::Status("connecting"), more_time()]);
     loop {
         match inbox.recv_timeout(every) {
             Ok(Last { status, errno }) => {
@@ -165,10 +176,13 @@ fn report(view: &View, inbox: &Receiver<Last>, every: Duration) {
             let moved = books.total_acknowledged() > acknowledged;
             acknowledged = books.total_acknowledged();
             let waiting = books.total_open() == 0 && view.pulse.is_waiting(now);
+            // Once more for the wait that follows a signal.
+            let stops = !stopping && view.pulse.stopping.load(Ordering::Relaxed);
+            stopping |= stops;
             let status = progress(view, &books);
             let mut states = vec![NotifyState::Status(&status)];
-            if moved || waiting {
-                states.push(NotifyState::ExtendTimeoutUsec(extension(view.delivery_timeout)));
+            if moved || waiting || stops {
+                states.push(more_time());
             }
             notify(&states);
         }

@@ -3,12 +3,16 @@
 use std::time::{Duration, Instant};
 
 use rdkafka::client::Client;
+use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
+use rdkafka::producer::Producer;
 
 use super::errors;
 use super::ledger::Ledger;
+use super::producer::KafkaSink;
 use crate::books::FailureClass;
+use crate::settings::Server;
 
 /// How long a topic may take to appear: a cluster that creates topics needs a moment for it.
 const TOPIC_GRACE: Duration = Duration::from_secs(5);
@@ -56,7 +60,8 @@ pub enum NotReady {
 /// A topic and the setting that names it.
 pub type NamedTopic<'a> = (&'a str, &'static str);
 
-/// Waits until a broker answers and both topics exist.
+/// Waits until a broker answers and both topics exist; returns the address of each broker that the
+/// cluster advertises.
 ///
 /// # Errors
 /// [`NotReady`] once `within` is over, or at once where waiting cannot help.
@@ -65,12 +70,13 @@ pub fn wait_until_ready(
     topics: &[NamedTopic<'_>],
     within: Duration,
     cancelled: impl Fn() -> bool,
-) -> Result<(), NotReady> {
+) -> Result<Vec<Server>, NotReady> {
     let deadline = Instant::now() + within;
+    let mut brokers = Vec::new();
     for topic in topics {
-        wait_for_topic(client, *topic, within, deadline, &cancelled)?;
+        brokers = advertised(&wait_for_topic(client, *topic, within, deadline, &cancelled)?);
     }
-    Ok(())
+    Ok(brokers)
 }
 
 fn wait_for_topic(
@@ -79,7 +85,7 @@ fn wait_for_topic(
     within: Duration,
     deadline: Instant,
     cancelled: &impl Fn() -> bool,
-) -> Result<(), NotReady> {
+) -> Result<Metadata, NotReady> {
     let ledger = client.context();
     let (name, setting) = topic;
     // Set by the first answer that does not have the topic.
@@ -106,7 +112,7 @@ fn wait_for_topic(
         let left = deadline.saturating_duration_since(now);
         match client.fetch_metadata(Some(name), left.min(SLICE)) {
             Ok(metadata) => {
-                let Some(reason) = topic_state(&metadata, topic)? else { return Ok(()) };
+                let Some(reason) = topic_state(&metadata, topic)? else { return Ok(metadata) };
                 let until = absent.map_or(now + TOPIC_GRACE, |(_, until)| until);
                 absent = Some((reason, until));
                 std::thread::sleep(TOPIC_POLL.min(left));
@@ -151,9 +157,38 @@ fn topic_state(metadata: &Metadata, topic: NamedTopic<'_>) -> Result<Option<Stri
     }
 }
 
+/// Why a cluster does not describe itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Silent {
+    /// librdkafka does not accept the configuration.
+    #[error("librdkafka does not accept the configuration: {0}")]
+    Client(String),
+    /// The cluster refuses this client.
+    #[error("the cluster refused access: {0}")]
+    Denied(String),
+    /// No broker answered as one.
+    #[error("no broker answered: {0}")]
+    Unreachable(String),
+}
+
+/// Asks a cluster for its brokers and all topics: a question for one by name creates it on many.
+///
+/// # Errors
+/// [`Silent`], once `within` is over.
+pub fn describe(config: &ClientConfig, within: Duration) -> Result<Metadata, Silent> {
+    let sink = KafkaSink::start(config).map_err(|error| Silent::Client(error.to_string()))?;
+    let ledger = sink.ledger();
+    sink.producer().client().fetch_metadata(None, within).map_err(|error| match ledger.denied() {
+        Some(denied) => Silent::Denied(denied),
+        None => Silent::Unreachable(ledger.last_error().unwrap_or_else(|| error.to_string())),
+    })
+}
+
 /// Address of each broker that the cluster advertises.
 #[must_use]
-pub fn advertised(metadata: &Metadata) -> Vec<(String, u16)> {
-    let brokers = metadata.brokers().iter();
-    brokers.filter_map(|b| Some((b.host().to_owned(), u16::try_from(b.port()).ok()?))).collect()
+pub fn advertised(metadata: &Metadata) -> Vec<Server> {
+    let brokers = metadata.brokers().iter().filter_map(|broker| {
+        Some(Server { host: broker.host().to_owned(), port: u16::try_from(broker.port()).ok()? })
+    });
+    brokers.collect()
 }

@@ -5,6 +5,7 @@
 //! assignment with a line in the journal, this reader stops with an error that names the line.
 
 use std::mem;
+use std::ops::Range;
 
 /// One `KEY=value` of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(super) struct Assignment {
     pub value: String,
     /// Line on which the key stands, from 1.
     pub line: usize,
+    /// Bytes from the key to the end of the value, without the newline.
+    pub span: Range<usize>,
 }
 
 /// What is wrong with an env file, and where.
@@ -74,12 +77,14 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Assignment>, EnvFileError> {
         return Err(EnvFileError::ByteOrderMark);
     }
     let mut reader = Reader::default();
-    for c in text.chars() {
+    for (offset, c) in text.char_indices() {
+        reader.offset = offset;
         reader.take(c)?;
         if c == '\n' {
             reader.line += 1;
         }
     }
+    reader.offset = text.len();
     reader.finish()
 }
 
@@ -88,6 +93,9 @@ struct Reader {
     state: State,
     line: usize,
     key_line: usize,
+    /// Of the character at hand, in bytes.
+    offset: usize,
+    key_offset: usize,
     key: String,
     value: String,
     /// Length of `value` up to its last character that is not unquoted trailing white space.
@@ -101,6 +109,8 @@ impl Default for Reader {
             state: State::PreKey,
             line: 1,
             key_line: 1,
+            offset: 0,
+            key_offset: 0,
             key: String::new(),
             value: String::new(),
             kept: 0,
@@ -161,6 +171,7 @@ impl Reader {
             (State::PreKey, c) => {
                 self.state = State::Key;
                 self.key_line = self.line;
+                self.key_offset = self.offset;
                 self.key.push(c);
             }
             (_, '=') => self.state = State::PreValue,
@@ -209,7 +220,8 @@ impl Reader {
         if value.chars().any(|c| c.is_ascii_control() && !matches!(c, '\t' | '\n')) {
             return Err(EnvFileError::ControlCharacter { line, key });
         }
-        self.assignments.push(Assignment { key, value, line });
+        let span = self.key_offset..self.offset;
+        self.assignments.push(Assignment { key, value, line, span });
         Ok(())
     }
 

@@ -42,12 +42,32 @@ pub struct Inputs {
     pub environment: Vec<(OsString, OsString)>,
     /// Defaults of a command that differ from the program's.
     pub command_defaults: &'static [(&'static str, &'static str)],
+    /// Stands in for [`DEFAULT_ENV_FILE`].
+    pub default_env_file: Option<PathBuf>,
 }
 
 impl Inputs {
     pub(super) fn variable(&self, name: &str) -> Option<&OsStr> {
         self.environment.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_os_str())
     }
+
+    /// The main env file, and whether the user named it.
+    #[must_use]
+    pub fn env_file(&self) -> (PathBuf, bool) {
+        match self.variable(ENV_FILE_VARIABLE).filter(|path| !path.is_empty()) {
+            Some(path) => (path.into(), true),
+            None => {
+                let default = || PathBuf::from(DEFAULT_ENV_FILE);
+                (self.default_env_file.clone().unwrap_or_else(default), false)
+            }
+        }
+    }
+}
+
+/// The file of a profile: `NAME.env` in the directory named as the main file without its `.env`.
+#[must_use]
+pub fn profile_file(env_file: &Path, profile: &str) -> PathBuf {
+    env_file.with_extension("").join(format!("{profile}.env"))
 }
 
 /// A setting's value as text, and where it came from.
@@ -103,9 +123,7 @@ impl Layers {
         let own = inputs.command_defaults.iter().map(|(k, v)| ((*k).into(), (*v).into()));
         figment = figment.merge(Layer { origin: COMMAND_DEFAULT.into(), values: own.collect() });
 
-        let path = inputs.variable(ENV_FILE_VARIABLE).filter(|path| !path.is_empty());
-        let named = path.is_some();
-        let path = PathBuf::from(path.unwrap_or(OsStr::new(DEFAULT_ENV_FILE)));
+        let (path, named) = inputs.env_file();
         for layer in env_file_layers(&path, named)? {
             figment = figment.merge(layer);
         }
@@ -115,8 +133,7 @@ impl Layers {
 
         let with_profile = flags.iter().fold(figment.clone().merge(&environment), Figment::merge);
         if let Some(profile) = profile(&with_profile)? {
-            let path = path.with_extension("").join(format!("{profile}.env"));
-            for layer in env_file_layers(&path, true)? {
+            for layer in env_file_layers(&profile_file(&path, &profile), true)? {
                 figment = figment.merge(layer);
             }
         }

@@ -4,6 +4,7 @@
 //! After [`Settings::load`] nothing in a [`Settings`] can be wrong.
 
 mod bootstrap;
+pub mod edit;
 mod env_file;
 mod error;
 mod layers;
@@ -19,11 +20,12 @@ use jiff::SignedDuration;
 
 pub use bootstrap::{Bootstrap, Server};
 pub use error::{LoadError, SettingError};
-pub use layers::{DEFAULT_ENV_FILE, ENV_FILE_VARIABLE, Found, Inputs};
+pub use layers::{DEFAULT_ENV_FILE, ENV_FILE_VARIABLE, Found, Inputs, profile_file};
 pub use parse::{ArrivalsName, Faults, Pace, RecordHeaders, RecordKey, Shard, WorkloadName};
 pub use properties::{PREFIX as PROPERTY_PREFIX, Properties, Property};
 pub use table::{DEFINITIONS, Definition, Settings, definition};
 
+use crate::egress::AllowList;
 use layers::{COMMAND_DEFAULT, DEFAULT, Layers};
 
 impl Settings {
@@ -35,6 +37,12 @@ impl Settings {
         let settings = Self::from_layers(&Layers::read(inputs)?).map_err(LoadError::Settings)?;
         settings.check_event_end().map_err(|e| LoadError::Settings(vec![e]))?;
         Ok(settings)
+    }
+
+    /// The egress allow list that these settings make.
+    #[must_use]
+    pub fn egress(&self) -> AllowList {
+        egress_of(&self.kafka_bootstrap, self.egress_allow.as_ref())
     }
 
     /// Where a setting's value came from; `None` where it has neither value nor default.
@@ -99,6 +107,39 @@ impl Settings {
     pub fn report_path(&self) -> Option<&Path> {
         self.report_file.as_deref().filter(|path| *path != Path::new("-"))
     }
+}
+
+fn egress_of(bootstrap: &Bootstrap, more: Option<&AllowList>) -> AllowList {
+    let hosts = bootstrap.servers().iter().map(|server| server.host.as_str());
+    let mut list = AllowList::of_literals(hosts);
+    if let Some(more) = more {
+        list.extend(more);
+    }
+    list
+}
+
+/// The egress allow list of settings whose other values need not be valid: a unit must not lose its
+/// list over a `BATCH` that the next run complains about anyway.
+///
+/// # Errors
+/// [`LoadError`], where the list cannot be known.
+pub fn egress(inputs: &Inputs) -> Result<AllowList, LoadError> {
+    let layers = Layers::read(inputs)?;
+    let mut bad = Vec::new();
+    let servers = layers.get("KAFKA_BOOTSTRAP");
+    let servers = servers.and_then(|f| table::read(f, &f.name, bootstrap::bootstrap, &mut bad));
+    let more = layers.get("EGRESS_ALLOW").filter(|found| !found.value.is_empty());
+    let more = more.and_then(|found| table::read(found, &found.name, parse::prefixes, &mut bad));
+    match servers {
+        Some(servers) if bad.is_empty() => Ok(egress_of(&servers, more.as_ref())),
+        _ => Err(LoadError::Settings(bad)),
+    }
+}
+
+/// Whether a profile can have this name.
+#[must_use]
+pub fn is_profile(name: &str) -> bool {
+    parse::profile(name).is_ok()
 }
 
 /// A count as a float, for arithmetic where the last digit does not matter.

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::egress::AllowList;
+
 /// Why a text is refused; empty where the expectation alone says it.
 pub(super) type Refusal = String;
 
@@ -128,26 +130,9 @@ pub(super) fn shard(text: &str) -> Result<Shard, Refusal> {
     }
 }
 
-/// `EGRESS_ALLOW`: addresses and prefixes, separated by white space or commas.
-pub(super) fn prefixes(text: &str) -> Result<Vec<String>, Refusal> {
-    let parts = text.split([' ', '\t', '\n', ',']).filter(|part| !part.is_empty());
-    parts.map(prefix).collect()
-}
-
-fn prefix(text: &str) -> Result<String, Refusal> {
-    let (address, bits) = match text.split_once('/') {
-        Some((address, bits)) => (address, Some(bits)),
-        None => (text, None),
-    };
-    let longest = match address.parse() {
-        Ok(std::net::IpAddr::V4(_)) => 32,
-        Ok(std::net::IpAddr::V6(_)) => 128,
-        Err(_) => return Err(format!("{text:?} is neither an address nor a prefix")),
-    };
-    if bits.is_some_and(|bits| digits::<u8>(bits).is_none_or(|n| n > longest)) {
-        return Err(format!("{text:?} has a prefix length other than 0 to {longest}"));
-    }
-    Ok(text.to_owned())
+/// `EGRESS_ALLOW`.
+pub(super) fn prefixes(text: &str) -> Result<AllowList, Refusal> {
+    text.parse()
 }
 
 /// A parser of one of a closed list of words.
@@ -274,17 +259,6 @@ mod tests {
         assert_eq!(instant("2026-01-01T02:00:00+02:00"), instant("2026-01-01T00:00:00Z"));
         assert!(instant("2026-01-01T00:00:00").is_err());
         assert_eq!(instant("1969-12-31T23:59:59Z").unwrap_err(), "it is before 1970");
-    }
-
-    #[test]
-    fn prefixes_are_addresses_with_an_optional_length() {
-        assert_eq!(prefixes(" 10.0.0.0/8,::1 ").unwrap(), ["10.0.0.0/8", "::1"]);
-        assert_eq!(prefixes("").unwrap(), Vec::<String>::new());
-        assert_eq!(
-            prefixes("10.0.0.0/33").unwrap_err(),
-            "\"10.0.0.0/33\" has a prefix length other than 0 to 32"
-        );
-        assert!(prefixes("kafka").is_err());
     }
 
     proptest! {

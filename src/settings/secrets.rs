@@ -29,6 +29,10 @@ pub(super) fn credential_layers(inputs: &Inputs) -> Result<Vec<Layer>, LoadError
             .map_err(|_| fail(&path, std::io::Error::other("not valid UTF-8; expected text")))?;
         // An editor or `echo` ends the file with a newline that is no part of the secret.
         let value = value.strip_suffix('\n').unwrap_or(&value).to_owned();
+        // A unit that loads an optional credential has an empty one in its stead.
+        if value.is_empty() {
+            continue;
+        }
         let setting = name.to_ascii_uppercase().replace(['.', '-'], "_");
         let values = vec![(format!("{}{setting}", properties::PREFIX), value)];
         layers.push(Layer { origin: format!("{CREDENTIAL}{name}"), values });

@@ -12,6 +12,7 @@ use super::parse::{
     self, ArrivalsName, Faults, Pace, RecordHeaders, RecordKey, Shard, WorkloadName,
 };
 use super::properties::{self, Properties};
+use crate::egress::AllowList;
 
 /// One setting as the user meets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,9 +153,9 @@ settings! {
     profile: optional String, parse::profile, "PROFILE", None,
         "a profile name: 1 to 128 of A-Z a-z 0-9 . _ -, no dot in front",
         "also read /etc/vm4-producer/PROFILE.env, over the main env file";
-    egress_allow: optional Vec<String>, parse::prefixes, "EGRESS_ALLOW", None,
-        "addresses and prefixes separated by spaces, as in 10.0.1.0/24 2001:db8::7",
-        "addresses and prefixes that the systemd unit may reach beside the addresses in KAFKA_BOOTSTRAP";
+    egress_allow: optional AllowList, parse::prefixes, "EGRESS_ALLOW", None,
+        "addresses and prefixes separated by commas or spaces, as in 10.0.1.0/24,2001:db8::7",
+        "addresses and prefixes that the systemd unit may reach beside the addresses in KAFKA_BOOTSTRAP; vm4-producer egress finds them";
     answer_key: optional PathBuf, parse::answer_key, "ANSWER_KEY", None,
         "nothing: this version injects no faults",
         "file that lists injected faults; not in this version";
@@ -163,7 +164,7 @@ settings! {
         "what is logged: a tracing filter; librdkafka speaks as librdkafka";
 }
 
-fn read<T>(
+pub(super) fn read<T>(
     found: &Found,
     name: &str,
     parser: fn(&str) -> Result<T, parse::Refusal>,

@@ -316,6 +316,10 @@ fn credentials_set_the_property_they_are_named_as_and_are_never_shown() {
     assert!(!format!("{settings:?}").contains("hunter2"));
     assert!(settings.listing().all(|(_, value, _)| !value.contains("hunter2")));
 
+    // A unit's stand-in for a credential that it was not given.
+    let settings = world().credential("sasl.password", "\n").load();
+    assert!(!settings.properties.contains_key("sasl.password"));
+
     let error = world().credential("sasl.pasword", "hunter2").error();
     assert!(error.contains("the value from credential sasl.pasword is not valid"), "{error}");
     assert!(!error.contains("hunter2"), "{error}");
