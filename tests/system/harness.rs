@@ -111,6 +111,7 @@ fn a_sasl_listener_lets_in_only_those_who_know_the_password() {
         jvm_args: &["-Xmx384m"],
         env: &[("LC_ALL", "C.UTF-8")],
         format_args: &["--add-scram", "SCRAM-SHA-256=[name=ann,password=right]"],
+        ..Options::default()
     });
     broker.create_topics(&[("guarded", 1)]);
     let login = [

@@ -6,15 +6,16 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use super::Broker;
+
 /// The listener that the harness itself uses. Every broker has it.
 pub const PLAINTEXT: &str = "PLAINTEXT";
 const CONTROLLER: &str = "CONTROLLER";
+const LOOPBACK: &str = "127.0.0.1";
 
 /// Properties of every broker, chosen for one node that starts fast and keeps
 /// out of the tests' way. [`Options::properties`] override them.
-const DEFAULTS: [(&str, &str); 19] = [
-    ("process.roles", "broker,controller"),
-    ("node.id", "1"),
+const DEFAULTS: [(&str, &str); 17] = [
     ("controller.listener.names", CONTROLLER),
     ("auto.create.topics.enable", "false"),
     ("num.partitions", "1"),
@@ -39,7 +40,7 @@ const DEFAULTS: [(&str, &str); 19] = [
 ];
 
 /// What a test may ask for beyond a plain broker.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Options<'a> {
     /// Server properties to add or to override.
     pub properties: &'a [(&'a str, &'a str)],
@@ -49,6 +50,12 @@ pub struct Options<'a> {
     /// Listeners that clients reach at another address than the broker's own,
     /// such as a proxy's: a name of the above and that address.
     pub advertised: &'a [(&'a str, &'a str)],
+    /// Listeners on every address of the host, for clients on other machines: a
+    /// name of the above, and the host name that is advertised with its port.
+    pub reached_as: &'a [(&'a str, &'a str)],
+    /// The controller of this broker: the new one, whose number is 2, becomes
+    /// a part of its cluster.
+    pub joins: Option<&'a Broker>,
     /// Arguments for the `java` that runs the broker, after the harness's own
     /// so that they win.
     pub jvm_args: &'a [&'a str],
@@ -67,7 +74,7 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// Picks a free loopback port for each listener. The ports stay taken
+    /// Picks a free port for each listener. The ports stay taken
     /// until the returned listeners are dropped.
     ///
     /// No port is given twice in one process, so that a broker which is down
@@ -76,9 +83,9 @@ impl Addresses {
         static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
         let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
         let mut held = Vec::new();
-        let mut next = || {
+        let mut next = |host: &str| {
             loop {
-                let listener = TcpListener::bind("127.0.0.1:0").expect("a free loopback port");
+                let listener = TcpListener::bind((host, 0)).expect("a free port");
                 let address = listener.local_addr().expect("its address");
                 held.push(listener);
                 if given.insert(address.port()) {
@@ -87,11 +94,18 @@ impl Addresses {
             }
         };
         let names = options.listeners.iter().map(|(name, _)| *name);
+        let is_open = |name| options.reached_as.iter().any(|(open, _)| *open == name);
         let addresses = Self {
-            controller: next(),
+            controller: match options.joins {
+                Some(other) => other.addresses.controller.clone(),
+                None => next(LOOPBACK),
+            },
             clients: iter::once(PLAINTEXT)
                 .chain(names)
-                .map(|name| (name.to_owned(), next()))
+                .map(|name| {
+                    let host = if is_open(name) { "0.0.0.0" } else { LOOPBACK };
+                    (name.to_owned(), next(host))
+                })
                 .collect(),
         };
         (addresses, held)
@@ -112,9 +126,15 @@ pub fn server_properties(options: &Options<'_>, data: &Path, addresses: &Address
     let clients =
         || addresses.clients.iter().map(|(name, address)| (name.as_str(), address.as_str()));
     let advertised = clients().map(|(name, own)| {
-        let other = options.advertised.iter().find(|(listener, _)| *listener == name);
-        other.map_or((name, own), |(_, address)| (name, *address))
+        let find = |list: &[(&str, &str)]| {
+            list.iter().find(|(listener, _)| *listener == name).map(|(_, to)| (*to).to_owned())
+        };
+        let port = own.rsplit(':').next().unwrap_or_default();
+        let by_name = find(options.reached_as).map(|host| format!("{host}:{port}"));
+        (name, find(options.advertised).or(by_name).unwrap_or_else(|| own.to_owned()))
     });
+    let advertised: Vec<_> = advertised.collect();
+    let advertised = advertised.iter().map(|(name, address)| (*name, address.as_str()));
     let advertised = advertised.map(written).collect::<Vec<_>>().join(",");
     let clients = clients().map(written).collect::<Vec<_>>().join(",");
     let protocols = [(CONTROLLER, PLAINTEXT), (PLAINTEXT, PLAINTEXT)]
@@ -123,8 +143,14 @@ pub fn server_properties(options: &Options<'_>, data: &Path, addresses: &Address
         .map(|(name, protocol)| format!("{name}:{protocol}"))
         .collect::<Vec<_>>()
         .join(",");
+    let (roles, id, listeners) = match options.joins {
+        Some(_) => ("broker", "2", clients),
+        None => ("broker,controller", "1", format!("{clients},{CONTROLLER}://{controller}")),
+    };
     let own = [
-        ("listeners", format!("{clients},{CONTROLLER}://{controller}")),
+        ("process.roles", roles.to_owned()),
+        ("node.id", id.to_owned()),
+        ("listeners", listeners),
         ("advertised.listeners", advertised),
         ("inter.broker.listener.name", PLAINTEXT.to_owned()),
         ("listener.security.protocol.map", protocols),

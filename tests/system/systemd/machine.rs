@@ -23,7 +23,7 @@ use network::Wire;
 pub use guest::Output;
 pub use network::Addresses;
 pub use root::Release;
-pub use tools::poll;
+pub use tools::{poll, require};
 
 /// How long a machine may take to boot, on a host that is busy with other machines.
 const BOOT_LIMIT: Duration = Duration::from_secs(90);
@@ -42,9 +42,9 @@ impl Machine {
     /// Boots a machine of this release, and waits until all its units are started.
     pub fn boot(release: Release) -> Self {
         tools::require_root();
-        tools::require("systemd-nspawn", "systemd-container");
-        tools::require("ip", "iproute2");
-        tools::require("nsenter", "util-linux");
+        require("systemd-nspawn", "systemd-container");
+        require("ip", "iproute2");
+        require("nsenter", "util-linux");
         let root = release.root();
 
         let start = Instant::now();

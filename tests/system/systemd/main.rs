@@ -1,11 +1,13 @@
-//! The program under a real systemd: what the journal and `systemctl status` show of it, in Debian
-//! 12 and 13.
+//! The program and its package under a real systemd, in Debian 12 and 13, with a real Apache Kafka
+//! that the machines reach over the network.
 //!
-//! Run with `cargo test --release --features system-tests --test systemd`, as root. It takes
-//! `debootstrap` (the first time), `systemd-nspawn` and `ip`.
+//! Run with `make test-system`, as root: it builds the package, whose path is in `VM4_DEB`. It takes
+//! `debootstrap` (the first time), `systemd-nspawn`, `ip`, `dnsmasq`, `java`, `kcat`, and `mvn` (the
+//! first time).
 
 #![allow(
     clippy::expect_used,
+    clippy::let_underscore_must_use,
     clippy::panic,
     clippy::print_stderr,
     clippy::print_stdout,
@@ -15,11 +17,25 @@
     reason = "a failed test is a panic, and figures are printed; nobody links to it"
 )]
 
+#[allow(dead_code, reason = "shared with the tests against Kafka, which need more of it")]
+#[path = "../broker/mod.rs"]
+mod broker;
+mod egress;
 mod env_file;
 mod harness;
+mod installed;
+#[allow(dead_code, reason = "shared with the tests against Kafka, which need more of it")]
+#[path = "../kcat.rs"]
+mod kcat;
 mod machine;
+mod package;
 mod reporting;
+mod timer;
+#[allow(dead_code, reason = "shared with the tests against Kafka, which need more of it")]
+#[path = "../tools.rs"]
+mod tools;
 mod trace;
+mod unit;
 
 use std::path::Path;
 

@@ -1,0 +1,230 @@
+//! Egress: what is not on the list is not reached, the run says so at once, and one command mends it.
+
+use std::net::IpAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::installed::{ENV_FILE, Installed, NAMES, UNIT, cluster, port};
+use crate::machine::{Output, Release};
+use crate::{on_every_release, put_oneshot};
+
+on_every_release! {
+    a_broker_that_is_not_on_the_list_is_told_at_once_and_one_command_mends_it,
+    a_broker_that_is_only_advertised_is_told_too,
+    a_broker_with_an_ipv6_address_is_reached_once_it_is_on_the_list,
+    a_broker_with_a_name_needs_its_name_server_on_the_list,
+    an_instance_has_the_list_of_its_profile,
+    the_list_is_in_force_from_boot_without_an_order,
+}
+
+/// How soon a run must have said that its list lacks an address.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
+/// Starts the unit, which must end at once with 78 and these words.
+#[track_caller]
+fn ends_at_once(installed: &Installed, unit: &str, words: &[&str]) {
+    let machine = &installed.machine;
+    let started = machine.run(&["systemctl", "start", unit]);
+    assert_eq!(started.code, 1, "{started:?}");
+    assert_eq!(machine.show(unit, "ExecMainStatus"), "78", "{:?}", installed.summary());
+    let status = machine.show(unit, "StatusText");
+    for word in words {
+        assert!(status.contains(word), "{word:?} in {status}");
+    }
+    assert!(started.elapsed < AT_ONCE, "{:?}", started.elapsed);
+    eprintln!("{}: {unit} ended with 78 after {:.2?}: {status}", machine.name(), started.elapsed);
+    let shown = machine.run(&["systemctl", "status", unit]).stdout;
+    assert!(shown.contains("status=78/CONFIG"), "{shown}");
+}
+
+/// Starts the unit, which must deliver.
+#[track_caller]
+fn delivers(installed: &Installed, unit: &str) {
+    let before = installed.topics.counts();
+    let started = installed.machine.run(&["systemctl", "start", unit]);
+    assert_eq!(started.code, 0, "{:?}", installed.summary());
+    assert_eq!(installed.topics.counts(), before.map(|count| count + 20));
+}
+
+#[track_caller]
+fn apply(installed: &Installed, arguments: &[&str]) -> Output {
+    let command = [&["vm4-producer", "egress", "--apply"], arguments].concat();
+    installed.machine.run(&command).success()
+}
+
+fn a_broker_that_is_not_on_the_list_is_told_at_once_and_one_command_mends_it(release: Release) {
+    let installed = Installed::without_egress(release);
+    let (machine, [first, second]) = (&installed.machine, installed.addresses);
+    // The filter filters: a unit that may reach nothing waits in vain for this very broker.
+    let connect = format!("timeout 2 bash -c 'exec 3<>/dev/tcp/{first}/{}'", installed.port());
+    for (filter, code) in [("", 0), ("IPAddressDeny=any\n", 1)] {
+        put_oneshot(machine, "caller", &format!("ExecStart={connect}\n{filter}"));
+        assert_eq!(machine.run(&["systemctl", "start", "caller"]).code, code, "{filter}");
+    }
+    // The settings name the broker, and systemd has not been told.
+    let settings = format!("KAFKA_BOOTSTRAP={}:{}\n", NAMES[0], installed.port());
+    let own = "# a comment of the administrator \\\nBATCH = '20'\n";
+    installed.set(&format!("{settings}{own}"));
+    let missing = format!("broker {}:{} may not be reached at {first}", NAMES[0], installed.port());
+    let remedy = "run `vm4-producer egress --apply` as root";
+    ends_at_once(&installed, UNIT, &[&missing, "allow list has nothing", remedy]);
+    assert_eq!(installed.topics.counts(), [0, 0]);
+
+    let before = machine.read(ENV_FILE);
+    let applied = apply(&installed, &[]);
+    let line = format!("EGRESS_ALLOW={first},{second}\n");
+    assert_eq!(applied.stdout, line);
+    assert_eq!(machine.read(ENV_FILE), format!("{before}{line}"), "no other line is touched");
+    delivers(&installed, UNIT);
+    // Again, with nothing to do.
+    assert_eq!(apply(&installed, &[]).stdout, line);
+    assert_eq!(machine.read(ENV_FILE), format!("{before}{line}"));
+}
+
+fn a_broker_that_is_only_advertised_is_told_too(release: Release) {
+    let installed = Installed::without_egress(release);
+    let (machine, [first, second]) = (&installed.machine, installed.addresses);
+    installed.set(&format!("KAFKA_BOOTSTRAP={first}:{}\n", installed.port()));
+    let port = port(&cluster().second);
+    let missing = format!("advertised broker {}:{port} may not be reached at {second}", NAMES[1]);
+    ends_at_once(&installed, UNIT, &[&missing, &format!("allow list has {first}")]);
+    assert_eq!(installed.topics.counts(), [0, 0]);
+    let doctor = machine.run(&["vm4-producer", "doctor"]);
+    assert_eq!(doctor.code, 78, "{}", doctor.stdout);
+    assert!(
+        doctor.stdout.contains(&format!("FAIL  unit's egress: {missing}")),
+        "{}",
+        doctor.stdout
+    );
+
+    // Without --apply the line is shown, and nothing is changed.
+    let before = machine.read(ENV_FILE);
+    let shown = machine.run(&["vm4-producer", "egress"]).success();
+    assert_eq!(shown.stdout, format!("EGRESS_ALLOW={second}\n"));
+    assert!(shown.stderr.contains(&format!("{second}: advertised broker")), "{}", shown.stderr);
+    assert_eq!(machine.read(ENV_FILE), before);
+    apply(&installed, &[]);
+    delivers(&installed, UNIT);
+    let partitions: Vec<_> = installed.topics.metrics().iter().map(|r| r.partition).collect();
+    assert_eq!(partitions.len(), 20);
+    let doctor = machine.run(&["vm4-producer", "doctor"]).success();
+    let covered =
+        format!("ok    unit's egress: {first},{second}; covers 1 bootstrap and 2 advertised");
+    assert!(doctor.stdout.contains(&covered), "{}", doctor.stdout);
+}
+
+fn a_broker_with_an_ipv6_address_is_reached_once_it_is_on_the_list(release: Release) {
+    let installed = Installed::without_egress(release);
+    let machine = &installed.machine;
+    let second = machine.add_host_address();
+    let first = IpAddr::V6(machine.host_address_v6());
+    installed.name([first, second.v6.into()]);
+    // Only the second broker is missing: the first stands in the settings by its address.
+    installed.set(&format!("KAFKA_BOOTSTRAP=[{first}]:{}\n", installed.port()));
+    ends_at_once(&installed, UNIT, &[&second.v6.to_string(), "advertised broker"]);
+    assert_eq!(apply(&installed, &[]).stdout, format!("EGRESS_ALLOW={}\n", second.v6));
+    delivers(&installed, UNIT);
+}
+
+/// A name server on the host, which a machine asks over the network.
+struct NameServer(Child);
+
+impl NameServer {
+    /// Serves these names at this address of the host.
+    fn start(address: IpAddr, names: &[(&str, IpAddr)]) -> Self {
+        crate::machine::require("dnsmasq", "dnsmasq-base");
+        let mut dnsmasq = Command::new("dnsmasq");
+        dnsmasq.args([
+            "--keep-in-foreground",
+            "--conf-file=/dev/null",
+            "--no-resolv",
+            "--no-hosts",
+        ]);
+        dnsmasq.args(["--bind-interfaces", "--user=root", "--pid-file="]);
+        dnsmasq.arg(format!("--listen-address={address}"));
+        dnsmasq.arg("--except-interface=lo");
+        dnsmasq.args(names.iter().map(|(name, address)| format!("--host-record={name},{address}")));
+        let child = dnsmasq.stdin(Stdio::null()).spawn().expect("dnsmasq can be started");
+        Self(child)
+    }
+}
+
+impl Drop for NameServer {
+    fn drop(&mut self) {
+        self.0.kill().expect("an own child can be killed");
+        self.0.wait().expect("an own child can be waited for");
+    }
+}
+
+fn a_broker_with_a_name_needs_its_name_server_on_the_list(release: Release) {
+    let installed = Installed::without_egress(release);
+    let (machine, [first, second]) = (&installed.machine, installed.addresses);
+    let server: IpAddr = machine.add_host_address().v4.into();
+    let names = [(NAMES[0], first), (NAMES[1], second)];
+    let _server = NameServer::start(server, &names);
+    machine.put("/etc/hosts", "127.0.0.1 localhost\n", 0o644);
+    machine.put("/etc/resolv.conf", format!("nameserver {server}\n"), 0o644);
+    machine.wait_until("the name server answers", || {
+        machine.run(&["getent", "hosts", NAMES[0]]).stdout.contains(&first.to_string())
+    });
+    installed.set(&format!("KAFKA_BOOTSTRAP={}:{}\n", NAMES[0], installed.port()));
+    let cut_off = format!("no name server ({server}) may be asked");
+    ends_at_once(&installed, UNIT, &["cannot be resolved", &cut_off]);
+    let line = format!("EGRESS_ALLOW={first},{server},{second}\n");
+    assert_eq!(apply(&installed, &[]).stdout, line);
+    delivers(&installed, UNIT);
+}
+
+fn an_instance_has_the_list_of_its_profile(release: Release) {
+    let installed = Installed::new(release);
+    let (machine, [first, second]) = (&installed.machine, installed.addresses);
+    delivers(&installed, UNIT);
+    let settings = format!("KAFKA_BOOTSTRAP={}:{}\nEGRESS_ALLOW=\n", NAMES[0], installed.port());
+    machine.put("/etc/vm4-producer/site-a.env", &settings, 0o644);
+    machine.run(&["systemctl", "daemon-reload"]).success();
+    let instance = "vm4-producer@site-a.service";
+    let remedy = "run `vm4-producer egress --apply --profile site-a`";
+    ends_at_once(&installed, instance, &[&first.to_string(), remedy]);
+    let main = machine.read(ENV_FILE);
+    let line = format!("EGRESS_ALLOW={first},{second}\n");
+    assert_eq!(apply(&installed, &["--profile", "site-a"]).stdout, line);
+    let changed = settings.replace("EGRESS_ALLOW=\n", &line);
+    assert_eq!(machine.read("/etc/vm4-producer/site-a.env"), changed);
+    assert_eq!(machine.read(ENV_FILE), main, "the main file is another unit's");
+    delivers(&installed, instance);
+    // Each has its own.
+    let list = |unit: &str| machine.show(unit, "IPAddressAllow");
+    assert_ne!(list(instance), "");
+    machine.put(
+        "/etc/vm4-producer/site-b.env",
+        "KAFKA_BOOTSTRAP=192.0.2.1\nEGRESS_ALLOW=\n",
+        0o644,
+    );
+    machine.run(&["systemctl", "daemon-reload"]).success();
+    assert_eq!(list("vm4-producer@site-b.service"), "192.0.2.1/32");
+}
+
+fn the_list_is_in_force_from_boot_without_an_order(release: Release) {
+    let installed = Installed::new(release);
+    let machine = &installed.machine;
+    let generated = "/run/systemd/generator/vm4-producer.service.d/50-egress.conf";
+    let text = machine.read(generated);
+    let generator = "/usr/lib/systemd/system-generators/vm4-producer-generator";
+    let arguments = "/run/systemd/generator /run/early /run/late";
+    // By itself, and without a socket to ask anybody with.
+    let lines = format!("ExecStart={generator} {arguments}\nRestrictAddressFamilies=none\n");
+    put_oneshot(machine, "alone", &lines);
+    machine.run(&["rm", generated]).success();
+    let ran = machine.run(&["systemctl", "start", "alone"]).success();
+    eprintln!(
+        "{}: the generator took {:.1?}, systemctl start included",
+        machine.name(),
+        ran.elapsed
+    );
+    assert_eq!(machine.read(generated), text);
+    // An env file that cannot be read costs the unit its list, and the boot nothing.
+    machine.put(ENV_FILE, "KAFKA_BOOTSTRAP 10.0.0.1\n", 0o644);
+    let ran = machine.run(&[generator, "/run/other", "/run/early", "/run/late"]).success();
+    let problem = "vm4-producer.service may reach nothing: /etc/vm4-producer.env: line 1";
+    assert!(ran.stderr.contains(problem), "{}", ran.stderr);
+}
