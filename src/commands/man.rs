@@ -10,6 +10,16 @@ use crate::cli;
 use crate::exit::{DOCUMENTED, Exit};
 use crate::settings::{DEFAULT_ENV_FILE, ENV_FILE_VARIABLE};
 
+/// The units of the package.
+const UNITS: &[(&str, &str)] = &[
+    (
+        "vm4-producer.service",
+        "one batch; systemctl start returns when every record is accounted for",
+    ),
+    ("vm4-producer.timer", "a batch every minute, once enabled"),
+    ("vm4-producer@NAME.service, vm4-producer@NAME.timer", "the same with the profile NAME"),
+];
+
 /// Prints the man page, in roff.
 #[must_use]
 pub fn man() -> Exit {
@@ -46,10 +56,27 @@ fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
     let files = [
         (DEFAULT_ENV_FILE, "settings, in the syntax of EnvironmentFile= of systemd.exec(5)"),
         ("/etc/vm4-producer/NAME.env", "settings of PROFILE=NAME, read over the main file"),
-        ("/data/gpu_seed.json", "the GPUs"),
+        (
+            "/data/gpu_seed.json",
+            "the GPUs; for the unit this is /usr/share/vm4-producer/gpu_seed.json",
+        ),
+        (
+            "/etc/credstore/vm4-producer.PROPERTY",
+            "a secret of the unit, as in vm4-producer.sasl.password; for a profile \
+             vm4-producer@NAME.PROPERTY",
+        ),
+        (
+            "/run/systemd/generator/vm4-producer.service.d/50-egress.conf",
+            "the unit's egress allow list, made at boot and at systemctl daemon-reload from the \
+             addresses in KAFKA_BOOTSTRAP and EGRESS_ALLOW",
+        ),
     ];
     for (path, what) in files {
         more.control("TP", []).text([roman(path)]).text([roman(what)]);
+    }
+    more.control("SH", ["UNITS"]);
+    for (unit, what) in UNITS {
+        more.control("TP", []).text([roman(*unit)]).text([roman(*what)]);
     }
     more.control("SH", ["ENVIRONMENT"]);
     more.text([roman(format!(

@@ -77,17 +77,17 @@ fn check_user(user: &str) -> Finding {
         let output = output.filter(|output| output.status.success());
         output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
-    let repair = "systemd-sysusers makes it; where UID or GID 10001 is another's, free it first: \
-                  see the package's README.Debian";
     match (id("-u"), id("-g")) {
         (Some(uid), Some(gid)) if uid == USER_ID && gid == USER_ID => {
             ok(name, format!("{user} is UID {uid}, GID {gid}"))
         }
         (Some(uid), Some(gid)) => {
             let problem = format!("{user} is UID {uid}, GID {gid}, not {USER_ID}");
-            bad(name, problem, repair, Exit::Config)
+            let remedy = "free both numbers, then groupmod --gid 10001 vm4-producer, and usermod \
+                          --uid 10001 --gid 10001 vm4-producer";
+            bad(name, problem, remedy, Exit::Config)
         }
-        _ => bad(name, format!("there is no user {user:?}"), repair, Exit::Config),
+        _ => bad(name, format!("there is no user {user:?}"), "systemd-sysusers", Exit::Config),
     }
 }
 

@@ -95,7 +95,7 @@ fn newer(directory: &Path) -> PathBuf {
 fn an_upgrade_during_a_run_lets_it_finish_and_keeps_edits(release: Release) {
     let installed = Installed::new(release);
     let machine = &installed.machine;
-    let settings = machine.read(ENV_FILE).replace("SLEEP_SEC=0\n", "SLEEP_SEC=0.5\nBATCH=20\n");
+    let settings = machine.read(ENV_FILE).replace("SLEEP_SEC=0\n", "SLEEP_SEC=0.5\nBATCH=60\n");
     machine.put(ENV_FILE, &settings, 0o644);
     machine.run(&["systemctl", "start", "--no-block", UNIT]).success();
     installed.topics.wait_for_records();
@@ -106,10 +106,11 @@ fn an_upgrade_during_a_run_lets_it_finish_and_keeps_edits(release: Release) {
     // The run was there before the upgrade, and is there after it.
     assert_eq!(machine.show(UNIT, "ActiveState"), "activating", "{upgraded:?}");
     machine.wait_until("the run is over", || machine.show(UNIT, "ActiveState") == "inactive");
-    assert_eq!(installed.topics.counts(), [20, 20]);
+    assert_eq!(installed.topics.counts(), [60, 60]);
     assert_eq!(installed.summary()["VM4_OUTCOME"], "delivered");
     assert_eq!(machine.read(ENV_FILE), settings, "the administrator's edits survive");
-    // The drop-in of the generator is in force for the new version too.
+    // The allow list is in force for the new version too.
+    machine.put(ENV_FILE, settings.replace("BATCH=60\n", "BATCH=1\n"), 0o644);
     machine.run(&["systemctl", "start", UNIT]).success();
 }
 
