@@ -7,6 +7,11 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "docs/copyright.rs"]
+mod copyright;
+#[path = "docs/package.rs"]
+mod package;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,19 +26,33 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(root().join(&path)).unwrap_or_else(|e| panic!("{:?}: {e}", path.as_ref()))
 }
 
-/// The part of the README between `<!-- name: generated -->` and `<!-- end -->` is `expected`.
-///
-/// `UPDATE_DOCS=1` writes it.
-fn is_generated(name: &str, expected: &str) {
-    let readme = read("README.md");
-    let marker = format!("<!-- {name}: generated -->\n");
-    let (before, rest) = readme.split_once(&marker).unwrap_or_else(|| panic!("no {marker}"));
-    let (present, after) = rest.split_once("<!-- end -->").expect("an end");
+/// A file of the checkout is `expected`, word for word. `UPDATE_DOCS=1` writes it.
+fn is_generated(path: &str, expected: &str) {
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        let text = format!("{before}{marker}{expected}<!-- end -->{after}");
-        return fs::write(root().join("README.md"), text).expect("a README");
+        return fs::write(root().join(path), expected).expect("a file that can be written");
     }
-    assert_eq!(present, expected, "the README's {name}; UPDATE_DOCS=1 writes them anew");
+    let present = read(path);
+    let differs = present.lines().zip(expected.lines()).find(|(present, new)| present != new);
+    assert!(
+        present == expected,
+        "{path} has {} lines, expected {}; the first that differs: {differs:?}; UPDATE_DOCS=1 writes it anew",
+        present.lines().count(),
+        expected.lines().count()
+    );
+}
+
+/// What stands in a file between two marks is `expected`. `UPDATE_DOCS=1` writes it.
+fn part_is_generated(path: &str, (start, end): (&str, &str), expected: &str) {
+    let whole = read(path);
+    let (before, rest) = whole.split_once(start).unwrap_or_else(|| panic!("no {start} in {path}"));
+    let (_, after) = rest.split_once(end).unwrap_or_else(|| panic!("no {end} in {path}"));
+    is_generated(path, &format!("{before}{start}{expected}{end}{after}"));
+}
+
+/// The part of the README between `<!-- name: generated -->` and `<!-- end -->` is `expected`.
+fn readme_is_generated(name: &str, expected: &str) {
+    let start = format!("<!-- {name}: generated -->\n");
+    part_is_generated("README.md", (&start, "<!-- end -->"), expected);
 }
 
 #[test]
@@ -43,7 +62,7 @@ fn the_settings_of_the_readme_are_those_of_the_program() {
         let default = definition.default.map_or(String::new(), |d| format!("`{d}`"));
         table.push_str(&format!("| `{}` | {default} | {} |\n", definition.name, definition.help));
     }
-    is_generated("settings", &table);
+    readme_is_generated("settings", &table);
 }
 
 #[test]
@@ -52,7 +71,7 @@ fn the_exit_codes_of_the_readme_are_those_of_the_program() {
     for (exit, when) in DOCUMENTED {
         table.push_str(&format!("| {} | {} | {when} |\n", exit.code(), exit.name()));
     }
-    is_generated("exit codes", &table);
+    readme_is_generated("exit codes", &table);
 }
 
 #[test]

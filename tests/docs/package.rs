@@ -1,0 +1,202 @@
+//! What the package holds beside the program says what the code does: env file, journal catalog,
+//! Debian changelog.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+use serde_json::Value;
+use vm4_producer::exit::DOCUMENTED;
+use vm4_producer::report;
+use vm4_producer::settings::{DEFINITIONS, ENV_FILE_VARIABLE, Inputs, Settings};
+
+use super::{is_generated, part_is_generated, read, root};
+
+const ENV_FILE: &str = "packaging/vm4-producer.env";
+const CATALOG: &str = "packaging/vm4-producer.catalog";
+
+const ENV_FILE_HEAD: &str = "\
+# Settings of vm4-producer. `vm4-producer doctor` shows which are in force, and why.
+#
+# Every setting is here, commented out, with its default: take the \"#\" away to set one. The syntax is
+# that of EnvironmentFile= in systemd.exec(5). A flag and the process environment beat this file; a
+# profile, /etc/vm4-producer/NAME.env, beats it too. An unknown key is an error.
+#
+# After a change of KAFKA_BOOTSTRAP or EGRESS_ALLOW: systemctl daemon-reload
+";
+
+const ENV_FILE_TAIL: &str = "
+# Every property of librdkafka is a setting too, RDKAFKA_ in front, capitals, dots as underscores:
+#
+#   RDKAFKA_SECURITY_PROTOCOL=SASL_SSL
+#   RDKAFKA_SASL_MECHANISM=SCRAM-SHA-512
+#   RDKAFKA_SASL_USERNAME=vm4
+#   RDKAFKA_SSL_CA_LOCATION=/etc/vm4-producer/ca.pem
+#
+# No secret belongs in this file, which everybody may read. Put the password into
+# /etc/credstore/vm4-producer.sasl.password (root, mode 0600), and the unit passes it on as a
+# credential; likewise ssl.key.pem, ssl.key.password, ssl.keystore.password and
+# sasl.oauthbearer.client.secret. For a profile the name starts with vm4-producer@NAME instead.
+";
+
+/// Text in comment lines of at most 100 columns.
+fn comment(text: &str) -> String {
+    let mut lines = vec![String::from("#")];
+    for word in text.split(' ') {
+        let last = lines.last_mut().expect("a line");
+        if last.len() + 1 + word.len() <= 100 {
+            *last = format!("{last} {word}");
+        } else {
+            lines.push(format!("# {word}"));
+        }
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn the_env_file_of_the_package_has_every_setting_with_its_default() {
+    let settings = DEFINITIONS.iter().map(|definition| {
+        let default = definition.default.unwrap_or_default();
+        format!("\n{}\n#{}={default}\n", comment(definition.help), definition.name)
+    });
+    let settings: String = settings.collect();
+    is_generated(ENV_FILE, &format!("{ENV_FILE_HEAD}{settings}{ENV_FILE_TAIL}"));
+}
+
+/// Name and value of every setting that this env file leads to.
+fn loaded(env_file: &str) -> Vec<(String, String)> {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("vm4-producer.env");
+    std::fs::write(&path, env_file).expect("a file");
+    let environment = vec![(OsString::from(ENV_FILE_VARIABLE), path.into_os_string())];
+    let settings = Settings::load(&Inputs { environment, ..Inputs::default() });
+    let settings = settings.unwrap_or_else(|error| panic!("{error}"));
+    settings.listing().map(|(name, value, _)| (name.to_owned(), value.to_owned())).collect()
+}
+
+#[test]
+fn the_env_file_of_the_package_sets_nothing() {
+    assert_eq!(loaded(&read(ENV_FILE)), loaded(""));
+}
+
+#[test]
+fn uncommenting_every_line_of_the_env_file_gives_exactly_the_defaults() {
+    let file = read(ENV_FILE);
+    let uncommented = file.lines().filter_map(|line| {
+        let line = line.strip_prefix('#')?;
+        line.starts_with(|c: char| c.is_ascii_uppercase()).then_some(line)
+    });
+    let uncommented: Vec<_> = uncommented.collect();
+    assert_eq!(uncommented.len(), DEFINITIONS.len());
+    assert_eq!(loaded(&uncommented.join("\n")), loaded(""));
+}
+
+#[test]
+fn the_credentials_that_the_env_file_names_are_those_that_the_units_load() {
+    let unit = read("systemd/vm4-producer.service");
+    let loaded: Vec<_> = unit
+        .lines()
+        .filter_map(|line| line.strip_prefix("LoadCredential=")?.split(':').next())
+        .collect();
+    assert!(!loaded.is_empty());
+    for property in loaded {
+        assert!(ENV_FILE_TAIL.contains(property), "{property}");
+    }
+}
+
+/// What stands in quotes behind each `..MESSAGE_ID: &str = ` of the program.
+fn message_ids() -> BTreeSet<String> {
+    let log = read("src/host/log.rs");
+    let ids = log.split("MESSAGE_ID: &str = \"").skip(1);
+    ids.map(|rest| rest.split('"').next().expect("a quote").to_owned()).collect()
+}
+
+#[test]
+fn the_catalog_has_one_entry_for_each_message_id() {
+    let catalog = read(CATALOG);
+    let entries: Vec<_> = catalog.lines().filter_map(|line| line.strip_prefix("-- ")).collect();
+    let ids = message_ids();
+    assert!(!ids.is_empty());
+    assert_eq!(entries, ids.iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn the_fields_of_the_catalog_are_those_of_the_summary() {
+    let run = read("src/commands/run.rs");
+    let (_, fields) = run.split_once("target: SUMMARY,").expect("a summary");
+    let (fields, _) = fields.split_once("\"{text}\"").expect("a text");
+    let fields: BTreeSet<_> = fields
+        .lines()
+        .map(|line| line.trim().split([' ', ',']).next().expect("a word"))
+        .filter(|field| !field.is_empty())
+        .map(|field| format!("VM4_{}", field.to_ascii_uppercase()))
+        .collect();
+    let catalog = read(CATALOG);
+    let words = catalog.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let named: BTreeSet<_> =
+        words.filter(|word| word.starts_with("VM4_")).map(str::to_owned).collect();
+    assert_eq!(named, fields);
+}
+
+#[test]
+fn the_outcomes_of_the_catalog_are_those_of_the_report() {
+    let schema: Value = serde_json::from_str(report::SCHEMA).expect("JSON");
+    let outcomes = schema["properties"]["outcome"]["enum"].as_array().expect("an enumeration");
+    let outcomes: Vec<_> = outcomes.iter().filter_map(Value::as_str).collect();
+    let (last, others) = outcomes.split_last().expect("outcomes");
+    let expected = format!("VM4_OUTCOME how it went: {} or {last} ", others.join(", "));
+    let catalog = read(CATALOG).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(catalog.contains(&expected), "{expected}");
+}
+
+#[test]
+fn the_exit_codes_of_the_catalog_are_those_of_the_program() {
+    let lines = DOCUMENTED.iter().map(|(exit, when)| {
+        let code = format!("{:>4} {:<12}", exit.code(), exit.name());
+        let mut lines = vec![code];
+        for word in when.split(' ') {
+            let last = lines.last_mut().expect("a line");
+            if last.len() + 1 + word.len() <= 80 {
+                *last = format!("{last} {word}");
+            } else {
+                lines.push(format!("{:17} {word}", ""));
+            }
+        }
+        lines.join("\n") + "\n"
+    });
+    let marks = ("# exit codes: generated\n", "# end\n");
+    part_is_generated(CATALOG, marks, &lines.collect::<String>());
+}
+
+#[test]
+fn the_debian_changelog_is_of_this_version() {
+    let changelog = read("packaging/debian/changelog");
+    let head = format!("vm4-producer ({}-1) ", env!("CARGO_PKG_VERSION"));
+    assert!(changelog.starts_with(&head), "expected {head:?} in front of {changelog}");
+}
+
+#[test]
+fn every_lintian_override_has_its_reason_above_it() {
+    let overrides = read("packaging/debian/lintian-overrides");
+    let lines: Vec<_> = overrides.lines().collect();
+    assert!(!lines[0].starts_with("vm4-producer"), "{}", lines[0]);
+    for pair in lines.windows(2).filter(|pair| pair[1].starts_with("vm4-producer")) {
+        assert!(pair[0].starts_with("# "), "no reason above {:?}", pair[1]);
+    }
+}
+
+#[test]
+fn the_units_that_the_readme_installs_are_in_the_package() {
+    let readme = read("README.md");
+    let (_, install) = readme.split_once("## Install\n").expect("a section on installing");
+    let (install, _) = install.split_once("\n## ").expect("a section behind it");
+    let words = install.split(|c: char| c.is_whitespace() || "`;,".contains(c));
+    let units: BTreeSet<_> = words
+        .filter(|word| word.starts_with("vm4-producer"))
+        .filter(|word| word.ends_with(".service") || word.ends_with(".timer"))
+        .map(|word| word.replace("@NAME", "@"))
+        .collect();
+    assert!(units.len() >= 3, "{units:?}");
+    for unit in units {
+        assert!(root().join("systemd").join(&unit).is_file(), "{unit}");
+    }
+}
