@@ -71,7 +71,11 @@ pub const DOCUMENTED: &[(Exit, &str)] = &[
     ),
     (Exit::IoErr, "some records were not acknowledged"),
     (Exit::NoPerm, "authentication or authorization refused"),
-    (Exit::Config, "a setting is not valid: setting, value, source and what was expected named"),
+    (
+        Exit::Config,
+        "a setting is not valid: setting, value, source and what was expected named; or the unit may \
+         not reach a broker's address",
+    ),
     (
         Exit::Signalled(Signal::Interrupt),
         "stopped by SIGINT, and everything generated was delivered (else 74)",

@@ -120,6 +120,12 @@ fn the_catalog_has_one_entry_for_each_message_id() {
 }
 
 #[test]
+fn the_catalog_asks_for_no_field_that_systemd_would_leave_as_it_is() {
+    // It replaces @NAME@ where the name has capital letters and underscores alone.
+    assert!(!read(CATALOG).replace("@FIELD@", "").contains('@'));
+}
+
+#[test]
 fn the_fields_of_the_catalog_are_those_of_the_summary() {
     let run = read("src/commands/run.rs");
     let (_, fields) = run.split_once("target: SUMMARY,").expect("a summary");
