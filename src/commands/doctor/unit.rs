@@ -142,7 +142,10 @@ fn check_egress(settings: &Settings, brokers: &[Server], properties: &Properties
         problems.collect::<Vec<_>>()
     });
     let problems: Vec<_> = problems.collect();
-    let shown = if list.is_empty() { "nothing".into() } else { list.to_string() };
+    // systemd has them in no order.
+    let mut entries: Vec<_> = list.entries().collect();
+    entries.sort();
+    let shown = if list.is_empty() { "nothing".into() } else { entries.join(",") };
     if problems.is_empty() {
         let (first, more) = (bootstrap.len(), brokers.len());
         return ok(
