@@ -62,7 +62,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
     let command_defaults = if action == Action::Demo { commands::demo::DEFAULTS } else { &[] };
     let environment = std::env::vars_os().collect();
     let inputs = Inputs { flags, environment, command_defaults, default_env_file: None };
-    let settings = || Settings::load(&inputs);
+    let settings = || Settings::load(&inputs).and_then(Settings::with_shared_run);
     match action {
         Action::Schema { name } => commands::print(schema(&name)),
         Action::Completions { shell } => commands::man::completions(shell),

@@ -327,13 +327,6 @@ fn two_shards_are_one_run() {
 }
 
 #[test]
-fn shards_that_share_no_seed_are_warned_of() {
-    let cluster = Cluster::start();
-    let finished = run(&cluster).set("SHARD", "0/2").finish();
-    finished.exits(0).says("SHARD without RUN_SEED and RUN_ID");
-}
-
-#[test]
 fn no_secret_is_in_any_output() {
     let cluster = Cluster::start();
     let finished = run(&cluster)

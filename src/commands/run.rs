@@ -41,7 +41,6 @@ pub fn run(settings: &Settings) -> Exit {
             return publish(settings, Session { report, exit, reporter: None, sink: None });
         }
     };
-    remark_on_shard(settings);
     let cluster = Cluster { config: config::client(settings), guard: Guard::of_process(settings) };
     match sent(settings, &seed, identity, &cluster) {
         Ok(session) => publish(settings, session),
@@ -80,17 +79,6 @@ fn unstarted(identity: Identity, exit: Exit, reason: String) -> Facts {
         reason: Some(reason),
         ended_at: Timestamp::now(),
         elapsed_sec: 0.0,
-    }
-}
-
-/// Shards that do not share what makes their bytes are no shards of one run.
-fn remark_on_shard(settings: &Settings) {
-    let shared = settings.run_seed.is_some()
-        && (settings.run_id.is_some() || settings.event_start.is_some());
-    if settings.shard.count > 1 && !shared {
-        log::say(|| {
-            warn!("SHARD without RUN_SEED and RUN_ID: the other shards belong to another run");
-        });
     }
 }
 

@@ -11,6 +11,7 @@ mod layers;
 mod parse;
 mod properties;
 mod secrets;
+mod shard;
 mod table;
 
 use std::path::Path;
@@ -21,8 +22,9 @@ use jiff::SignedDuration;
 pub use bootstrap::{Bootstrap, Server};
 pub use error::{LoadError, SettingError};
 pub use layers::{DEFAULT_ENV_FILE, ENV_FILE_VARIABLE, Found, Inputs, profile_file};
-pub use parse::{ArrivalsName, Faults, Pace, RecordHeaders, RecordKey, Shard, WorkloadName};
+pub use parse::{ArrivalsName, Faults, Pace, RecordHeaders, RecordKey, WorkloadName};
 pub use properties::{PREFIX as PROPERTY_PREFIX, Properties, Property};
+pub use shard::Shard;
 pub use table::{DEFINITIONS, Definition, Settings, definition};
 
 use crate::egress::AllowList;
@@ -43,6 +45,22 @@ impl Settings {
     #[must_use]
     pub fn egress(&self) -> AllowList {
         egress_of(&self.kafka_bootstrap, self.egress_allow.as_ref())
+    }
+
+    /// These settings, unless they name a shard of a run that no other shard can belong to.
+    ///
+    /// # Errors
+    /// [`LoadError`]: `SHARD` is one of several, and what makes their records one run is left to
+    /// chance or to the clock.
+    pub fn with_shared_run(self) -> Result<Self, LoadError> {
+        let missing = match (self.run_seed, &self.run_id, self.event_start) {
+            _ if self.shard.count == 1 => return Ok(self),
+            (None, _, _) => "RUN_SEED is not set",
+            (_, None, None) => "neither RUN_ID nor EVENT_START is set",
+            _ => return Ok(self),
+        };
+        let because = format!("{missing}, so that each shard would be a run of its own");
+        Err(LoadError::Settings(vec![self.refuse("SHARD", because)]))
     }
 
     /// Where a setting's value came from; `None` where it has neither value nor default.

@@ -3,7 +3,6 @@
 //! Each returns only *why* a text is refused, where that says more than what was expected; the
 //! setting's name, value, source and expectation are added by [`super::SettingError`].
 
-use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -101,33 +100,6 @@ pub(super) fn instant(text: &str) -> Result<Timestamp, Refusal> {
         return Err("it is before 1970".into());
     }
     Ok(instant)
-}
-
-/// Which part of the run this process sends: the pairs whose `seq` is `index` modulo `count`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shard {
-    /// From 0 to `count` - 1.
-    pub index: u32,
-    /// Number of shards, at least 1.
-    pub count: u32,
-}
-
-impl fmt::Display for Shard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.index, self.count)
-    }
-}
-
-pub(super) fn shard(text: &str) -> Result<Shard, Refusal> {
-    let (index, count) = text.split_once('/').ok_or_else(Refusal::new)?;
-    match (digits::<u32>(index), digits::<u32>(count)) {
-        (Some(index), Some(count)) if index < count => Ok(Shard { index, count }),
-        (Some(_), Some(0)) => Err("0 shards send nothing".into()),
-        (Some(index), Some(count)) => {
-            Err(format!("shard {index} of {count} does not exist; the last is {}", count - 1))
-        }
-        _ => Err(Refusal::new()),
-    }
 }
 
 /// `EGRESS_ALLOW`.
@@ -246,14 +218,6 @@ mod tests {
     }
 
     #[test]
-    fn shards_are_numbered_from_zero() {
-        assert_eq!(shard("1/2"), Ok(Shard { index: 1, count: 2 }));
-        assert_eq!(shard("2/2").unwrap_err(), "shard 2 of 2 does not exist; the last is 1");
-        assert_eq!(shard("0/0").unwrap_err(), "0 shards send nothing");
-        assert!(shard("1").is_err());
-    }
-
-    #[test]
     fn instants_need_a_zone_and_a_time_after_1970() {
         assert!(instant("2026-01-01T00:00:00Z").is_ok());
         assert_eq!(instant("2026-01-01T02:00:00+02:00"), instant("2026-01-01T00:00:00Z"));
@@ -264,7 +228,6 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_taken_or_refused_without_a_panic(text: String) {
-            let _read_or_refused = shard(&text);
             let _read_or_refused = sleep(&text);
             let _read_or_refused = instant(&text);
             let _read_or_refused = prefixes(&text);

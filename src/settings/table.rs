@@ -8,10 +8,9 @@ use jiff::Timestamp;
 use super::bootstrap::{self, Bootstrap};
 use super::error::SettingError;
 use super::layers::{Found, Layers};
-use super::parse::{
-    self, ArrivalsName, Faults, Pace, RecordHeaders, RecordKey, Shard, WorkloadName,
-};
+use super::parse::{self, ArrivalsName, Faults, Pace, RecordHeaders, RecordKey, WorkloadName};
 use super::properties::{self, Properties};
+use super::shard::{self, Shard};
 use crate::egress::AllowList;
 
 /// One setting as the user meets it.
@@ -132,9 +131,9 @@ settings! {
     pace: optional Pace, parse::pace, "PACE", None,
         "wall or none",
         "wall waits for each pair's time, none sends at full speed. Default: wall; none with EVENT_START";
-    shard: required Shard, parse::shard, "SHARD", Some("0/1"),
-        "i/n with i from 0 to n-1",
-        "i/n: send the pairs whose seq is i modulo n; n shards that share RUN_SEED and RUN_ID send the unsharded run";
+    shard: required Shard, shard::shard, "SHARD", Some("0/1"),
+        "i/n with i from 0 to n-1, or slot:{{.Task.Slot}}/n in Docker Swarm",
+        "i/n: send the pairs whose seq is i modulo n; n shards together send the unsharded run, and must share RUN_SEED, and RUN_ID or EVENT_START; slot:{{.Task.Slot}}/n in Docker Swarm";
     faults: required Faults, parse::faults, "FAULTS", Some("none"),
         "none: this version injects no faults",
         "faults to inject; this version knows only none";
