@@ -63,6 +63,9 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
     let environment = std::env::vars_os().collect();
     let inputs = Inputs { flags, environment, command_defaults, default_env_file: None };
     let settings = || Settings::load(&inputs).and_then(Settings::with_shared_run);
+    if matches!(action, Action::Doctor { .. } | Action::Egress { .. } | Action::Generate { .. }) {
+        commands::init::end_on_signal();
+    }
     match action {
         Action::Schema { name } => commands::print(schema(&name)),
         Action::Completions { shell } => commands::man::completions(shell),

@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod egress;
 pub mod generate;
 pub mod generator;
+pub mod init;
 pub mod man;
 pub mod run;
 
