@@ -3,7 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo deb test test-system lint
+.PHONY: help deps binary demo deb test test-system lint
+.PHONY: setup build up run-once logs ps down restart doctor compose-demo
 
 CARGO ?= cargo
 
@@ -21,10 +22,10 @@ help: ## List the targets
 deps: ## Install what the build needs, where it is missing (Debian; root or sudo)
 	@packaging/install-packages $(BUILD_PACKAGES)
 
-build: deps ## Build the program: target/release/vm4-producer
+binary: deps ## Build the program: target/release/vm4-producer
 	$(CARGO) build --locked --release
 
-demo: build ## Build, send five pairs to an embedded broker, read them back, show them
+demo: binary ## Build, send five pairs to an embedded broker, read them back, show them
 	@target/release/vm4-producer demo
 
 deb: deps ## Build the Debian package: target/debian/vm4-producer_VERSION_ARCH.deb
@@ -34,10 +35,48 @@ deb: deps ## Build the Debian package: target/debian/vm4-producer_VERSION_ARCH.d
 test: deps ## Build and pass the hermetic tests (embedded broker; no root)
 	$(CARGO) test --locked
 
-test-system: deps ## Test against the real parts (Apache Kafka, systemd); root. SKIP="part ..." leaves parts out
+test-system: deps ## Test against the real parts (Apache Kafka, systemd, Docker); root. SKIP="part ..." leaves parts out
 	@CARGO="$(CARGO)" SKIP="$(SKIP)" tests/system/run
 
 lint: deps ## Formatting, clippy and rustdoc, warnings denied
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+
+# The container. KAFKA is the broker of a batch: from .env if it names one, else the default of the
+# program, which docker-compose.yml alone does not have, because its own is the profile kafka's.
+KAFKA ?= $(or $(shell sed -n 's/^KAFKA_BOOTSTRAP=//p' .env 2>/dev/null | tail -n 1 | tr -d "\"'"),10.0.1.197:9092)
+COMPOSE := docker compose
+build: export REVISION := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+up run-once restart doctor: export KAFKA_BOOTSTRAP = $(KAFKA)
+
+setup: ## Install Docker and Compose from the distribution, where they are missing (root or sudo)
+	@packaging/setup-docker
+
+build: ## Build the container image
+	$(COMPOSE) build producer
+
+up: ## Send one batch from a container, in the background. KAFKA=host:port names the broker
+	$(COMPOSE) up --detach producer
+
+run-once: ## Send one batch from a container and exit with its code
+	$(COMPOSE) run --rm producer
+
+logs: ## Follow the log of the batch
+	$(COMPOSE) logs --follow producer
+
+ps: ## Show the containers
+	$(COMPOSE) --profile kafka ps --all
+
+down: ## Stop and remove the containers
+	$(COMPOSE) --profile kafka down --remove-orphans
+
+restart: ## Send another batch in the background, with the settings as they are now
+	$(COMPOSE) up --detach --force-recreate producer
+
+doctor: ## Check settings, network, brokers and topics from inside a container
+	$(COMPOSE) run --rm producer doctor
+
+compose-demo: export KAFKA_BOOTSTRAP = kafka:9092
+compose-demo: ## Send one batch to an Apache Kafka in a container, and exit with its code
+	$(COMPOSE) --profile kafka up --exit-code-from producer
