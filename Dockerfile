@@ -15,7 +15,7 @@ WORKDIR /build
 # The dependencies, librdkafka among them, are most of the work. They are built with an empty program
 # in place of the source, so that this layer stays in the cache until Cargo.lock changes.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir src \
+RUN mkdir -p src \
     && echo 'fn main() {}' >src/main.rs \
     && touch src/lib.rs \
     && cargo build --locked --release \

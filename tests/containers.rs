@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+use std::process::Command;
+
 use vm4_producer::settings::{DEFINITIONS, definition};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -116,4 +118,34 @@ fn a_container_has_the_delivery_timeout_and_more_to_stop() {
         let grace: u32 = line(path, start).trim_end_matches('s').parse().unwrap();
         assert!(grace > timeout, "{path}: {grace}");
     }
+}
+
+/// The broker that a target names to Compose, in a checkout with this `.env`.
+fn broker(env: Option<&str>, arguments: &[&str]) -> String {
+    let checkout = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(checkout.path().join("Makefile"), read("Makefile")).expect("a file");
+    if let Some(env) = env {
+        std::fs::write(checkout.path().join(".env"), env).expect("a file");
+    }
+    let mut make = Command::new("make");
+    make.current_dir(&checkout).env_remove("KAFKA").env_remove("MAKEFLAGS");
+    // In place of Compose, a command that tells what Compose would be told.
+    make.args(["--silent", "COMPOSE=printenv KAFKA_BOOTSTRAP; true"]).args(arguments);
+    let output = make.output().expect("make to start and end");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("a text").trim_end().to_owned()
+}
+
+#[test]
+fn the_makefile_names_the_broker_of_the_command_line_or_of_env_or_the_default() {
+    let default = definition("KAFKA_BOOTSTRAP").and_then(|setting| setting.default).unwrap();
+    for target in ["up", "run-once", "restart", "doctor"] {
+        assert_eq!(broker(None, &[target]), default);
+        assert_eq!(broker(Some("BATCH=1\n"), &[target]), default);
+        let env = Some("KAFKA_BOOTSTRAP=kafka-1:9092\n#KAFKA_BOOTSTRAP=kafka-2\n");
+        assert_eq!(broker(env, &[target]), "kafka-1:9092");
+        assert_eq!(broker(Some("KAFKA_BOOTSTRAP=\"[::1]:9092\"\n"), &[target]), "[::1]:9092");
+        assert_eq!(broker(env, &[target, "KAFKA=kafka-3"]), "kafka-3");
+    }
+    assert_eq!(broker(Some("KAFKA_BOOTSTRAP=kafka-1\n"), &["compose-demo"]), "kafka:9092");
 }

@@ -31,7 +31,7 @@ pub fn directory() -> &'static Path {
     })
 }
 
-fn cache() -> PathBuf {
+pub fn cache() -> PathBuf {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty());
     let root = set("XDG_CACHE_HOME")
         .map(PathBuf::from)
@@ -70,7 +70,7 @@ fn download(cache: &Path, jars: &Path) {
 
 /// A hash that, unlike the standard library's, never changes with the
 /// compiler.
-fn fnv1a(bytes: &[u8]) -> u64 {
+pub fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })

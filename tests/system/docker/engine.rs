@@ -1,0 +1,169 @@
+//! A real Docker engine that touches nothing of its host: Debian 13's, in namespaces of its own.
+//!
+//! The engine of the machine, if there is one, is left alone: a test that joins a swarm or fills a
+//! disk has no business there.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{self, Stdio};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use crate::cache::{self, Release};
+use crate::machine::confined::Confined;
+use crate::machine::tools::{require, require_root};
+use crate::tools;
+
+/// Docker, BuildKit and Compose as Debian 13 has them, `make` for the Makefile, and a network.
+const PACKAGES: &str = "ca-certificates,docker-buildx,docker-cli,docker-compose,docker.io,iptables,\
+                        iproute2,make,slirp4netns";
+
+/// How long the engine may take to answer.
+const START_LIMIT: Duration = Duration::from_secs(90);
+
+/// How long a command may take unless the test says otherwise.
+const COMMAND_LIMIT: Duration = Duration::from_secs(180);
+
+/// How long a test waits for something to come true.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The address by which containers of every network reach what listens on the engine's host.
+pub const HOST: &str = "10.0.2.100";
+
+/// A running engine. It ends with the process of the tests, however that ends.
+pub struct Engine {
+    /// A process in its namespaces.
+    pid: String,
+    tree: Confined,
+}
+
+/// What a command left behind.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Its exit status; 124 or 137 if it went over its limit.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+    pub elapsed: Duration,
+}
+
+impl Output {
+    /// Itself if the command exited with this code, a failed test otherwise.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Standard output without the end of its line, if the command succeeded.
+    #[track_caller]
+    pub fn text(self) -> String {
+        self.exits(0).stdout.trim_end().to_owned()
+    }
+
+    /// Fails unless standard output or standard error has this text.
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        let found = self.stdout.contains(text) || self.stderr.contains(text);
+        assert!(found, "{text:?} is not in:\n{}{}", self.stdout, self.stderr);
+        self
+    }
+}
+
+/// The engine that all tests share.
+pub fn engine() -> &'static Engine {
+    static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::start);
+    &ENGINE
+}
+
+impl Engine {
+    fn start() -> Self {
+        require_root();
+        require("nsenter", "util-linux");
+        let root = cache::debian(Release::Trixie, PACKAGES);
+        let start = Instant::now();
+        let name = format!("vm4-docker-{}", process::id());
+        let cgroup = cgroups().join(&name);
+        let arguments = [root.as_path(), name.as_ref(), cgroup.as_path()];
+        let mut tree = Confined::spawn(include_str!("engine.sh"), &arguments, Some(&cgroup));
+        let pid = tools::poll(START_LIMIT, || {
+            let ended = tree.result().is_some();
+            let pid = processes(&cgroup.join("engine")).find(|pid| comm(pid) == "dockerd");
+            (ended || pid.is_some()).then_some(pid)
+        });
+        let pid = pid.flatten().unwrap_or_else(|| panic!("no engine: {}", tree.log()));
+        let engine = Self { pid, tree };
+        let version = ["docker", "version", "--format", "{{.Server.Version}}"];
+        let version = tools::poll(START_LIMIT, || {
+            let answer = engine.run(&version);
+            (answer.code == Some(0)).then(|| answer.text())
+        });
+        let version = version.unwrap_or_else(|| panic!("no answer: {}", engine.tree.log()));
+        let compose = engine.run(&["docker", "compose", "version", "--short"]).text();
+        eprintln!("Docker {version}, Compose {compose}: started in {:.1?}", start.elapsed());
+        engine
+    }
+
+    /// Runs a command as root on the engine's host.
+    pub fn run(&self, command: &[&str]) -> Output {
+        self.run_with(COMMAND_LIMIT, command, Stdio::null())
+    }
+
+    /// Runs a command line of the shell in the copy of the repository.
+    pub fn shell(&self, line: &str) -> Output {
+        self.shell_within(COMMAND_LIMIT, line)
+    }
+
+    /// The same with a limit of its own.
+    pub fn shell_within(&self, limit: Duration, line: &str) -> Output {
+        let line = format!("cd /repository && {line}");
+        self.run_with(limit, &["sh", "-c", &line], Stdio::null())
+    }
+
+    /// Runs a command with this standard input, and ends it at the limit.
+    pub fn run_with(&self, limit: Duration, command: &[&str], input: Stdio) -> Output {
+        let start = Instant::now();
+        let output = tools::bounded(limit, "nsenter")
+            .args(["--target", &self.pid, "--mount", "--net", "--pid", "--root", "--wd"])
+            .args(command)
+            .env_clear()
+            .env("PATH", crate::machine::tools::PATH)
+            .env("LC_ALL", "C.UTF-8")
+            .env("HOME", "/root")
+            .stdin(input)
+            .output()
+            .expect("nsenter to start and end");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Output {
+            code: output.status.code(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+            elapsed: start.elapsed(),
+        }
+    }
+
+    /// Waits until `check` returns something.
+    #[track_caller]
+    pub fn eventually<T>(&self, what: &str, check: impl FnMut() -> Option<T>) -> T {
+        tools::poll(PATIENCE, check).unwrap_or_else(|| panic!("not within {PATIENCE:?}: {what}"))
+    }
+}
+
+/// Where the unified hierarchy of cgroups is mounted.
+fn cgroups() -> PathBuf {
+    let mounts = fs::read_to_string("/proc/self/mounts").expect("/proc is mounted");
+    let mut mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let unified = mounts.find(|fields| fields[2] == "cgroup2");
+    PathBuf::from(unified.expect("the tests need a host with cgroup2 mounted")[1])
+}
+
+fn processes(cgroup: &std::path::Path) -> impl Iterator<Item = String> {
+    let processes = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
+    processes.lines().map(str::to_owned).collect::<Vec<_>>().into_iter()
+}
+
+/// The name of a process's program.
+fn comm(pid: &str) -> String {
+    let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    comm.trim_end().to_owned()
+}
