@@ -6,6 +6,8 @@
 //! own it is written as the row has it.
 
 use jiff::Timestamp;
+use jiff::tz::Offset;
+use serde_json::Value;
 
 use crate::settings::Settings;
 use crate::workload::seed::{Row, Slot};
@@ -55,40 +57,54 @@ impl Kind {
 /// Value of the `content-type` header.
 pub const CONTENT_TYPE: &str = "application/json";
 
-/// The constant parts of one GPU's metric event, and what stands between them.
+/// The constant parts of the events of one row of the seed, and what stands between them.
 #[derive(Debug)]
 struct Template {
-    key: String,
-    gpu_index: u32,
     /// Constant text, then the slot behind it and the row's own value for that slot.
     parts: Vec<(String, Slot, String)>,
     /// From the last slot to the value of `ts`.
     tail: String,
+    /// Of a token event: from the start to the value of `prompt_tokens`.
+    token: String,
+    /// Of a token event: from the value of `latency_ms` to the end.
+    token_end: String,
 }
 
 /// Writes pairs as bytes.
 #[derive(Debug)]
 pub struct Encoder {
     templates: Vec<Template>,
+    hosts: Vec<Host>,
+}
+
+/// What is the same for all GPUs of a host.
+#[derive(Debug)]
+struct Host {
+    /// The key of each row of the seed.
+    keys: Vec<String>,
     /// From the value of `ts` to the end of a metric event.
     metric_end: String,
 }
 
 impl Encoder {
-    /// The encoder of a run on `host`.
+    /// The encoder of a run on `hosts`, where `model` names the language model of a row.
     #[must_use]
-    pub fn new(rows: &[Row], host: &str) -> Self {
-        let host_json = serde_json::Value::from(host).to_string();
+    pub fn new<'w>(rows: &[Row], hosts: &[String], model: impl Fn(usize) -> &'w str) -> Self {
+        let template = |(i, row)| Template::new(row, model(i));
+        let host = |host: &String| Host {
+            keys: rows.iter().map(|row| format!("{host}/{}", row.gpu_index)).collect(),
+            metric_end: format!("{TS}\",\"host\":{}}}", Value::from(host.as_str())),
+        };
         Self {
-            templates: rows.iter().map(|row| Template::new(row, host)).collect(),
-            metric_end: format!("\",\"host\":{host_json}}}"),
+            templates: rows.iter().enumerate().map(template).collect(),
+            hosts: hosts.iter().map(host).collect(),
         }
     }
 
     /// The key of a pair's records: `HOST/GPU_INDEX`.
     #[must_use]
     pub fn key(&self, pair: &Pair<'_>) -> &str {
-        &self.templates[pair.gpu].key
+        &self.hosts[pair.host].keys[pair.row]
     }
 
     /// Appends the value of one of the pair's events.
@@ -100,7 +116,7 @@ impl Encoder {
     }
 
     fn metric(&self, pair: &Pair<'_>, out: &mut Vec<u8>) {
-        let template = &self.templates[pair.gpu];
+        let template = &self.templates[pair.row];
         for (text, slot, own) in &template.parts {
             out.extend_from_slice(text.as_bytes());
             match &pair.reading {
@@ -109,29 +125,23 @@ impl Encoder {
             }
         }
         out.extend_from_slice(template.tail.as_bytes());
-        push_ts(out, pair.at);
-        out.extend_from_slice(self.metric_end.as_bytes());
+        push_with_ts(out, &self.hosts[pair.host].metric_end, 0, pair.at);
     }
 
     fn token(&self, pair: &Pair<'_>, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"ts\":\"");
-        push_ts(out, pair.at);
-        out.extend_from_slice(b"\",\"model\":\"");
-        out.extend_from_slice(pair.model.as_bytes());
-        out.extend_from_slice(b"\",\"prompt_tokens\":");
+        let template = &self.templates[pair.row];
+        push_with_ts(out, &template.token, TOKEN_TS, pair.at);
         push_integer(out, pair.tokens.prompt.into());
         out.extend_from_slice(b",\"completion_tokens\":");
         push_integer(out, pair.tokens.completion.into());
         out.extend_from_slice(b",\"latency_ms\":");
         push_integer(out, pair.latency_ms.into());
-        out.extend_from_slice(b",\"gpu_index\":");
-        push_integer(out, self.templates[pair.gpu].gpu_index.into());
-        out.push(b'}');
+        out.extend_from_slice(template.token_end.as_bytes());
     }
 }
 
 impl Template {
-    fn new(row: &Row, host: &str) -> Self {
+    fn new(row: &Row, model: &str) -> Self {
         let mut parts = Vec::new();
         let mut text = String::from("{");
         for field in &row.fields {
@@ -145,8 +155,13 @@ impl Template {
             text.push(',');
         }
         text.push_str("\"ts\":\"");
-        let key = format!("{host}/{}", row.gpu_index);
-        Self { key, gpu_index: row.gpu_index, parts, tail: text }
+        let model = Value::from(model);
+        Self {
+            parts,
+            tail: text,
+            token: format!("{{\"ts\":\"{TS}\",\"model\":{model},\"prompt_tokens\":"),
+            token_end: format!(",\"gpu_index\":{}}}", row.gpu_index),
+        }
     }
 }
 
@@ -160,18 +175,8 @@ fn push_live(out: &mut Vec<u8>, reading: &Reading, slot: Slot) {
     }
 }
 
-fn push_integer(out: &mut Vec<u8>, mut n: u64) {
-    let mut digits = [0_u8; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b"0123456789"[usize::try_from(n % 10).unwrap_or(0)];
-        n /= 10;
-        if n == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
+fn push_integer(out: &mut Vec<u8>, n: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
 }
 
 /// `n / 10^places` without trailing zeros, but with at least one digit behind the point.
@@ -190,11 +195,44 @@ fn push_decimal(out: &mut Vec<u8>, n: u64, places: u32) {
     push_integer(out, rest);
 }
 
-/// RFC 3339 in UTC, always with milliseconds and `Z`.
-fn push_ts(out: &mut Vec<u8>, at: Timestamp) {
-    use std::io::Write;
-    // Writing to a Vec cannot fail.
-    let _infallible = write!(out, "{at:.3}");
+/// Where the value of `ts` stands in a text that is copied as a whole.
+const TS: &str = "0000-00-00T00:00:00.000Z";
+
+/// Where it stands in a token event.
+const TOKEN_TS: usize = "{\"ts\":\"".len();
+
+/// Appends a text, with `at` in place of the [`TS`] that stands at `place`.
+fn push_with_ts(out: &mut Vec<u8>, text: &str, place: usize, at: Timestamp) {
+    let from = out.len() + place;
+    out.extend_from_slice(text.as_bytes());
+    if let Some(ts) = out.get_mut(from..from + TS.len()) {
+        write_ts(ts, at);
+    }
+}
+
+/// RFC 3339 in UTC, always with milliseconds and `Z`. The settings keep every year to four digits.
+fn write_ts(ts: &mut [u8], at: Timestamp) {
+    let date = Offset::UTC.to_datetime(at);
+    let mut two = |from: usize, value: u32| {
+        let digits = [b'0' + digit(value / 10), b'0' + digit(value)];
+        ts[from..from + 2].copy_from_slice(&digits);
+    };
+    let year = date.year().unsigned_abs().into();
+    two(0, year / 100);
+    two(2, year);
+    two(5, date.month().unsigned_abs().into());
+    two(8, date.day().unsigned_abs().into());
+    two(11, date.hour().unsigned_abs().into());
+    two(14, date.minute().unsigned_abs().into());
+    two(17, date.second().unsigned_abs().into());
+    let ms = date.millisecond().unsigned_abs().into();
+    two(20, ms / 10);
+    ts[22] = b'0' + digit(ms);
+}
+
+/// The last decimal digit.
+fn digit(value: u32) -> u8 {
+    u8::try_from(value % 10).unwrap_or_default()
 }
 
 #[cfg(test)]

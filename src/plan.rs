@@ -83,11 +83,12 @@ impl Plan {
     #[must_use]
     pub fn new(settings: &Settings, seed: &Seed, identity: Identity) -> Self {
         let Identity { run_seed, run_id, .. } = &identity;
-        let host = &settings.hostname;
+        let hosts = settings.hostname.names();
+        let workload = Workload::new(settings.workload, seed, hosts, *run_seed, run_id);
         Self {
             schedule: Schedule::new(settings, *run_seed, run_id),
-            workload: Workload::new(settings.workload, seed, host, *run_seed, run_id),
-            encoder: Encoder::new(&seed.rows, host),
+            encoder: Encoder::new(&seed.rows, hosts, |row| workload.model(row)),
+            workload,
             event_start: settings.event_start,
             topics: Kind::BOTH.map(|kind| kind.topic(settings).to_owned()),
             key: settings.record_key,
@@ -107,7 +108,7 @@ impl Plan {
 
     /// The pair that is due; `now` stamps it where there is no `EVENT_START`.
     #[must_use]
-    pub fn pair(&self, due: Due, now: Timestamp) -> Pair<'static> {
+    pub fn pair(&self, due: Due, now: Timestamp) -> Pair<'_> {
         let at = self.event_start.map_or(now, |start| later(start, due.offset));
         self.workload.pair(due.seq, whole_millisecond(at))
     }

@@ -155,7 +155,7 @@ impl Report {
             version: env!("CARGO_PKG_VERSION"),
             run_id: identity.run_id,
             run_seed: identity.run_seed,
-            host: settings.hostname.clone(),
+            host: settings.hostname.to_string(),
             shard: settings.shard.to_string(),
             outcome: outcome(exit),
             exit_code: exit.code(),

@@ -20,6 +20,7 @@ use crate::host::files::{self, SeedFileError};
 use crate::host::log;
 use crate::plan::Identity;
 use crate::settings::{LoadError, Settings};
+use crate::workload;
 use crate::workload::seed::Seed;
 
 /// The exit code of settings that cannot be used.
@@ -61,7 +62,12 @@ fn identity(settings: &Settings) -> Result<Identity, Exit> {
 /// The seed of a run; says where it came from and what is odd about it.
 fn seed(settings: &Settings) -> Result<Seed, SeedFileError> {
     let (seed, source) = files::seed(settings)?;
-    let gpus = seed.rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>().join(", ");
+    let gpus = seed
+        .rows
+        .iter()
+        .map(|row| workload::describe(row, settings.workload))
+        .collect::<Vec<_>>()
+        .join(", ");
     let source = source.to_string();
     log::say(move || info!("seed: {source}: {gpus}"));
     for warning in seed.warnings.clone() {

@@ -14,7 +14,9 @@ fn pair(reading: Option<Reading>) -> Pair<'static> {
     Pair {
         seq: 7,
         at: "2026-11-23T08:00:00Z".parse().unwrap(),
-        gpu: 0,
+        host: 0,
+        row: 0,
+        batch: 1,
         reading,
         model: "llama-3-8b",
         tokens: Tokens { prompt: 1020, completion: 129 },
@@ -24,7 +26,7 @@ fn pair(reading: Option<Reading>) -> Pair<'static> {
 
 fn value(kind: Kind, pair: &Pair<'_>) -> String {
     let rows = seed::parse(seed::BUILT_IN.as_bytes()).unwrap().rows;
-    text(|out| Encoder::new(&rows, "vm4").value(kind, pair, out))
+    text(|out| Encoder::new(&rows, &["vm4".into()], |_| "llama-3-8b").value(kind, pair, out))
 }
 
 #[test]
@@ -51,8 +53,8 @@ fn a_token_event_has_its_six_fields_in_order() {
 #[test]
 fn the_key_is_host_and_index() {
     let rows = seed::parse(seed::BUILT_IN.as_bytes()).unwrap().rows;
-    let encoder = Encoder::new(&rows, "gpu-01.example.com");
-    assert_eq!(encoder.key(&Pair { gpu: 1, ..pair(None) }), "gpu-01.example.com/1");
+    let encoder = Encoder::new(&rows, &["vm4".into(), "gpu-01.example.com".into()], |_| "m");
+    assert_eq!(encoder.key(&Pair { host: 1, row: 1, ..pair(None) }), "gpu-01.example.com/1");
 }
 
 #[test]
@@ -84,6 +86,6 @@ fn timestamps_always_have_milliseconds() {
         (253_402_207_199_999, "9999-12-30T21:59:59.999Z"),
     ] {
         let at = Timestamp::from_millisecond(ms).unwrap();
-        assert_eq!(text(|out| push_ts(out, at)), expected);
+        assert_eq!(text(|out| push_with_ts(out, TS, 0, at)), expected);
     }
 }

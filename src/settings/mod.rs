@@ -7,6 +7,7 @@ mod bootstrap;
 pub mod edit;
 mod env_file;
 mod error;
+mod hosts;
 mod layers;
 mod parse;
 mod properties;
@@ -21,6 +22,7 @@ use jiff::SignedDuration;
 
 pub use bootstrap::{Bootstrap, Server};
 pub use error::{LoadError, SettingError};
+pub use hosts::Hosts;
 pub use layers::{DEFAULT_ENV_FILE, ENV_FILE_VARIABLE, Found, Inputs, profile_file};
 pub use parse::{ArrivalsName, Faults, Pace, RecordHeaders, RecordKey, WorkloadName};
 pub use properties::{PREFIX as PROPERTY_PREFIX, Properties, Property};

@@ -60,7 +60,7 @@ pub(super) fn path(text: &str) -> Result<PathBuf, Refusal> {
 }
 
 /// 1 to `max` characters of `[A-Za-z0-9._-]`, the alphabet of Kafka's topic names.
-fn word(text: &str, max: usize) -> Result<String, Refusal> {
+pub(super) fn word(text: &str, max: usize) -> Result<String, Refusal> {
     if let Some(c) = text.chars().find(|c| !c.is_ascii_alphanumeric() && !"._-".contains(*c)) {
         return Err(format!("it has {c:?}"));
     }
@@ -76,10 +76,6 @@ pub(super) fn topic(text: &str) -> Result<String, Refusal> {
         return Err("Kafka reserves it".into());
     }
     word(text, 249)
-}
-
-pub(super) fn host(text: &str) -> Result<String, Refusal> {
-    word(text, 253)
 }
 
 pub(super) fn run_id(text: &str) -> Result<String, Refusal> {

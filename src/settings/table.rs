@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::bootstrap::{self, Bootstrap};
 use super::error::SettingError;
+use super::hosts::{self, Hosts};
 use super::layers::{Found, Layers};
 use super::parse::{self, ArrivalsName, Faults, Pace, RecordHeaders, RecordKey, WorkloadName};
 use super::properties::{self, Properties};
@@ -107,9 +108,9 @@ settings! {
     topic_token: required String, parse::topic, "TOPIC_TOKEN", Some("token.usage.v1"),
         "a topic name: 1 to 249 of A-Z a-z 0-9 . _ -",
         "topic of the token usage";
-    hostname: required String, parse::host, "HOSTNAME", Some("vm4"),
-        "a host name: 1 to 253 of A-Z a-z 0-9 . _ -",
-        "the host field, and the first part of the key";
+    hostname: required Hosts, hosts::hosts, "HOSTNAME", Some("vm4"),
+        "host names of 1 to 253 of A-Z a-z 0-9 . _ -, separated by commas, ranges as in gpu[01-16]",
+        "the host field, and the first part of the key; gpu[01-16] or a,b: several hosts, each with the seed's GPUs";
     run_seed: optional u64, parse::seed, "RUN_SEED", None,
         "a whole number from 0 to 18446744073709551615",
         "seed of the run: the same seed, run id, EVENT_START and settings give the same bytes. Random if left out; always reported";
@@ -118,10 +119,10 @@ settings! {
         "name of the run in headers and report. Made from start and seed if left out";
     workload: required WorkloadName, parse::workload, "WORKLOAD", Some("chat"),
         "chat, code, reason, long or uniform",
-        "chat, code, reason, long: live GPU values, latency that follows the tokens; uniform: prompt 256-2048, completion 64-512, latency 100-800 ms, GPU values as in the seed row";
+        "chat, code, reason, long: tokens of public traces, latency and GPU values from one load; uniform: prompt 256-2048, completion 64-512, latency 100-800 ms, GPU values as in the seed row";
     arrivals: required ArrivalsName, parse::arrivals, "ARRIVALS", Some("fixed"),
         "fixed, poisson or workload",
-        "fixed, poisson, or workload (as bursty as the workload's own trace)";
+        "fixed; poisson; workload: as bursty as the workload's own trace, and with EVENT_START in the shape of a day";
     duration: optional Duration, parse::duration, "DURATION_SEC", None,
         "seconds from 0.001 to 31536000",
         "end after this long, whichever of BATCH and this comes first";

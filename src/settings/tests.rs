@@ -81,7 +81,7 @@ fn the_defaults_are_those_of_the_documentation() {
     assert_eq!((settings.batch, settings.sleep), (20, Duration::from_millis(500)));
     assert_eq!(settings.topic_metric, "gpu.metrics.v1");
     assert_eq!(settings.topic_token, "token.usage.v1");
-    assert_eq!(settings.hostname, "vm4");
+    assert_eq!(settings.hostname.names(), ["vm4"]);
     assert_eq!(settings.workload, WorkloadName::Chat);
     assert_eq!(settings.arrivals, ArrivalsName::Fixed);
     assert_eq!(settings.shard, Shard { index: 0, count: 1 });
@@ -104,7 +104,7 @@ fn a_flag_beats_the_environment_that_beats_the_profile_that_beats_the_file() {
     };
     let settings = all().load();
     assert_eq!(settings.batch, 1);
-    assert_eq!(settings.hostname, "profile");
+    assert_eq!(settings.hostname.names(), ["profile"]);
     assert_eq!(settings.topic_token, "environment");
     assert_eq!(settings.run_id.as_deref(), Some("flag"));
     let origin = |name| settings.found(name).unwrap().origin.clone();
@@ -121,14 +121,17 @@ fn text_that_looks_like_another_type_stays_text() {
         if value == "[1]" {
             assert!(world.error().starts_with("HOSTNAME: \"[1]\" from the environment"));
         } else {
-            assert_eq!(world.load().hostname, value);
+            assert_eq!(world.load().hostname.names(), [value]);
         }
     }
     assert_eq!(world().variable("TOPIC_METRIC", "1").load().topic_metric, "1");
     let settings = world().variable("KAFKA_BOOTSTRAP", "[::1]:9092").load();
     assert_eq!(settings.kafka_bootstrap.to_string(), "[::1]:9092");
     let settings = world().env_file("HOSTNAME=007\nRUN_SEED=18446744073709551615\n").load();
-    assert_eq!((settings.hostname.as_str(), settings.run_seed), ("007", Some(u64::MAX)));
+    assert_eq!(
+        (settings.hostname.names(), settings.run_seed),
+        (&["007".to_owned()][..], Some(u64::MAX))
+    );
 }
 
 #[test]
@@ -140,7 +143,7 @@ fn every_setting_takes_a_good_value() {
         ("SLEEP_SEC", "0.001"),
         ("TOPIC_METRIC", "a.b_c-D"),
         ("TOPIC_TOKEN", "t"),
-        ("HOSTNAME", "gpu-01.example.com"),
+        ("HOSTNAME", "gpu-01.example.com,gpu[02-16]"),
         ("RUN_SEED", "1"),
         ("RUN_ID", "night-7"),
         ("WORKLOAD", "uniform"),
@@ -190,6 +193,7 @@ fn every_setting_refuses_a_bad_value_by_name_value_source_and_expectation() {
         ("TOPIC_TOKEN", "a b"),
         ("HOSTNAME", ""),
         ("HOSTNAME", "a/b"),
+        ("HOSTNAME", "gpu[16-01]"),
         ("RUN_SEED", "18446744073709551616"),
         ("RUN_ID", "a b"),
         ("WORKLOAD", "chats"),

@@ -1,11 +1,12 @@
 //! When each pair is due: a function of the settings and `seq`, drift-free by construction.
 
+mod gaps;
+
 use std::time::Duration;
 
-use rand_distr::{Distribution, Exp1, Gamma};
-
-use super::rng::Stream;
-use crate::settings::{ArrivalsName, Settings, Shard, WorkloadName};
+use super::day::Clock;
+use crate::settings::{ArrivalsName, Settings, Shard};
+use gaps::Gaps;
 
 /// A pair of the schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,20 +17,15 @@ pub struct Due {
     pub offset: Duration,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Gaps {
-    Equal,
-    Exponential,
-    /// Gaps relative to their mean.
-    Gamma(Gamma<f64>),
-}
-
 /// The pairs of this process in the order of their time.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     gaps: Gaps,
     mean: Duration,
-    stream: Stream,
+    /// The shape of the day, where events have a time of their own.
+    day: Option<Clock>,
+    /// Sum of the gaps before the shape of the day.
+    counted: Duration,
     shard: Shard,
     batch: u64,
     until: Option<Duration>,
@@ -37,35 +33,18 @@ pub struct Schedule {
     next: Due,
 }
 
-/// Shape of the gamma law of the gaps, from the traces' own gaps: 1 is Poisson, less is burstier.
-///
-/// chat 0.90 and code 0.231 are maximum-likelihood fits to the Azure LLM inference trace 2023
-/// (conversation, code; CC-BY-4.0). For the others no gaps are published: Poisson.
-fn gamma_shape(workload: WorkloadName) -> f64 {
-    match workload {
-        WorkloadName::Chat => 0.90,
-        WorkloadName::Code => 0.231,
-        WorkloadName::Reason | WorkloadName::Long | WorkloadName::Uniform => 1.0,
-    }
-}
-
 impl Schedule {
     /// The schedule of a run.
     #[must_use]
     pub fn new(settings: &Settings, run_seed: u64, run_id: &str) -> Self {
-        let shape = gamma_shape(settings.workload);
-        let gaps = match settings.arrivals {
-            ArrivalsName::Fixed => Gaps::Equal,
-            ArrivalsName::Poisson => Gaps::Exponential,
-            // The shape is one of the constants above, so this law exists.
-            ArrivalsName::Workload => {
-                Gamma::new(shape, 1.0 / shape).map_or(Gaps::Exponential, Gaps::Gamma)
-            }
-        };
+        // Only a backfill knows when it starts: the shards of a live run start when they start, and
+        // have to have one schedule.
+        let day = settings.event_start.filter(|_| settings.arrivals == ArrivalsName::Workload);
         Self {
-            gaps,
+            gaps: Gaps::new(settings, run_seed, run_id),
             mean: settings.sleep,
-            stream: Stream::new(run_seed, "arrivals", run_id),
+            day: day.map(Clock::starting),
+            counted: Duration::ZERO,
             shard: settings.shard,
             batch: settings.batch,
             until: settings.duration,
@@ -89,24 +68,29 @@ impl Schedule {
         Some(pairs / u64::from(count) + rest)
     }
 
-    fn gap(&self, seq: u64) -> Duration {
-        let relative = match &self.gaps {
-            Gaps::Equal => return self.mean,
-            Gaps::Exponential => Exp1.sample(&mut self.stream.at(seq)),
-            Gaps::Gamma(gamma) => gamma.sample(&mut self.stream.at(seq)),
-        };
-        Duration::try_from_secs_f64(self.mean.as_secs_f64() * relative).unwrap_or(Duration::MAX)
-    }
-
     /// Moves on by one pair of the unsharded run.
     fn step(&mut self) {
         let Due { seq, offset } = self.next;
-        let offset = match self.gaps {
-            Gaps::Equal => times(self.mean, seq + 1),
-            _ => offset.saturating_add(self.gap(seq)),
+        let Some(relative) = self.gaps.next(seq) else {
+            self.next = Due { seq: seq + 1, offset: times(self.mean, seq + 1) };
+            return;
+        };
+        let gap = seconds(self.mean.as_secs_f64() * relative);
+        self.counted = self.counted.saturating_add(gap);
+        let offset = match self.day {
+            None => self.counted,
+            Some(day) => {
+                let guess = offset.saturating_add(gap).as_secs_f64();
+                // Never back, whatever the last bit of a float says.
+                seconds(day.seconds_at(self.counted.as_secs_f64(), guess)).max(offset)
+            }
         };
         self.next = Due { seq: seq + 1, offset };
     }
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
 /// `duration * n`, exact.
@@ -135,3 +119,6 @@ impl Iterator for Schedule {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,20 @@
-//! What a GPU reports: utilization, memory and power, all from one load.
+//! What a GPU reports: utilization, memory and power, all from the one latent load.
 //!
-//! The load is a function of seed and absolute event time, so that the runs of a timer with one
-//! RUN_SEED continue one series instead of jumping.
+//! The seed row is the operating point: where the load comes in and how high its power goes are
+//! solved for, so that the means over days are the row's utilization and power.
 
-use jiff::Timestamp;
+mod power;
+
 use rand::RngExt;
+use rand_distr::{Distribution, StandardNormal};
 
-use super::rng::Stream;
+use super::day;
+use super::hardware::Hardware;
+use super::load::{Movement, Window};
+use super::math::{exp, ln, log2, normal_excess, whole};
 use super::seed::Row;
+use super::tokens::Means;
+use power::{Power, TOP_POWER_SHARE};
 
 /// One reading of a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,76 +27,172 @@ pub struct Reading {
     pub power_deciwatts: u64,
 }
 
-/// Requests a GPU works on at once when its load is full.
-const BATCH_AT_FULL_LOAD: f64 = 16.0;
+/// Power of a board that only reads prompts, share of its limit (splitwise-sim: 1.0 to 1.09 at the
+/// peak; the limiter brings it back).
+const PREFILL_POWER_SHARE: f64 = 0.98;
 
-/// Power follows the load this far around the operating point.
-const POWER_SWING: f64 = 0.3;
+/// The limiter holds a board at its limit: the nearer, the less it scatters. So that at most 11.5 %
+/// of the readings (a normal law beyond 1.2 deviations) lie above it; the Acme fleets have 8 to 12.6.
+const SCATTERS_TO_LIMIT: f64 = 1.2;
 
-/// The latent load of one GPU over time.
+/// How often a busy board is read in a spike, and how high at most above its power: the highest
+/// reading of the Acme fleets is 1.5 times the limit. How often is assumed.
+const SPIKES: (f64, f64) = (0.01, 0.5);
+
+/// Batches whose phases are worked out beforehand.
+const PHASES: u16 = 257;
+
+/// How many points of the day means are taken over.
+const DAY_STEPS: u32 = 8;
+
+/// What a GPU does in one window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Work {
+    /// Share of the window with a kernel running.
+    pub(super) busy: f64,
+    /// Requests in the batch, the one that just came included.
+    pub(super) batch: f64,
+    /// Requests that wait for a place in the batch.
+    pub(super) waiting: f64,
+}
+
+/// One GPU at its operating point.
 #[derive(Debug, Clone)]
-pub(super) struct Load {
-    /// Period in ms, weight and stream of each layer of noise; the weights add up to 1.
-    layers: [(i64, f64, Stream); 3],
+pub(super) struct Gpu {
+    hardware: Hardware,
+    movement: Movement,
+    means: Means,
+    mem_used_mb: u64,
+    /// The load at which the GPU begins to be busy.
+    threshold: f64,
+    /// Of each batch from 0 on: the share of the busy time that goes into prompts, and the power
+    /// while it decodes as a share of the limit.
+    phases: Vec<(f64, f64)>,
+    power: Power,
+    /// No reading is below this, W.
+    least_w: f64,
 }
 
-impl Load {
-    /// The load of a GPU, told apart by `scope`.
-    #[must_use]
-    pub(super) fn new(run_seed: u64, scope: &str) -> Self {
-        let layer =
-            |name, period_ms, weight| (period_ms, weight, Stream::new(run_seed, name, scope));
-        let layers = [
-            layer("load-minutes", 60_000, 0.5),
-            layer("load-tens", 10_000, 0.3),
-            layer("load-seconds", 1_000, 0.2),
-        ];
-        Self { layers }
+impl Gpu {
+    /// The GPU of a row.
+    pub(super) fn new(row: &Row, hardware: Hardware, movement: Movement, means: Means) -> Self {
+        let utilization = f64::from(row.utilization_percent) / 100.0;
+        let mut gpu = Self {
+            hardware,
+            movement,
+            means,
+            mem_used_mb: row.mem_used_mb,
+            threshold: threshold(utilization, movement),
+            phases: Vec::new(),
+            power: Power::default(),
+            least_w: 0.9 * hardware.power_idle_w.min(row.power_w),
+        };
+        gpu.phases = (0..PHASES).map(|batch| gpu.phases_of(batch.into())).collect();
+        let natural_w = gpu.mean_busy_power_w();
+        gpu.power = Power::at(row.power_w, utilization, &hardware, natural_w);
+        gpu
     }
 
-    /// The load at an instant, 0 to 1, around 0.5.
-    #[must_use]
-    pub(super) fn at(&self, at: Timestamp) -> f64 {
-        let ms = at.as_millisecond();
-        self.layers.iter().map(|(period, weight, stream)| weight * noise(stream, ms, *period)).sum()
+    /// What the GPU does at a load.
+    pub(super) fn work(&self, level: f64) -> Work {
+        let above = level - self.threshold;
+        let in_flight = self.movement.in_flight(above);
+        let most = self.hardware.batch_max;
+        Work {
+            busy: (above / self.movement.ramp).clamp(0.0, 1.0),
+            batch: f64::from(whole(in_flight)).clamp(1.0, most),
+            waiting: (in_flight - most).max(0.0),
+        }
+    }
+
+    /// What the GPU's sensors say: memory as in the row, since servers allocate it once and keep it.
+    pub(super) fn reading(&self, work: Work, window: &mut Window) -> Reading {
+        let rng = &mut window.rng;
+        let (prefill, decode_share) = self.phases(work.batch);
+        // More prompts come in one window than in another: half to one and a half of the mean.
+        let prefill = prefill + (rng.random::<f64>() - 0.5) * prefill.min(1.0 - prefill);
+        let busy_w = self.power.busy_w(self.natural_busy_w(prefill, decode_share));
+        let mut watts = self.power.idle_w + work.busy * (busy_w - self.power.idle_w);
+        let cap = self.hardware.power_cap_w;
+        if watts > 0.0 {
+            let to_limit = (1.0 - watts / cap).max(0.0) / SCATTERS_TO_LIMIT;
+            let normal: f64 = StandardNormal.sample(rng);
+            watts *= 1.0 + normal * self.hardware.power_scatter.min(to_limit);
+        }
+        let (spike, height): (f64, f64) = (rng.random(), rng.random());
+        if spike < SPIKES.0 * work.busy {
+            watts *= 1.0 + SPIKES.1 * height * height * height;
+        }
+        let watts = watts.clamp(self.least_w, (1.5 * cap).max(self.least_w));
+        let percent = whole(work.busy * 100.0);
+        Reading {
+            utilization_percent: u8::try_from(percent).unwrap_or(100),
+            mem_used_mb: self.mem_used_mb,
+            power_deciwatts: whole(watts * 10.0).into(),
+        }
+    }
+
+    /// Both phases of a batch. Prompts take what their times to first token add up to, against what
+    /// the completions take.
+    fn phases_of(&self, batch: f64) -> (f64, f64) {
+        let prompts = batch * self.hardware.ttft_ms(self.means.prompt);
+        let completions = self.means.completion * self.hardware.tpot_ms(batch);
+        let prefill = if prompts > 0.0 { prompts / (prompts + completions) } else { 0.0 };
+        let Hardware { decode_power_share, decode_power_share_per_doubling, .. } = self.hardware;
+        let decode = decode_power_share + decode_power_share_per_doubling * log2(batch.max(1.0));
+        (prefill, decode.min(TOP_POWER_SHARE))
+    }
+
+    /// The phases of a batch, from the table where it is in there.
+    fn phases(&self, batch: f64) -> (f64, f64) {
+        let known = usize::try_from(whole(batch)).ok().and_then(|batch| self.phases.get(batch));
+        known.copied().unwrap_or_else(|| self.phases_of(batch))
+    }
+
+    /// Power of the two phases, W, before the operating point is seen to.
+    fn natural_busy_w(&self, prefill: f64, decode_share: f64) -> f64 {
+        let share = prefill * PREFILL_POWER_SHARE + (1.0 - prefill) * decode_share;
+        share.min(TOP_POWER_SHARE) * self.hardware.power_cap_w
+    }
+
+    /// Mean of the power over the busy time, W, before the operating point is seen to.
+    fn mean_busy_power_w(&self) -> f64 {
+        let (mut busy, mut watts) = (0.0, 0.0);
+        for rate in day::rates(DAY_STEPS) {
+            let shift = self.movement.shift(ln(rate));
+            for step in -40..=40_i32 {
+                let level = f64::from(step) / 8.0;
+                let work = self.work(level + shift);
+                let weight = exp(-0.5 * level * level) * work.busy;
+                busy += weight;
+                let (prefill, decode_share) = self.phases(work.batch);
+                watts += weight * self.natural_busy_w(prefill, decode_share);
+            }
+        }
+        if busy > 0.0 { watts / busy } else { self.natural_busy_w(0.0, self.phases(1.0).1) }
     }
 }
 
-/// Draws at multiples of the period, and a smooth way between them.
-fn noise(stream: &Stream, ms: i64, period_ms: i64) -> f64 {
-    let knot = ms.div_euclid(period_ms);
-    let draw = |knot: i64| stream.at(knot.cast_unsigned()).random::<f64>();
-    // Less than a minute in ms: exact as a float.
-    #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
-    let share = ms.rem_euclid(period_ms) as f64 / period_ms as f64;
-    let smooth = share * share * (3.0 - 2.0 * share);
-    let (from, to) = (draw(knot), draw(knot + 1));
-    from + (to - from) * smooth
-}
-
-/// Requests in the batch at a load.
-#[must_use]
-pub(super) fn batch(load: f64) -> f64 {
-    (load * BATCH_AT_FULL_LOAD).round().max(1.0)
-}
-
-/// What a GPU reports at a load: the seed row's values are the operating point.
-///
-/// Memory stays as it is in the row: servers allocate it once and keep it.
-#[must_use]
-pub(super) fn live(row: &Row, load: f64) -> Reading {
-    let swing = 2.0 * load - 1.0;
-    let operating = f64::from(row.utilization_percent);
-    let percent = operating + swing * operating.min(100.0 - operating);
-    let deciwatts = row.power_w * (1.0 + POWER_SWING * swing) * 10.0;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "both are 0 or more"
-    )]
-    Reading {
-        utilization_percent: percent.round().clamp(0.0, 100.0) as u8,
-        mem_used_mb: row.mem_used_mb,
-        power_deciwatts: deciwatts.round().max(0.0) as u64,
+/// The load at which a GPU begins to be busy, so that it is busy for a share of its time.
+fn threshold(utilization: f64, movement: Movement) -> f64 {
+    let busy = |threshold: f64| {
+        let at = |rate| {
+            let from = threshold - movement.shift(ln(rate));
+            (normal_excess(from) - normal_excess(from + movement.ramp)) / movement.ramp
+        };
+        day::rates(DAY_STEPS).map(at).sum::<f64>() / f64::from(DAY_STEPS)
+    };
+    let (mut low, mut high) = (-5.0, 6.0);
+    for _ in 0..40 {
+        let middle = f64::midpoint(low, high);
+        if busy(middle) > utilization {
+            low = middle;
+        } else {
+            high = middle;
+        }
     }
+    low
 }
+
+#[cfg(test)]
+mod tests;

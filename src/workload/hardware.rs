@@ -1,55 +1,133 @@
-//! Constants of known GPUs, each with its source.
+//! What a GPU and the model on it can do: constants, each with its source.
 
-/// What decides how fast a GPU answers with the model of this version, Llama 3 8B at 16 bit.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Hardware {
+mod boards;
+mod models;
+
+use super::seed::Row;
+use crate::settings::WorkloadName;
+use boards::Board;
+use models::Model;
+
+/// Defines [`Hardware`] and the list of its constants from one list.
+macro_rules! constants {
+    ($($(#[$doc:meta])* $name:ident,)+) => {
+        /// The constants behind the events of one GPU. A seed row may set each by its name.
+        #[derive(Debug, Clone, Copy, PartialEq)]
+        pub struct Hardware {
+            $($(#[$doc])* pub $name: f64,)+
+        }
+
+        /// The constants by name.
+        pub(super) const CONSTANTS: &[&str] = &[$(stringify!($name)),+];
+
+        impl Hardware {
+            /// The constant of a name.
+            fn constant(&mut self, name: &str) -> Option<&mut f64> {
+                match name {
+                    $(stringify!($name) => Some(&mut self.$name),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+constants! {
+    /// Power limit of the board, W.
+    power_cap_w,
+    /// Power without anything loaded, W: the least that is ever read.
+    power_idle_w,
+    /// Power with a model loaded and no request, W.
+    power_loaded_idle_w,
+    /// Scatter of the power sensor, share of the reading (standard deviation).
+    power_scatter,
+    /// Power while tokens are generated for one request, share of the limit.
+    decode_power_share,
+    /// What each doubling of the batch adds to that, share of the limit.
+    decode_power_share_per_doubling,
+    /// Least time to first token, ms.
+    ttft_floor_ms,
     /// Time to first token without a prompt, ms.
-    pub ttft_base_ms: f64,
+    ttft_base_ms,
     /// Time to first token for each prompt token, ms.
-    pub ttft_per_token_ms: f64,
+    ttft_per_token_ms,
+    /// Time to first token for each square of a prompt token, ms.
+    ttft_per_token_squared_ms,
     /// Time per output token at batch 0, ms.
-    pub tpot_base_ms: f64,
+    tpot_base_ms,
     /// Time per output token for each request in the batch, ms.
-    pub tpot_per_batch_ms: f64,
+    tpot_per_batch_ms,
+    /// Most requests in one batch.
+    batch_max,
 }
 
-/// RTX 3090: 21.5 ms a token and 0.236 ms a prompt token, single stream, llama.cpp F16
-/// (XiongjieDai/GPU-Benchmarks-on-LLM-Inference). The 20 ms base is an assumption; how it scales
-/// with the batch was not found, so the A100's share of its base is used.
-const RTX_3090: Hardware = Hardware {
-    ttft_base_ms: 20.0,
-    ttft_per_token_ms: 0.236,
-    tpot_base_ms: 21.5,
-    tpot_per_batch_ms: 0.28,
-};
+impl Hardware {
+    /// Time to first token of a prompt on a GPU that does nothing else, ms.
+    #[must_use]
+    pub fn ttft_ms(&self, prompt_tokens: f64) -> f64 {
+        let linear = self.ttft_base_ms + self.ttft_per_token_ms * prompt_tokens;
+        let squared = self.ttft_per_token_squared_ms * prompt_tokens * prompt_tokens;
+        (linear + squared).max(self.ttft_floor_ms)
+    }
 
-/// RTX 4090: same source and same assumptions as the RTX 3090.
-const RTX_4090: Hardware = Hardware {
-    ttft_base_ms: 15.0,
-    ttft_per_token_ms: 0.110,
-    tpot_base_ms: 18.4,
-    tpot_per_batch_ms: 0.24,
-};
+    /// Time per output token in a batch, ms.
+    #[must_use]
+    pub fn tpot_ms(&self, batch: f64) -> f64 {
+        self.tpot_base_ms + self.tpot_per_batch_ms * batch
+    }
+}
 
-/// A100: the H100's figures scaled by memory bandwidth, 3.35 / 2.04 TB/s.
-const A100: Hardware = Hardware {
-    ttft_base_ms: 15.0,
-    ttft_per_token_ms: 0.066,
-    tpot_base_ms: 10.2,
-    tpot_per_batch_ms: 0.134,
-};
+/// One row of the seed and what the workload knows of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Known {
+    /// Name of the language model.
+    pub(super) model: String,
+    /// The constants.
+    pub(super) hardware: Hardware,
+    /// As which GPU the row was recognised.
+    pub(super) board: Option<&'static str>,
+}
 
-/// H100: inter-token latency against batch of the ML.ENERGY v3 measurements (Apache-2.0).
-const H100: Hardware = Hardware {
-    ttft_base_ms: 10.0,
-    ttft_per_token_ms: 0.05,
-    tpot_base_ms: 6.2,
-    tpot_per_batch_ms: 0.0813,
-};
+/// What is known of a seed row whose requests have `tokens_per_request` on average: its own
+/// constants first, then those of its GPU and model, then what follows from its values.
+pub(super) fn of(row: &Row, tokens_per_request: f64) -> Known {
+    let board = Board::of(row);
+    let model = Model::of(row);
+    let mut hardware = model.on(&board, row, tokens_per_request);
+    for (name, value) in &row.constants {
+        if let Some(constant) = hardware.constant(name) {
+            *constant = *value;
+        }
+    }
+    // A row that says more power than its GPU's limit is believed: the limit was raised.
+    let least_cap = row.power_w / HIGHEST_MEAN_POWER_SHARE;
+    if !row.constants.iter().any(|(name, _)| *name == "power_cap_w") {
+        hardware.power_cap_w = hardware.power_cap_w.max(least_cap);
+    }
+    let name = row.model.clone().unwrap_or_else(|| model.name.to_owned());
+    Known { model: name, hardware, board: board.name }
+}
 
-/// The constants of a GPU by its model name; an unknown one answers like an A100.
+/// Highest mean power of a board, share of its limit: the limiter's own target is the limit.
+pub(super) const HIGHEST_MEAN_POWER_SHARE: f64 = 0.97;
+
+/// How a row was understood, for the log: `RTX 3090 (as RTX 3090, serving llama-3.1-8b)`.
+///
+/// The `uniform` workload asks for no constants, and so there is nothing to recognise.
 #[must_use]
-pub(super) fn of(name: &str) -> Hardware {
-    let known = [("3090", RTX_3090), ("4090", RTX_4090), ("H100", H100)];
-    known.iter().find(|(part, _)| name.contains(part)).map_or(A100, |(_, hardware)| *hardware)
+pub fn describe(row: &Row, workload: WorkloadName) -> String {
+    if workload == WorkloadName::Uniform {
+        return row.name.clone();
+    }
+    let Known { model, board, .. } = of(row, 1.0);
+    let (name, fits) = (&row.name, row.model.is_some() || Model::of(row).fits(row));
+    let too_large =
+        if fits { "" } else { ", which is too large for it: name its model in the row" };
+    board.map_or_else(
+        || format!("{name} (not recognised: from its row; serving {model}{too_large})"),
+        |board| format!("{name} (as {board}, serving {model}{too_large})"),
+    )
 }
+
+#[cfg(test)]
+mod tests;

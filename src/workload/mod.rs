@@ -1,36 +1,40 @@
 //! What to send: a pure function of settings, seed rows, run seed and `seq`. No clock, no I/O.
 
 pub mod arrivals;
+mod day;
 mod gpu;
 mod hardware;
 mod latency;
+mod load;
+mod math;
+mod mix;
 mod rng;
 pub mod seed;
 mod tokens;
 
 use jiff::Timestamp;
-use rand::RngExt;
 
 pub use gpu::Reading;
+pub use hardware::{Hardware, describe};
 pub use tokens::Tokens;
 
 use crate::settings::WorkloadName;
-use hardware::Hardware;
+use gpu::Gpu;
+use load::{Load, Movement};
+use mix::Mix;
 use rng::Stream;
-use seed::{Row, Seed};
-
-/// Model of the token events of the live workloads: it fits every GPU of [`hardware`].
-const LIVE_MODEL: &str = "llama-3-8b";
+use seed::Seed;
+use tokens::Requests;
 
 /// Model of the token events of the `uniform` workload, as in the script that the program replaces.
 const UNIFORM_MODEL: &str = "llama-3-70b";
 
-/// One GPU and what the workload knows of it.
+/// One row of the seed and what the workload knows of it.
 #[derive(Debug)]
-struct Gpu {
-    row: Row,
+struct Member {
+    model: String,
     hardware: Hardware,
-    load: gpu::Load,
+    gpu: Gpu,
 }
 
 /// One pair before it is written out.
@@ -40,12 +44,16 @@ pub struct Pair<'w> {
     pub seq: u64,
     /// Event time, whole milliseconds.
     pub at: Timestamp,
+    /// Which host of HOSTNAME, from 0.
+    pub host: usize,
     /// Which row of the seed, from 0.
-    pub gpu: usize,
+    pub row: usize,
     /// The GPU's live values; `None` leaves the row's values in place.
     pub reading: Option<Reading>,
     /// Name of the language model.
     pub model: &'w str,
+    /// Requests in the GPU's batch, this one included. Not part of the events.
+    pub batch: u32,
     /// Tokens of the request.
     pub tokens: Tokens,
     /// Duration of the request, ms.
@@ -56,45 +64,88 @@ pub struct Pair<'w> {
 #[derive(Debug)]
 pub struct Workload {
     name: WorkloadName,
-    gpus: Vec<Gpu>,
+    members: Vec<Member>,
+    /// The load of each host's GPUs.
+    loads: Vec<Load>,
+    host_mix: Mix,
+    row_mix: Mix,
+    requests: &'static Requests,
     mix: Stream,
     tokens: Stream,
     latency: Stream,
 }
 
 impl Workload {
-    /// The workload of a run on `host`.
+    /// The workload of a run on `hosts`, each of which has the seed's GPUs.
     #[must_use]
-    pub fn new(name: WorkloadName, seed: &Seed, host: &str, run_seed: u64, run_id: &str) -> Self {
-        let gpus = seed.rows.iter().enumerate().map(|(i, row)| Gpu {
-            row: row.clone(),
-            hardware: hardware::of(&row.name),
-            load: gpu::Load::new(run_seed, &format!("{host}/{}/{i}", row.gpu_index)),
-        });
+    pub fn new(
+        name: WorkloadName,
+        seed: &Seed,
+        hosts: &[String],
+        run_seed: u64,
+        run_id: &str,
+    ) -> Self {
+        let requests = Requests::of(name);
+        let (means, movement) = (requests.means, Movement::of(name));
+        let member = |row: &seed::Row| {
+            let known = hardware::of(row, means.prompt + means.completion);
+            let own = (name != WorkloadName::Uniform).then_some(known.model);
+            Member {
+                // A row's own model wins in every workload.
+                model: row.model.clone().or(own).unwrap_or_else(|| UNIFORM_MODEL.to_owned()),
+                hardware: known.hardware,
+                gpu: Gpu::new(row, known.hardware, movement, means),
+            }
+        };
+        let (hosts_mix, rows_mix) = if name == WorkloadName::Uniform {
+            (Mix::Even(hosts.len()), Mix::Even(seed.rows.len()))
+        } else {
+            let mix = |members, name| Mix::skewed(members, run_seed, name);
+            (mix(hosts.len(), "hosts"), mix(seed.rows.len(), "rows"))
+        };
         Self {
             name,
-            gpus: gpus.collect(),
+            members: seed.rows.iter().map(member).collect(),
+            loads: hosts.iter().map(|host| Load::new(name, run_seed, host)).collect(),
+            host_mix: hosts_mix,
+            row_mix: rows_mix,
+            requests,
             mix: Stream::new(run_seed, "mix", run_id),
             tokens: Stream::new(run_seed, "tokens", run_id),
             latency: Stream::new(run_seed, "latency", run_id),
         }
     }
 
+    /// The language model of a row of the seed.
+    #[must_use]
+    pub fn model(&self, row: usize) -> &str {
+        &self.members[row].model
+    }
+
+    /// The constants of a row of the seed.
+    #[must_use]
+    pub fn hardware(&self, row: usize) -> &Hardware {
+        &self.members[row].hardware
+    }
+
     /// The pair `seq`, which happens at `at`.
     #[must_use]
-    pub fn pair(&self, seq: u64, at: Timestamp) -> Pair<'static> {
-        let gpu_index = self.mix.at(seq).random_range(0..self.gpus.len());
-        let tokens = tokens::draw(self.name, &mut self.tokens.at(seq));
+    pub fn pair(&self, seq: u64, at: Timestamp) -> Pair<'_> {
+        let mut rng = self.mix.at(seq);
+        let (host, row) = (self.host_mix.pick(&mut rng), self.row_mix.pick(&mut rng));
+        let Member { model, hardware, gpu } = &self.members[row];
+        let tokens = self.requests.draw(&mut self.tokens.at(seq));
         let mut rng = self.latency.at(seq);
-        let (reading, model, latency_ms) = if self.name == WorkloadName::Uniform {
-            (None, UNIFORM_MODEL, latency::uniform(&mut rng))
+        let (reading, batch, latency_ms) = if self.name == WorkloadName::Uniform {
+            (None, 1, latency::uniform(&mut rng))
         } else {
-            let Gpu { row, hardware, load } = &self.gpus[gpu_index];
-            let load = load.at(at);
-            let latency_ms = latency::live(*hardware, tokens, gpu::batch(load), &mut rng);
-            (Some(gpu::live(row, load)), LIVE_MODEL, latency_ms)
+            let mut window = self.loads[host].at(row as u64, at);
+            let work = gpu.work(window.level);
+            let means = self.requests.means;
+            let latency_ms = latency::live(hardware, work, means, tokens, &mut rng);
+            (Some(gpu.reading(work, &mut window)), math::whole(work.batch), latency_ms)
         };
-        Pair { seq, at, gpu: gpu_index, reading, model, tokens, latency_ms }
+        Pair { seq, at, host, row, reading, model, batch, tokens, latency_ms }
     }
 }
 

@@ -31,6 +31,15 @@ impl Stream {
         let Hash128 { h1, h2 } = hasher.hash(&index.to_le_bytes());
         Pcg64Mcg::new(u128::from(h1) << 64 | u128::from(h2))
     }
+
+    /// The generator for the draws at `index` of the series `member`.
+    #[must_use]
+    pub(super) fn at_in(&self, member: u64, index: i64) -> Pcg64Mcg {
+        let hasher = SipHasher13::new_with_keys(self.keys.h1, self.keys.h2);
+        let address = u128::from(member) << 64 | u128::from(index.cast_unsigned());
+        let Hash128 { h1, h2 } = hasher.hash(&address.to_le_bytes());
+        Pcg64Mcg::new(u128::from(h1) << 64 | u128::from(h2))
+    }
 }
 
 #[cfg(test)]

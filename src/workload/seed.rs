@@ -67,6 +67,10 @@ pub struct Row {
     pub mem_total_mb: u64,
     /// Operating point: board power, W.
     pub power_w: f64,
+    /// The language model, where the row names it.
+    pub model: Option<String>,
+    /// Constants of [`super::Hardware`] that the row sets, by name.
+    pub constants: Vec<(&'static str, f64)>,
     /// Every field in the row's order.
     pub fields: Vec<Field>,
 }

@@ -1,8 +1,13 @@
-//! How many tokens a request has.
+//! How many tokens a request has: the quantiles of public traces, and which lengths go together.
+
+mod tables;
+
+use std::sync::LazyLock;
 
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 
+use super::math::{exp, ln, normal_cdf, whole};
 use crate::settings::WorkloadName;
 
 /// Prompt and completion tokens of one request.
@@ -14,59 +19,203 @@ pub struct Tokens {
     pub completion: u32,
 }
 
-/// A log-normal law cut to a range.
+/// Values at [`tables::PROBABILITIES`].
+type Knots = [f64; 24];
+
+/// The lengths of one side of a trace, by rank.
+#[derive(Debug)]
+struct Quantiles {
+    tokens: &'static Knots,
+    ln_tokens: Knots,
+}
+
+impl Quantiles {
+    fn of(tokens: &'static Knots) -> Self {
+        Self { tokens, ln_tokens: tokens.map(ln) }
+    }
+
+    /// The length below which a share `rank` of the requests lies; log-linear between the knots.
+    fn at(&self, rank: f64) -> f64 {
+        let above = tables::PROBABILITIES.partition_point(|p| *p <= rank);
+        let above = above.clamp(1, self.tokens.len() - 1);
+        let [low, high] = [above - 1, above].map(|knot| tables::PROBABILITIES[knot]);
+        let share = (rank - low) / (high - low);
+        let (from, to) = (self.ln_tokens[above - 1], self.ln_tokens[above]);
+        exp(from + (to - from) * share)
+    }
+
+    /// Mean length.
+    fn mean(&self) -> f64 {
+        let ranks = (0..10_000).map(|i| (f64::from(i) + 0.5) / 10_000.0);
+        ranks.map(|rank| self.at(rank)).sum::<f64>() / 10_000.0
+    }
+}
+
+/// A class of requests: how often, mean and standard deviation of the logarithms of both lengths,
+/// and their correlation within the class.
+#[derive(Debug)]
+struct Class {
+    weight: f64,
+    ln_prompt: (f64, f64),
+    ln_completion: (f64, f64),
+    rho: f64,
+}
+
+/// Steps of a [`Marginal`]: each is a third of the narrowest class's standard deviation.
+const STEPS: u32 = 4096;
+
+/// One side of a mixture, turned into the trace's own lengths: a logarithm drawn from the mixture
+/// becomes the length of the same rank in the trace. Ranks, and with them how the two sides depend
+/// on each other, stay those of the mixture.
+#[derive(Debug)]
+struct Marginal {
+    from: f64,
+    steps_per_unit: f64,
+    tokens: Vec<f32>,
+}
+
+impl Marginal {
+    fn new(classes: &[Class], side: fn(&Class) -> (f64, f64), quantiles: &Quantiles) -> Self {
+        let reach = |direction: f64| {
+            let ends = classes.iter().map(side).map(move |(mean, sd)| mean + direction * 6.0 * sd);
+            ends.map(|end| end * direction).fold(f64::MIN, f64::max) * direction
+        };
+        let (from, to) = (reach(-1.0), reach(1.0));
+        let steps_per_unit = f64::from(STEPS) / (to - from);
+        let rank = |x: f64| {
+            let below = |class: &Class| {
+                let (mean, sd) = side(class);
+                class.weight * normal_cdf((x - mean) / sd)
+            };
+            classes.iter().map(below).sum::<f64>()
+        };
+        // Four bytes a length keep both tables in a processor's nearest cache.
+        #[expect(clippy::cast_possible_truncation, reason = "lengths are far below 2^24")]
+        let length = |rank: f64| quantiles.at(rank) as f32;
+        let points = (0..=STEPS).map(|step| from + f64::from(step) / steps_per_unit);
+        Self { from, steps_per_unit, tokens: points.map(|x| length(rank(x))).collect() }
+    }
+
+    fn tokens(&self, ln_length: f64) -> u32 {
+        let last = f64::from(STEPS) - 1e-9;
+        let place = ((ln_length - self.from) * self.steps_per_unit).clamp(0.0, last);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in the table")]
+        let step = place as usize;
+        let [low, high] = [step, step + 1].map(|step| f64::from(self.tokens[step]));
+        whole(low + (high - low) * place.fract()).max(1)
+    }
+}
+
+/// The lengths of a workload.
+#[derive(Debug)]
+enum Lengths {
+    /// A class first, then both lengths.
+    Joint { classes: &'static [Class], prompt: Marginal, completion: Marginal },
+    /// Each side by itself.
+    Independent { prompt: Quantiles, completion: Quantiles },
+    /// The `uniform` workload.
+    Uniform,
+}
+
+/// What the rest of the model has to know of a workload's requests.
 #[derive(Debug, Clone, Copy)]
-struct Length {
-    mu: f64,
-    sigma: f64,
-    min: f64,
-    max: f64,
+pub(super) struct Means {
+    /// Mean prompt, tokens.
+    pub(super) prompt: f64,
+    /// Mean completion, tokens.
+    pub(super) completion: f64,
 }
 
-impl Length {
-    fn draw(self, rng: &mut impl Rng) -> u32 {
-        let normal: f64 = StandardNormal.sample(rng);
-        let length = (self.mu + self.sigma * normal).exp().round().clamp(self.min, self.max);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "cut to a range"
-        )]
-        let length = length as u32;
-        length
+/// The token lengths of a workload.
+#[derive(Debug)]
+pub(super) struct Requests {
+    lengths: Lengths,
+    /// Means of both sides.
+    pub(super) means: Means,
+}
+
+impl Requests {
+    /// The requests of a workload. The tables are built once a process.
+    pub(super) fn of(workload: WorkloadName) -> &'static Self {
+        static CHAT: LazyLock<Requests> = LazyLock::new(|| {
+            Requests::joint(&tables::CHAT_CLASSES, &tables::CHAT_PROMPT, &tables::CHAT_COMPLETION)
+        });
+        static CODE: LazyLock<Requests> =
+            LazyLock::new(|| Requests::independent(&tables::CODE_PROMPT, &tables::CODE_COMPLETION));
+        static REASON: LazyLock<Requests> = LazyLock::new(|| {
+            Requests::independent(&tables::REASON_PROMPT, &tables::REASON_COMPLETION)
+        });
+        static LONG: LazyLock<Requests> =
+            LazyLock::new(|| Requests::independent(&tables::LONG_PROMPT, &tables::LONG_COMPLETION));
+        static UNIFORM: Requests = Requests {
+            lengths: Lengths::Uniform,
+            means: Means { prompt: 1152.0, completion: 288.0 },
+        };
+        match workload {
+            WorkloadName::Chat => &CHAT,
+            WorkloadName::Code => &CODE,
+            WorkloadName::Reason => &REASON,
+            WorkloadName::Long => &LONG,
+            WorkloadName::Uniform => &UNIFORM,
+        }
+    }
+
+    fn joint(
+        classes: &'static [Class],
+        prompt: &'static Knots,
+        completion: &'static Knots,
+    ) -> Self {
+        let (prompt, completion) = (Quantiles::of(prompt), Quantiles::of(completion));
+        let means = Means { prompt: prompt.mean(), completion: completion.mean() };
+        let prompt = Marginal::new(classes, |class| class.ln_prompt, &prompt);
+        let completion = Marginal::new(classes, |class| class.ln_completion, &completion);
+        Self { lengths: Lengths::Joint { classes, prompt, completion }, means }
+    }
+
+    fn independent(prompt: &'static Knots, completion: &'static Knots) -> Self {
+        let (prompt, completion) = (Quantiles::of(prompt), Quantiles::of(completion));
+        let means = Means { prompt: prompt.mean(), completion: completion.mean() };
+        Self { lengths: Lengths::Independent { prompt, completion }, means }
+    }
+
+    /// The tokens of one request.
+    pub(super) fn draw(&self, rng: &mut impl Rng) -> Tokens {
+        match &self.lengths {
+            Lengths::Joint { classes, prompt, completion } => {
+                let class = pick(classes, rng.random());
+                let (first, second): (f64, f64) =
+                    (StandardNormal.sample(rng), StandardNormal.sample(rng));
+                let rho = class.rho;
+                let second = rho * first + (1.0 - rho * rho).sqrt() * second;
+                let at = |(mean, sd): (f64, f64), normal: f64| mean + sd * normal;
+                Tokens {
+                    prompt: prompt.tokens(at(class.ln_prompt, first)),
+                    completion: completion.tokens(at(class.ln_completion, second)),
+                }
+            }
+            Lengths::Independent { prompt, completion } => Tokens {
+                prompt: whole(prompt.at(rng.random())).max(1),
+                completion: whole(completion.at(rng.random())).max(1),
+            },
+            Lengths::Uniform => Tokens {
+                prompt: rng.random_range(256..=2048),
+                completion: rng.random_range(64..=512),
+            },
+        }
     }
 }
 
-/// Prompt and completion law of a workload: log-normal fits to public traces, cut to the trace's
-/// range. chat and code: Azure LLM inference trace 2023 (CC-BY-4.0); reason: ServeGen deepseek-r1
-/// (Apache-2.0); long: Mooncake FAST'25 conversation (Apache-2.0). See NOTICE.
-fn lengths(workload: WorkloadName) -> Option<(Length, Length)> {
-    let law = |mu, sigma, min, max| Length { mu, sigma, min, max };
-    match workload {
-        WorkloadName::Chat => {
-            Some((law(6.633, 0.985, 1.0, 14_050.0), law(5.019, 0.859, 1.0, 1_000.0)))
+/// The class at a share of the weights.
+fn pick(classes: &'static [Class], share: f64) -> &'static Class {
+    let mut left = share * classes.iter().map(|class| class.weight).sum::<f64>();
+    for class in &classes[1..] {
+        if left < class.weight {
+            return class;
         }
-        WorkloadName::Code => {
-            Some((law(6.999, 1.360, 1.0, 7_437.0), law(2.788, 0.847, 1.0, 1_899.0)))
-        }
-        WorkloadName::Reason => {
-            Some((law(5.231, 1.837, 1.0, 34_000.0), law(6.774, 0.970, 1.0, 21_000.0)))
-        }
-        WorkloadName::Long => {
-            Some((law(8.737, 1.199, 891.0, 126_000.0), law(5.336, 1.358, 1.0, 2_000.0)))
-        }
-        WorkloadName::Uniform => None,
+        left -= class.weight;
     }
+    &classes[0]
 }
 
-/// The tokens of one request.
-pub(super) fn draw(workload: WorkloadName, rng: &mut impl Rng) -> Tokens {
-    match lengths(workload) {
-        Some((prompt, completion)) => {
-            Tokens { prompt: prompt.draw(rng), completion: completion.draw(rng) }
-        }
-        None => {
-            Tokens { prompt: rng.random_range(256..=2048), completion: rng.random_range(64..=512) }
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -4,11 +4,15 @@ use serde_json::value::RawValue;
 
 use super::json::RawRow;
 use super::{ADDED, Field, Row, SeedError, Slot, line_at};
+use crate::workload::hardware::CONSTANTS;
 
 /// Checks a row, which is number `row` of the file's `text`.
 pub(super) fn read(text: &str, row: usize, raw: &RawRow<'_>) -> Result<Row, SeedError> {
     RowReader { text, row, raw }.read()
 }
+
+/// Largest constant of the hardware: no watt, millisecond or batch comes near.
+const MOST: f64 = 1e6;
 
 /// Checks one row.
 struct RowReader<'a> {
@@ -50,13 +54,14 @@ impl RowReader<'_> {
             mem_used_mb: used,
             mem_total_mb: total,
             power_w: self.float("power_w", f64::MAX)?,
+            model: self.model()?,
+            constants: self.constants()?,
             fields: self.raw.0.iter().map(|(key, value)| field(key, value, utilization)).collect(),
         })
     }
 
     fn value(&self, key: &str) -> Result<&RawValue, SeedError> {
-        let found = self.raw.0.iter().find(|(k, _)| k == key);
-        found.map(|(_, value)| *value).ok_or_else(|| {
+        self.optional(key).ok_or_else(|| {
             let line = self.raw.0.first().map_or(1, |(_, value)| self.line_of(value));
             let problem = "missing; expected every row to have it".to_owned();
             SeedError { line, row: Some(self.row), field: Some(key.to_owned()), problem }
@@ -69,6 +74,39 @@ impl RowReader<'_> {
             Ok(name) if !name.trim().is_empty() => Ok(name),
             _ => Err(self.error("name", value, &found(value, "a GPU model name in quotes"))),
         }
+    }
+
+    /// The language model of the row, which needs none.
+    fn model(&self) -> Result<Option<String>, SeedError> {
+        let Some(value) = self.optional("model") else { return Ok(None) };
+        match serde_json::from_str::<String>(value.get()) {
+            Ok(name) if !name.trim().is_empty() => Ok(Some(name)),
+            _ => {
+                Err(self.error("model", value, &found(value, "a language model's name in quotes")))
+            }
+        }
+    }
+
+    /// The constants of the hardware that the row sets.
+    fn constants(&self) -> Result<Vec<(&'static str, f64)>, SeedError> {
+        let set = CONSTANTS.iter().filter(|name| self.optional(name).is_some());
+        let constants = set.map(|name| Ok((*name, self.float(name, MOST)?)));
+        let constants = constants.collect::<Result<Vec<_>, SeedError>>()?;
+        for (name, at_least) in
+            [("power_cap_w", self.float("power_w", f64::MAX)?), ("batch_max", 1.0)]
+        {
+            let set = constants.iter().find(|(n, value)| *n == name && *value < at_least);
+            if let (Some(_), Some(value)) = (set, self.optional(name)) {
+                let what = if name == "power_cap_w" { "power_w, " } else { "" };
+                let expected = format!("a number from {what}{at_least} to {MOST}");
+                return Err(self.error(name, value, &found(value, &expected)));
+            }
+        }
+        Ok(constants)
+    }
+
+    fn optional(&self, key: &str) -> Option<&RawValue> {
+        self.raw.0.iter().find(|(k, _)| k == key).map(|(_, value)| *value)
     }
 
     fn float(&self, key: &str, max: f64) -> Result<f64, SeedError> {

@@ -1,0 +1,107 @@
+//! Which GPU a row is, which model it gets, and what of it the row may set.
+
+use super::*;
+use crate::workload::tests::row;
+
+fn known(fields: &str) -> Known {
+    of(&row(fields), 1366.0)
+}
+
+fn named(name: &str, mem_total_mb: u64) -> Option<&'static str> {
+    let used = mem_total_mb / 10 * 9;
+    let fields = format!(
+        r#""name":"{name}","utilization":0.5,"mem_used_mb":{used},"mem_total_mb":{mem_total_mb},"power_w":200"#
+    );
+    known(&fields).board
+}
+
+#[test]
+fn gpus_are_recognised_by_the_words_of_their_names() {
+    for (name, mem_total_mb, board) in [
+        ("RTX 3090", 24576, Some("RTX 3090")),
+        ("NVIDIA GeForce RTX 3090", 24576, Some("RTX 3090")),
+        ("RTX3090", 24576, Some("RTX 3090")),
+        ("NVIDIA GeForce RTX 3090 Ti", 24576, None),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", 16376, None),
+        ("NVIDIA GeForce RTX 4090", 24564, Some("RTX 4090")),
+        ("NVIDIA A10G", 23028, Some("A10G")),
+        ("NVIDIA A10", 23028, None),
+        ("NVIDIA L4", 23034, Some("L4")),
+        ("NVIDIA L40S", 46068, None),
+        ("A100 40GB", 40960, Some("A100 40GB SXM")),
+        ("NVIDIA A100-SXM4-80GB", 81920, Some("A100 80GB SXM")),
+        ("NVIDIA A100 80GB PCIe", 81920, Some("A100 80GB PCIe")),
+        ("NVIDIA A100-PCIE-40GB", 40960, Some("A100 40GB PCIe")),
+        ("NVIDIA H100 80GB HBM3", 81559, Some("H100 SXM")),
+        ("NVIDIA H100 PCIe", 81559, Some("H100 PCIe")),
+        ("NVIDIA H100 NVL", 95830, None),
+        ("NVIDIA H200 NVL", 143771, Some("H200 NVL")),
+        ("NVIDIA H200", 143771, Some("H200 SXM")),
+        ("NVIDIA B200", 183359, Some("B200")),
+        ("AMD Instinct MI300X", 196592, Some("MI300X")),
+        ("Quadro P400", 2048, None),
+    ] {
+        assert_eq!(named(name, mem_total_mb), board, "{name}");
+    }
+}
+
+#[test]
+fn the_model_fits_in_the_memory_in_use() {
+    let model = |used: u64| {
+        known(&format!(
+            r#""name":"RTX 3090","utilization":0.7,"mem_used_mb":{used},"mem_total_mb":24576,"power_w":280"#
+        ))
+        .model
+    };
+    assert_eq!(model(22_000), "llama-3.1-8b");
+    assert_eq!(model(9_000), "llama-3.1-8b-q4_k_m");
+    assert_eq!(model(0), "llama-3.1-8b", "an empty board gets what its whole memory holds");
+}
+
+#[test]
+fn a_row_may_name_its_model_and_any_constant_and_wins() {
+    let fields =
+        r#""name":"H100","utilization":0.9,"mem_used_mb":72000,"mem_total_mb":81559,"power_w":500"#;
+    let own = known(&format!(r#"{fields},"model":"Llama-3.3-70B-Instruct""#));
+    assert_eq!(own.model, "Llama-3.3-70B-Instruct");
+    assert!((own.hardware.tpot_base_ms - 15.28).abs() < 1e-9, "that of 70B: {own:?}");
+    let own = known(&format!(r#"{fields},"model":"house-7","tpot_base_ms":3.5,"power_cap_w":650"#));
+    assert_eq!(own.model, "house-7");
+    assert_eq!((own.hardware.tpot_base_ms, own.hardware.power_cap_w), (3.5, 650.0));
+    for name in CONSTANTS {
+        let mut own = known(&format!(r#"{fields},"{name}":777"#));
+        assert_eq!(own.hardware.constant(name).copied(), Some(777.0), "{name}");
+    }
+}
+
+#[test]
+fn an_unknown_gpu_is_derived_from_its_row() {
+    let unknown = known(
+        r#""name":"Foo 9000","utilization":0.5,"mem_used_mb":40000,"mem_total_mb":48000,"power_w":200"#,
+    );
+    assert_eq!(unknown.board, None);
+    assert!((unknown.hardware.power_cap_w - 400.0).abs() < 1e-9);
+    // 1600 GB/s for 400 W against 3350 GB/s of the H100
+    assert!((unknown.hardware.tpot_base_ms - 6.2 * 3350.0 / 1600.0).abs() < 1e-9);
+}
+
+#[test]
+fn the_log_says_as_what_a_gpu_was_recognised() {
+    let name = |name: &str| {
+        let fields = format!(
+            r#""name":"{name}","utilization":0.5,"mem_used_mb":12000,"mem_total_mb":40960,"power_w":210"#
+        );
+        describe(&row(&fields), WorkloadName::Chat)
+    };
+    assert_eq!(name("A100 40GB"), "A100 40GB (as A100 40GB SXM, serving llama-3.1-8b-q4_k_m)");
+    assert_eq!(name("Foo"), "Foo (not recognised: from its row; serving llama-3.1-8b-q4_k_m)");
+    let small = row(
+        r#""name":"P400","utilization":0.5,"mem_used_mb":1000,"mem_total_mb":2048,"power_w":20"#,
+    );
+    assert_eq!(
+        describe(&small, WorkloadName::Chat),
+        "P400 (not recognised: from its row; serving llama-3.1-8b-q4_k_m, which is too large for \
+         it: name its model in the row)"
+    );
+    assert_eq!(describe(&small, WorkloadName::Uniform), "P400");
+}

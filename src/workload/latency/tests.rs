@@ -1,0 +1,112 @@
+//! Latency against the hardware it claims to run on.
+
+use crate::settings::WorkloadName;
+use crate::workload::Workload;
+use crate::workload::tests::statistics::{line, mean, spearman};
+use crate::workload::tests::{at, workload, workload_of};
+
+const LIVE: [WorkloadName; 4] =
+    [WorkloadName::Chat, WorkloadName::Code, WorkloadName::Reason, WorkloadName::Long];
+
+/// 20,000 pairs, one a second.
+fn pairs(workload: &Workload) -> impl Iterator<Item = crate::workload::Pair<'_>> {
+    (0..20_000).map(|seq| workload.pair(seq, at(1_767_225_600_000 + seq as i64 * 1000)))
+}
+
+#[test]
+fn no_request_is_faster_than_its_hardware_allows() {
+    for name in LIVE {
+        let workload = workload(name, 1);
+        for pair in pairs(&workload) {
+            let hardware = workload.hardware(pair.row);
+            let alone = hardware.ttft_ms(f64::from(pair.tokens.prompt))
+                + f64::from(pair.tokens.completion - 1) * hardware.tpot_ms(1.0);
+            assert!(f64::from(pair.latency_ms) >= alone, "{pair:?} against {alone} ms");
+        }
+    }
+    // An H100 with 8B: 50 ms and 4.5 ms a token are the best that NVIDIA lists for one request.
+    let h100 = workload_of(
+        WorkloadName::Chat,
+        r#""name":"H100","utilization":0.8,"mem_used_mb":72790,"mem_total_mb":81559,"power_w":480"#,
+    );
+    for pair in pairs(&h100) {
+        let best = 50.0 + 4.5 * f64::from(pair.tokens.completion);
+        assert!(f64::from(pair.latency_ms) >= best, "{pair:?}");
+    }
+}
+
+#[test]
+fn within_a_batch_each_token_takes_its_time() {
+    for (name, least_r2) in [(WorkloadName::Chat, 0.9), (WorkloadName::Reason, 0.9)] {
+        let workload = workload(name, 1);
+        for row in [0, 1] {
+            for batch in 1..=5 {
+                let alike: Vec<_> =
+                    pairs(&workload).filter(|p| p.row == row && p.batch == batch).collect();
+                if alike.len() < 200 {
+                    continue;
+                }
+                let completions: Vec<f64> =
+                    alike.iter().map(|p| p.tokens.completion.into()).collect();
+                let latencies: Vec<f64> = alike.iter().map(|p| p.latency_ms.into()).collect();
+                let (slope, r2) = line(&completions, &latencies);
+                let tpot = workload.hardware(row).tpot_ms(batch.into());
+                eprintln!(
+                    "{}, row {row}, batch {batch} ({} pairs): {slope:.2} ms a token of TPOT {tpot:.2}, r2 {r2:.3}",
+                    name.word(),
+                    alike.len()
+                );
+                assert!((slope / tpot - 1.0).abs() <= 0.10, "{slope} of {tpot}");
+                assert!(r2 >= least_r2, "{r2}");
+            }
+        }
+    }
+}
+
+#[test]
+fn latency_power_and_utilization_of_a_window_agree() {
+    for name in LIVE {
+        let workload = workload(name, 1);
+        for row in [0, 1] {
+            let of_row: Vec<_> = pairs(&workload).filter(|p| p.row == row).collect();
+            let hardware = workload.hardware(row);
+            // Time per token, the queue included: what an observer of the events can work out.
+            let tpot: Vec<f64> = of_row
+                .iter()
+                .map(|p| {
+                    let ttft = hardware.ttft_ms(f64::from(p.tokens.prompt));
+                    (f64::from(p.latency_ms) - ttft) / f64::from(p.tokens.completion.max(2) - 1)
+                })
+                .collect();
+            let power: Vec<f64> =
+                of_row.iter().map(|p| p.reading.unwrap().power_deciwatts as f64).collect();
+            let batch: Vec<f64> = of_row.iter().map(|p| p.batch.into()).collect();
+            let (with_power, with_batch) = (spearman(&tpot, &power), spearman(&tpot, &batch));
+            eprintln!(
+                "{}, row {row}: time per token with power {with_power:.2}, with batch {with_batch:.2}",
+                name.word()
+            );
+            assert!(with_power > 0.0 && with_batch > 0.0, "{with_power}, {with_batch}");
+            for pair in of_row.iter().filter(|p| p.reading.unwrap().utilization_percent == 0) {
+                assert_eq!(pair.batch, 1, "an idle GPU has nothing but the request that comes");
+            }
+        }
+    }
+}
+
+#[test]
+fn requests_wait_where_more_come_than_fit_in_the_batch() {
+    let latency = |batch_max: u32| {
+        let workload = workload_of(
+            WorkloadName::Chat,
+            &format!(
+                r#""name":"H100","utilization":1,"mem_used_mb":72790,"mem_total_mb":81559,"power_w":600,"batch_max":{batch_max}"#
+            ),
+        );
+        let latencies: Vec<f64> = pairs(&workload).map(|p| p.latency_ms.into()).collect();
+        mean(&latencies)
+    };
+    let (free, full) = (latency(256), latency(2));
+    eprintln!("mean latency {free:.0} ms with room for 256, {full:.0} ms with room for 2");
+    assert!(full > 2.0 * free);
+}

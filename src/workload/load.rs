@@ -1,0 +1,134 @@
+//! The latent load of a GPU: one number a second, behind everything that its events show.
+//!
+//! It is a function of the run seed, the host, the row and the absolute event time, not of the run:
+//! the runs of a timer with one RUN_SEED continue one series. At every instant it is a standard
+//! normal number (plus the shape of the day), so that what follows from it has known means.
+
+use jiff::Timestamp;
+use rand::Rng;
+use rand_distr::{Distribution, StandardNormal};
+use rand_pcg::Pcg64Mcg;
+
+use super::day;
+use super::math::exp;
+use super::rng::Stream;
+use crate::settings::WorkloadName;
+
+/// A sensor's window, ms: NVML averages over at most one second.
+const WINDOW_MS: i64 = 1000;
+
+/// Period of the slow layer, ms. Noise between knots this far apart has an autocorrelation of 0.78
+/// after one minute, as the request rate of the Azure conversation trace.
+const MINUTES_MS: i64 = 240_000;
+
+/// Standard deviation of the logarithm of the slow layer: per-minute request rate of the same trace.
+const MINUTES_LOG_SD: f64 = 0.22;
+
+/// Weight of the window before in the fast layer: autocorrelation 0.48 after one second. Assumed; a
+/// simulation of one H100 under the Azure traces gives 0.3 to 0.55 for the power of chat.
+const ECHO: f64 = 0.75;
+
+/// How the load of a workload moves.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Movement {
+    /// Standard deviation of the logarithm of the requests in flight. Assumed.
+    pub(super) log_sd: f64,
+    /// How far the load goes up from "idle all the time" to "busy all the time" within one window,
+    /// in standard deviations. Assumed: the shorter, the more utilization is either 0 or 1.
+    pub(super) ramp: f64,
+    /// Share of the variance in bursts, and the distance of their knots in ms. Assumed for reason
+    /// and long, whose requests last longer than a second; for code of the order of the trace's
+    /// bursts (16.7 s on, 43.2 s off).
+    bursts: Option<(f64, i64)>,
+}
+
+impl Movement {
+    /// The movement of a workload.
+    pub(super) fn of(workload: WorkloadName) -> Self {
+        match workload {
+            WorkloadName::Code => Self { log_sd: 0.8, ramp: 0.3, bursts: Some((0.88, 20_000)) },
+            WorkloadName::Reason | WorkloadName::Long => {
+                Self { log_sd: 0.6, ramp: 0.8, bursts: Some((0.6, 15_000)) }
+            }
+            WorkloadName::Chat | WorkloadName::Uniform => {
+                Self { log_sd: 0.6, ramp: 1.2, bursts: None }
+            }
+        }
+    }
+
+    /// How far the load goes up with the logarithm of the rate of requests.
+    pub(super) fn shift(&self, ln_rate: f64) -> f64 {
+        ln_rate / self.log_sd
+    }
+
+    /// Requests in flight where the load is `above` the point at which the GPU has just one.
+    pub(super) fn in_flight(&self, above: f64) -> f64 {
+        exp(self.log_sd * above)
+    }
+}
+
+/// The load of one window.
+#[derive(Debug)]
+pub(super) struct Window {
+    /// The load, in standard deviations from its mean over days.
+    pub(super) level: f64,
+    /// For what else is random in this window.
+    pub(super) rng: Pcg64Mcg,
+}
+
+/// The load of the GPUs of one host.
+#[derive(Debug, Clone)]
+pub(super) struct Load {
+    movement: Movement,
+    seconds: Stream,
+    bursts: Stream,
+    minutes: Stream,
+}
+
+impl Load {
+    /// The load of the GPUs of `host`.
+    pub(super) fn new(workload: WorkloadName, run_seed: u64, host: &str) -> Self {
+        let layer = |name| Stream::new(run_seed, name, host);
+        Self {
+            movement: Movement::of(workload),
+            seconds: layer("load-seconds"),
+            bursts: layer("load-bursts"),
+            minutes: layer("load-minutes"),
+        }
+    }
+
+    /// The load of the host's GPU `row` in the window of an instant.
+    pub(super) fn at(&self, row: u64, at: Timestamp) -> Window {
+        // All that is asked within a window has one answer.
+        let second = at.as_millisecond().div_euclid(WINDOW_MS);
+        let ms = second * WINDOW_MS;
+        let mut rng = self.seconds.at_in(row, second);
+        let now: f64 = StandardNormal.sample(&mut rng);
+        let echo = ECHO * normal(self.seconds.at_in(row, second - 1));
+        let fast = (now + echo) / (1.0 + ECHO * ECHO).sqrt();
+        let slow = smooth(&self.minutes, row, ms, MINUTES_MS);
+
+        let slow_weight = MINUTES_LOG_SD / self.movement.log_sd;
+        let mut rest = 1.0 - slow_weight * slow_weight;
+        let mut level = slow_weight * slow + self.movement.shift(day::ln_rate(ms));
+        if let Some((share, period_ms)) = self.movement.bursts {
+            level += share.sqrt() * smooth(&self.bursts, row, ms, period_ms);
+            rest -= share;
+        }
+        Window { level: level + rest.sqrt() * fast, rng }
+    }
+}
+
+fn normal(mut rng: impl Rng) -> f64 {
+    StandardNormal.sample(&mut rng)
+}
+
+/// Draws at multiples of the period, and a way between them on which every point is standard normal.
+fn smooth(layer: &Stream, row: u64, ms: i64, period_ms: i64) -> f64 {
+    let knot = ms.div_euclid(period_ms);
+    #[expect(clippy::cast_precision_loss, reason = "minutes in ms: below 2^52")]
+    let share = ms.rem_euclid(period_ms) as f64 / period_ms as f64;
+    let (from, to) = (normal(layer.at_in(row, knot)), normal(layer.at_in(row, knot + 1)));
+    let (near, far) = (1.0 - share, share);
+    (near * from + far * to) / (near * near + far * far).sqrt()
+}

@@ -1,0 +1,43 @@
+//! Which GPU a pair is of: some hosts and some GPUs get more requests than others.
+
+use rand::RngExt;
+use rand::distr::Distribution;
+use rand::distr::weighted::WeightedIndex;
+use rand_distr::StandardNormal;
+
+use super::math::exp;
+use super::rng::Stream;
+
+/// Spread of the shares: standard deviation of their logarithms. Assumed.
+const LOG_SD: f64 = 0.5;
+
+/// A choice among members.
+#[derive(Debug, Clone)]
+pub(super) enum Mix {
+    /// Each as often as the others.
+    Even(usize),
+    /// By shares.
+    Skewed(WeightedIndex<f64>),
+}
+
+impl Mix {
+    /// A mix of `members` whose shares follow from the run's seed and the name of the choice: the
+    /// runs of a timer with one seed have the same favourites.
+    pub(super) fn skewed(members: usize, run_seed: u64, name: &str) -> Self {
+        let shares = Stream::new(run_seed, "shares", name);
+        let weight = |member: usize| {
+            let normal: f64 = StandardNormal.sample(&mut shares.at(member as u64));
+            exp(LOG_SD * normal)
+        };
+        WeightedIndex::new((0..members).map(weight)).map_or(Self::Even(members), Self::Skewed)
+    }
+
+    /// One member.
+    pub(super) fn pick(&self, rng: &mut impl rand::Rng) -> usize {
+        match self {
+            Self::Even(1) => 0,
+            Self::Even(members) => rng.random_range(0..*members),
+            Self::Skewed(shares) => shares.sample(rng),
+        }
+    }
+}
