@@ -167,9 +167,9 @@ impl Template {
 
 fn push_live(out: &mut Vec<u8>, reading: &Reading, slot: Slot) {
     match slot {
-        Slot::Utilization => push_decimal(out, reading.utilization_percent.into(), 2),
+        Slot::Utilization => push_hundredths(out, reading.utilization_percent),
         Slot::MemUsed => push_integer(out, reading.mem_used_mb),
-        Slot::Power => push_decimal(out, reading.power_deciwatts, 1),
+        Slot::Power => push_tenths(out, reading.power_deciwatts),
         // A constant is part of the template's text.
         Slot::Constant => {}
     }
@@ -179,20 +179,18 @@ fn push_integer(out: &mut Vec<u8>, n: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
 }
 
-/// `n / 10^places` without trailing zeros, but with at least one digit behind the point.
-fn push_decimal(out: &mut Vec<u8>, n: u64, places: u32) {
-    let scale = 10_u64.pow(places);
-    push_integer(out, n / scale);
-    out.push(b'.');
-    let (mut rest, mut places) = (n % scale, places);
-    while places > 1 && rest.is_multiple_of(10) {
-        rest /= 10;
-        places -= 1;
-    }
-    if places == 2 && rest < 10 {
-        out.push(b'0');
-    }
-    push_integer(out, rest);
+/// A share in hundredths without trailing zeros, but with at least one digit behind the point.
+fn push_hundredths(out: &mut Vec<u8>, percent: u8) {
+    let tenth = b'0' + percent / 10 % 10;
+    let text = [b'0' + percent / 100, b'.', tenth, b'0' + percent % 10];
+    out.extend_from_slice(if percent.is_multiple_of(10) { &text[..3] } else { &text });
+}
+
+/// Tenths, with their digit behind the point.
+fn push_tenths(out: &mut Vec<u8>, n: u64) {
+    push_integer(out, n / 10);
+    let tenth = b"0123456789"[usize::try_from(n % 10).unwrap_or(0)];
+    out.extend_from_slice(&[b'.', tenth]);
 }
 
 /// Where the value of `ts` stands in a text that is copied as a whole.
@@ -205,34 +203,37 @@ const TOKEN_TS: usize = "{\"ts\":\"".len();
 fn push_with_ts(out: &mut Vec<u8>, text: &str, place: usize, at: Timestamp) {
     let from = out.len() + place;
     out.extend_from_slice(text.as_bytes());
-    if let Some(ts) = out.get_mut(from..from + TS.len()) {
+    if let Some(ts) = out[from..].first_chunk_mut() {
         write_ts(ts, at);
     }
 }
 
 /// RFC 3339 in UTC, always with milliseconds and `Z`. The settings keep every year to four digits.
-fn write_ts(ts: &mut [u8], at: Timestamp) {
+fn write_ts(ts: &mut [u8; TS.len()], at: Timestamp) {
     let date = Offset::UTC.to_datetime(at);
-    let mut two = |from: usize, value: u32| {
-        let digits = [b'0' + digit(value / 10), b'0' + digit(value)];
-        ts[from..from + 2].copy_from_slice(&digits);
-    };
-    let year = date.year().unsigned_abs().into();
-    two(0, year / 100);
-    two(2, year);
-    two(5, date.month().unsigned_abs().into());
-    two(8, date.day().unsigned_abs().into());
-    two(11, date.hour().unsigned_abs().into());
-    two(14, date.minute().unsigned_abs().into());
-    two(17, date.second().unsigned_abs().into());
-    let ms = date.millisecond().unsigned_abs().into();
-    two(20, ms / 10);
-    ts[22] = b'0' + digit(ms);
+    let year = date.year().unsigned_abs();
+    let ms = date.millisecond().unsigned_abs();
+    let parts = [
+        (0, year / 100),
+        (2, year % 100),
+        (5, date.month().unsigned_abs().into()),
+        (8, date.day().unsigned_abs().into()),
+        (11, date.hour().unsigned_abs().into()),
+        (14, date.minute().unsigned_abs().into()),
+        (17, date.second().unsigned_abs().into()),
+        (20, ms / 10),
+    ];
+    for (from, value) in parts {
+        // Both digits of a number below 100.
+        let tens = value * 205 / 2048;
+        ts[from] = low_byte(u16::from(b'0') + tens);
+        ts[from + 1] = low_byte(u16::from(b'0') + value - 10 * tens);
+    }
+    ts[22] = low_byte(u16::from(b'0') + ms % 10);
 }
 
-/// The last decimal digit.
-fn digit(value: u32) -> u8 {
-    u8::try_from(value % 10).unwrap_or_default()
+fn low_byte(value: u16) -> u8 {
+    value.to_le_bytes()[0]
 }
 
 #[cfg(test)]

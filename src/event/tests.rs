@@ -59,18 +59,13 @@ fn the_key_is_host_and_index() {
 
 #[test]
 fn numbers_have_one_form() {
-    for (n, places, expected) in [
-        (0, 2, "0.0"),
-        (1, 2, "0.01"),
-        (10, 2, "0.1"),
-        (70, 2, "0.7"),
-        (71, 2, "0.71"),
-        (100, 2, "1.0"),
-        (0, 1, "0.0"),
-        (2800, 1, "280.0"),
-        (2805, 1, "280.5"),
-    ] {
-        assert_eq!(text(|out| push_decimal(out, n, places)), expected);
+    for (percent, expected) in
+        [(0, "0.0"), (1, "0.01"), (10, "0.1"), (70, "0.7"), (71, "0.71"), (100, "1.0")]
+    {
+        assert_eq!(text(|out| push_hundredths(out, percent)), expected);
+    }
+    for (tenths, expected) in [(0, "0.0"), (2800, "280.0"), (2805, "280.5")] {
+        assert_eq!(text(|out| push_tenths(out, tenths)), expected);
     }
     for n in [0, 9, 10, 1234, u64::MAX] {
         assert_eq!(text(|out| push_integer(out, n)), n.to_string());

@@ -5,12 +5,12 @@ use rand_distr::{Distribution, StandardNormal};
 
 use super::gpu::Work;
 use super::hardware::Hardware;
-use super::math::{exp, whole};
+use super::math::whole;
 use super::tokens::{Means, Tokens};
 
 /// Spread of a request's latency above its law: the 90 % quantile of the time per token is 1.055
-/// times its median at batch 8 (ML.ENERGY v3, Llama 3.1 8B on H100), as of `exp(0.055 |normal|)`.
-const LOG_SD: f64 = 0.055;
+/// times its median at batch 8 (ML.ENERGY v3, Llama 3.1 8B on H100), as of `1 + 0.055 |normal|`.
+const SPREAD: f64 = 0.055;
 
 /// Latency of a request, ms: `queue + TTFT(prompt) + (completion - 1) * TPOT(batch)`, with noise.
 ///
@@ -29,7 +29,7 @@ pub(super) fn live(
     let ttft = hardware.ttft_ms(f64::from(tokens.prompt));
     let steps = f64::from(tokens.completion.saturating_sub(1));
     let normal: f64 = StandardNormal.sample(rng);
-    let slower = exp(LOG_SD * normal.abs());
+    let slower = 1.0 + SPREAD * normal.abs();
     // Half a millisecond more before it is rounded: up, so that rounding makes no request faster.
     whole(queue + (ttft + steps * tpot) * slower + 0.5)
 }

@@ -24,6 +24,9 @@ impl Mix {
     /// A mix of `members` whose shares follow from the run's seed and the name of the choice: the
     /// runs of a timer with one seed have the same favourites.
     pub(super) fn skewed(members: usize, run_seed: u64, name: &str) -> Self {
+        if members == 1 {
+            return Self::Even(1);
+        }
         let shares = Stream::new(run_seed, "shares", name);
         let weight = |member: usize| {
             let normal: f64 = StandardNormal.sample(&mut shares.at(member as u64));

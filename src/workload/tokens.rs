@@ -100,9 +100,10 @@ impl Marginal {
         let last = f64::from(STEPS) - 1e-9;
         let place = ((ln_length - self.from) * self.steps_per_unit).clamp(0.0, last);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in the table")]
-        let step = place as usize;
-        let [low, high] = [step, step + 1].map(|step| f64::from(self.tokens[step]));
-        whole(low + (high - low) * place.fract()).max(1)
+        let step = place as u32;
+        let share = place - f64::from(step);
+        let [low, high] = [step, step + 1].map(|step| f64::from(self.tokens[step as usize]));
+        whole(low + (high - low) * share).max(1)
     }
 }
 
