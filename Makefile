@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps binary demo deb test test-system bench lint
+.PHONY: help deps binary demo deb test test-system bench figures lint
 .PHONY: setup build up run-once logs ps down restart doctor compose-demo
 
 CARGO ?= cargo
@@ -37,6 +37,9 @@ test: deps ## Build and pass the hermetic tests (embedded broker; no root)
 
 test-system: deps ## Test against the real parts (Apache Kafka, systemd, Docker); root. SKIP="part ..." leaves parts out
 	@CARGO="$(CARGO)" SKIP="$(SKIP)" tests/system/run
+
+figures: deps ## Draw the figures of docs/workload.md anew
+	UPDATE_FIGURES=1 $(CARGO) test --locked --test figures
 
 bench: deps ## Measure what an event costs before it is sent
 	$(CARGO) bench --locked --bench generation

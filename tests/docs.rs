@@ -14,9 +14,11 @@ mod package;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use vm4_producer::exit::DOCUMENTED;
-use vm4_producer::settings::DEFINITIONS;
+use vm4_producer::settings::{DEFINITIONS, WorkloadName};
+use vm4_producer::workload::{Hardware, Workload, known_gpus, seed, trace_quantiles};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -43,16 +45,19 @@ fn is_generated(path: &str, expected: &str) {
 
 /// What stands in a file between two marks is `expected`. `UPDATE_DOCS=1` writes it.
 fn part_is_generated(path: &str, (start, end): (&str, &str), expected: &str) {
+    // Several tests write parts of one file.
+    static WRITING: Mutex<()> = Mutex::new(());
+    let _guard = WRITING.lock();
     let whole = read(path);
     let (before, rest) = whole.split_once(start).unwrap_or_else(|| panic!("no {start} in {path}"));
     let (_, after) = rest.split_once(end).unwrap_or_else(|| panic!("no {end} in {path}"));
     is_generated(path, &format!("{before}{start}{expected}{end}{after}"));
 }
 
-/// The part of the README between `<!-- name: generated -->` and `<!-- end -->` is `expected`.
-fn readme_is_generated(name: &str, expected: &str) {
+/// The part of a document between `<!-- name: generated -->` and `<!-- end -->` is `expected`.
+fn document_is_generated(path: &str, name: &str, expected: &str) {
     let start = format!("<!-- {name}: generated -->\n");
-    part_is_generated("README.md", (&start, "<!-- end -->"), expected);
+    part_is_generated(path, (&start, "<!-- end -->"), expected);
 }
 
 #[test]
@@ -62,7 +67,7 @@ fn the_settings_of_the_readme_are_those_of_the_program() {
         let default = definition.default.map_or(String::new(), |d| format!("`{d}`"));
         table.push_str(&format!("| `{}` | {default} | {} |\n", definition.name, definition.help));
     }
-    readme_is_generated("settings", &table);
+    document_is_generated("README.md", "settings", &table);
 }
 
 #[test]
@@ -71,7 +76,86 @@ fn the_exit_codes_of_the_readme_are_those_of_the_program() {
     for (exit, when) in DOCUMENTED {
         table.push_str(&format!("| {} | {} | {when} |\n", exit.code(), exit.name()));
     }
-    readme_is_generated("exit codes", &table);
+    document_is_generated("README.md", "exit codes", &table);
+}
+
+/// The constants of a GPU with a model on it, as the program has them.
+fn hardware(gpu: &str, model: &str) -> Hardware {
+    let memory = if gpu.contains("80GB") { 81_920 } else { 40_960 };
+    let row = format!(
+        r#"[{{"gpu_index":0,"name":"{gpu}","utilization":0.5,"mem_used_mb":{memory},"mem_total_mb":{memory},
+             "power_w":0,"price_per_hour_usd":1,"model":"{model}"}}]"#
+    );
+    let seed = seed::parse(row.as_bytes()).expect("a row");
+    *Workload::new(WorkloadName::Chat, &seed, &["vm4".into()], 1, "run").hardware(0)
+}
+
+#[test]
+fn the_gpus_of_the_model_s_page_are_those_of_the_program() {
+    let mut table = String::from(
+        "| GPU | limit, idle, idle with a model, W | decode power, share of the limit | \
+         8B at 16 bit: TTFT, TPOT, ms | 8B at 4 bit: TTFT, TPOT, ms |\n|---|---|---|---|---|\n",
+    );
+    for gpu in known_gpus() {
+        let times = |model| {
+            let h = hardware(gpu, model);
+            let (base, token) = (h.ttft_base_ms, h.ttft_per_token_ms);
+            let (tpot, batch) = (h.tpot_base_ms, h.tpot_per_batch_ms);
+            format!("{base:.3} + {token:.3} p, {tpot:.2} + {batch:.3} B")
+        };
+        let h = hardware(gpu, "8b");
+        table.push_str(&format!(
+            "| {gpu} | {}, {}, {} | {} + {} log2 B | {} | {} |\n",
+            h.power_cap_w,
+            h.power_idle_w,
+            h.power_loaded_idle_w,
+            h.decode_power_share,
+            h.decode_power_share_per_doubling,
+            times("8b"),
+            times("8b-q4"),
+        ));
+    }
+    document_is_generated("docs/workload.md", "gpus", &table);
+}
+
+#[test]
+fn the_quantiles_of_the_model_s_page_are_those_of_the_program() {
+    let mut table = String::from("| workload | side | 10 % | 50 % | 90 % | 99 % | max |\n");
+    table.push_str("|---|---|---|---|---|---|---|\n");
+    for name in [WorkloadName::Chat, WorkloadName::Code, WorkloadName::Reason, WorkloadName::Long] {
+        let quantiles = trace_quantiles(name).expect("a trace");
+        let at = |p: f64| quantiles.iter().find(|q| (q.0 - p).abs() < 1e-9).expect("a quantile");
+        let of = [0.1, 0.5, 0.9, 0.99, 1.0].map(at);
+        let prompts = of.map(|q| format!("{:.0}", q.1)).join(" | ");
+        let completions = of.map(|q| format!("{:.0}", q.2)).join(" | ");
+        table.push_str(&format!("| {} | prompt | {prompts} |\n", name.word()));
+        table.push_str(&format!("| {} | completion | {completions} |\n", name.word()));
+    }
+    document_is_generated("docs/workload.md", "quantiles", &table);
+}
+
+#[test]
+fn every_figure_of_the_model_s_page_is_there_and_every_file_there_is_shown() {
+    let page = read("docs/workload.md");
+    for entry in fs::read_dir(root().join("docs/figures")).expect("figures") {
+        let name = entry.expect("an entry").file_name();
+        let shown = page.contains(&format!("](figures/{})", name.to_string_lossy()));
+        assert!(shown, "{name:?} is not shown");
+    }
+    for (_, rest) in read("README.md").lines().filter_map(|line| line.split_once("](docs/")) {
+        let path = format!("docs/{}", rest.split(')').next().unwrap_or_default());
+        assert!(root().join(&path).exists(), "{path}");
+    }
+}
+
+#[test]
+fn every_constant_that_a_row_may_set_is_in_the_model_s_page() {
+    let page = read("docs/workload.md");
+    // The fields of the struct, as its own output names them.
+    for field in format!("{:?}", hardware("L4", "8b")).split(&['{', ','][..]).skip(1) {
+        let name = field.split(':').next().unwrap_or_default().trim();
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
 }
 
 #[test]

@@ -111,6 +111,11 @@ pub(super) fn of(row: &Row, tokens_per_request: f64) -> Known {
 /// Highest mean power of a board, share of its limit: the limiter's own target is the limit.
 pub(super) const HIGHEST_MEAN_POWER_SHARE: f64 = 0.97;
 
+/// The GPUs that are recognised by their names.
+pub fn known_gpus() -> impl Iterator<Item = &'static str> {
+    boards::names()
+}
+
 /// How a row was understood, for the log: `RTX 3090 (as RTX 3090, serving llama-3.1-8b)`.
 ///
 /// The `uniform` workload asks for no constants, and so there is nothing to recognise.

@@ -15,8 +15,8 @@ mod tokens;
 use jiff::Timestamp;
 
 pub use gpu::Reading;
-pub use hardware::{Hardware, describe};
-pub use tokens::Tokens;
+pub use hardware::{Hardware, describe, known_gpus};
+pub use tokens::{Tokens, trace_quantiles};
 
 use crate::settings::WorkloadName;
 use gpu::Gpu;

@@ -206,6 +206,20 @@ impl Requests {
     }
 }
 
+/// Quantiles of a workload's trace: probability, prompt tokens, completion tokens. `uniform` has no
+/// trace.
+#[must_use]
+pub fn trace_quantiles(workload: WorkloadName) -> Option<[(f64, f64, f64); 24]> {
+    let (prompt, completion) = match workload {
+        WorkloadName::Chat => (&tables::CHAT_PROMPT, &tables::CHAT_COMPLETION),
+        WorkloadName::Code => (&tables::CODE_PROMPT, &tables::CODE_COMPLETION),
+        WorkloadName::Reason => (&tables::REASON_PROMPT, &tables::REASON_COMPLETION),
+        WorkloadName::Long => (&tables::LONG_PROMPT, &tables::LONG_COMPLETION),
+        WorkloadName::Uniform => return None,
+    };
+    Some(std::array::from_fn(|i| (tables::PROBABILITIES[i], prompt[i], completion[i])))
+}
+
 /// The class at a share of the weights.
 fn pick(classes: &'static [Class], share: f64) -> &'static Class {
     let mut left = share * classes.iter().map(|class| class.weight).sum::<f64>();

@@ -92,6 +92,11 @@ const BOARDS: &[(Words, Board)] = &[
     ((&["MI300X"], &[], 0), board("MI300X", [750.0, 140.0, 145.0], ASSUMED, AVERAGED, 5300.0)),
 ];
 
+/// The names of the known boards.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    BOARDS.iter().filter_map(|(_, board)| board.name)
+}
+
 impl Board {
     /// The board of a row; where its name says nothing, one derived from its values.
     pub(super) fn of(row: &Row) -> Self {
