@@ -198,6 +198,9 @@ fn counts(times: &[f64], step: f64, until: f64) -> Vec<(f64, f64)> {
     (0..steps).map(|i| ((i as f64 + 0.5) * step, count(i))).collect()
 }
 
+/// A side of a request: its name, and where a pair and a trace's quantile have it.
+type Side = (&'static str, fn(&Printed) -> f64, fn(&(f64, f64, f64)) -> f64);
+
 const PAIRS: (&str, &str) = ("BATCH", "20000");
 
 #[test]
@@ -208,8 +211,10 @@ fn lengths_against_the_quantiles_of_the_trace() {
         for workload in [WorkloadName::Chat, WorkloadName::Code] {
             let pairs = printed(&[PAIRS, ("WORKLOAD", workload.word())]);
             let trace = trace_quantiles(workload).unwrap();
-            let sides: [(&str, fn(&Printed) -> f64, fn(&(f64, f64, f64)) -> f64); 2] =
-                [("prompt", |p| p.prompt, |q| q.1), ("completion", |p| p.completion, |q| q.2)];
+            let sides: [Side; 2] = [
+                ("prompt", |pair| pair.prompt, |quantile| quantile.1),
+                ("completion", |pair| pair.completion, |quantile| quantile.2),
+            ];
             for (side, of_pair, of_trace) in sides {
                 let inner = &trace[1..trace.len() - 1];
                 let sample: Vec<f64> = pairs.iter().map(of_pair).collect();

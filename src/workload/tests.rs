@@ -1,5 +1,12 @@
 //! The workload as a whole: order, shards, bounds, schedule.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::float_cmp,
+    reason = "the numbers of a test are small, and equal where they are the same"
+)]
+
 use super::*;
 use crate::settings::{Inputs, Settings};
 use proptest::prelude::*;

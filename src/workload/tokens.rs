@@ -25,19 +25,19 @@ type Knots = [f64; 24];
 /// The lengths of one side of a trace, by rank.
 #[derive(Debug)]
 struct Quantiles {
-    tokens: &'static Knots,
+    /// Logarithm of the length at each knot.
     ln_tokens: Knots,
 }
 
 impl Quantiles {
     fn of(tokens: &'static Knots) -> Self {
-        Self { tokens, ln_tokens: tokens.map(ln) }
+        Self { ln_tokens: tokens.map(ln) }
     }
 
     /// The length below which a share `rank` of the requests lies; log-linear between the knots.
     fn at(&self, rank: f64) -> f64 {
         let above = tables::PROBABILITIES.partition_point(|p| *p <= rank);
-        let above = above.clamp(1, self.tokens.len() - 1);
+        let above = above.clamp(1, self.ln_tokens.len() - 1);
         let [low, high] = [above - 1, above].map(|knot| tables::PROBABILITIES[knot]);
         let share = (rank - low) / (high - low);
         let (from, to) = (self.ln_tokens[above - 1], self.ln_tokens[above]);
@@ -113,7 +113,7 @@ enum Lengths {
     /// A class first, then both lengths.
     Joint { classes: &'static [Class], prompt: Marginal, completion: Marginal },
     /// Each side by itself.
-    Independent { prompt: Quantiles, completion: Quantiles },
+    Independent(Box<[Quantiles; 2]>),
     /// The `uniform` workload.
     Uniform,
 }
@@ -176,7 +176,7 @@ impl Requests {
     fn independent(prompt: &'static Knots, completion: &'static Knots) -> Self {
         let (prompt, completion) = (Quantiles::of(prompt), Quantiles::of(completion));
         let means = Means { prompt: prompt.mean(), completion: completion.mean() };
-        Self { lengths: Lengths::Independent { prompt, completion }, means }
+        Self { lengths: Lengths::Independent(Box::new([prompt, completion])), means }
     }
 
     /// The tokens of one request.
@@ -194,10 +194,11 @@ impl Requests {
                     completion: completion.tokens(at(class.ln_completion, second)),
                 }
             }
-            Lengths::Independent { prompt, completion } => Tokens {
-                prompt: whole(prompt.at(rng.random())).max(1),
-                completion: whole(completion.at(rng.random())).max(1),
-            },
+            Lengths::Independent(sides) => {
+                let [prompt, completion] =
+                    sides.each_ref().map(|side| whole(side.at(rng.random())).max(1));
+                Tokens { prompt, completion }
+            }
             Lengths::Uniform => Tokens {
                 prompt: rng.random_range(256..=2048),
                 completion: rng.random_range(64..=512),

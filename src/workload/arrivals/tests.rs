@@ -1,5 +1,12 @@
 //! Arrivals against the traces, and what shards and backfills make of them.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::float_cmp,
+    reason = "the numbers of a test are small, and equal where they are the same"
+)]
+
 use super::*;
 use crate::workload::tests::settings;
 use crate::workload::tests::statistics::{cv, dispersion, mean};

@@ -1,5 +1,12 @@
 //! GPU series against fleets, the simulation of a serving GPU, and the operating point.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::float_cmp,
+    reason = "the numbers of a test are small, and equal where they are the same"
+)]
+
 use super::*;
 use crate::settings::WorkloadName;
 use crate::workload::hardware;

@@ -1,5 +1,12 @@
 //! The statistics by which the workload is held against its traces, with tests on known data.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::float_cmp,
+    reason = "the numbers of a test are small, and equal where they are the same"
+)]
+
 /// Mean of a sample.
 pub(in crate::workload) fn mean(sample: &[f64]) -> f64 {
     sample.iter().sum::<f64>() / count(sample)
