@@ -64,10 +64,26 @@ struct Template {
     parts: Vec<(String, Slot, String)>,
     /// From the last slot to the value of `ts`.
     tail: String,
-    /// Of a token event: from the start to the value of `prompt_tokens`.
-    token: String,
+    /// Of a token event: from the value of `ts` to that of `prompt_tokens`.
+    model: String,
     /// Of a token event: from the value of `latency_ms` to the end.
     token_end: String,
+}
+
+/// A pair, and its event time as both of its events have it: written once.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamped<'w> {
+    /// The pair.
+    pub pair: Pair<'w>,
+    ts: [u8; TS.len()],
+}
+
+impl<'w> Stamped<'w> {
+    /// Writes the event time of a pair.
+    #[must_use]
+    pub fn new(pair: Pair<'w>) -> Self {
+        Self { pair, ts: ts(pair.at) }
+    }
 }
 
 /// Writes pairs as bytes.
@@ -93,7 +109,7 @@ impl Encoder {
         let template = |(i, row)| Template::new(row, model(i));
         let host = |host: &String| Host {
             keys: rows.iter().map(|row| format!("{host}/{}", row.gpu_index)).collect(),
-            metric_end: format!("{TS}\",\"host\":{}}}", Value::from(host.as_str())),
+            metric_end: format!("\",\"host\":{}}}", Value::from(host.as_str())),
         };
         Self {
             templates: rows.iter().enumerate().map(template).collect(),
@@ -108,14 +124,14 @@ impl Encoder {
     }
 
     /// Appends the value of one of the pair's events.
-    pub fn value(&self, kind: Kind, pair: &Pair<'_>, out: &mut Vec<u8>) {
+    pub fn value(&self, kind: Kind, pair: &Stamped<'_>, out: &mut Vec<u8>) {
         match kind {
             Kind::Metric => self.metric(pair, out),
             Kind::Token => self.token(pair, out),
         }
     }
 
-    fn metric(&self, pair: &Pair<'_>, out: &mut Vec<u8>) {
+    fn metric(&self, Stamped { pair, ts }: &Stamped<'_>, out: &mut Vec<u8>) {
         let template = &self.templates[pair.row];
         for (text, slot, own) in &template.parts {
             out.extend_from_slice(text.as_bytes());
@@ -125,12 +141,15 @@ impl Encoder {
             }
         }
         out.extend_from_slice(template.tail.as_bytes());
-        push_with_ts(out, &self.hosts[pair.host].metric_end, 0, pair.at);
+        out.extend_from_slice(ts);
+        out.extend_from_slice(self.hosts[pair.host].metric_end.as_bytes());
     }
 
-    fn token(&self, pair: &Pair<'_>, out: &mut Vec<u8>) {
+    fn token(&self, Stamped { pair, ts }: &Stamped<'_>, out: &mut Vec<u8>) {
         let template = &self.templates[pair.row];
-        push_with_ts(out, &template.token, TOKEN_TS, pair.at);
+        out.extend_from_slice(b"{\"ts\":\"");
+        out.extend_from_slice(ts);
+        out.extend_from_slice(template.model.as_bytes());
         push_integer(out, pair.tokens.prompt.into());
         out.extend_from_slice(b",\"completion_tokens\":");
         push_integer(out, pair.tokens.completion.into());
@@ -159,7 +178,7 @@ impl Template {
         Self {
             parts,
             tail: text,
-            token: format!("{{\"ts\":\"{TS}\",\"model\":{model},\"prompt_tokens\":"),
+            model: format!("\",\"model\":{model},\"prompt_tokens\":"),
             token_end: format!(",\"gpu_index\":{}}}", row.gpu_index),
         }
     }
@@ -193,23 +212,12 @@ fn push_tenths(out: &mut Vec<u8>, n: u64) {
     out.extend_from_slice(&[b'.', tenth]);
 }
 
-/// Where the value of `ts` stands in a text that is copied as a whole.
-const TS: &str = "0000-00-00T00:00:00.000Z";
+/// The form of `ts`: RFC 3339 in UTC, always with milliseconds and `Z`.
+const TS: &[u8; 24] = b"0000-00-00T00:00:00.000Z";
 
-/// Where it stands in a token event.
-const TOKEN_TS: usize = "{\"ts\":\"".len();
-
-/// Appends a text, with `at` in place of the [`TS`] that stands at `place`.
-fn push_with_ts(out: &mut Vec<u8>, text: &str, place: usize, at: Timestamp) {
-    let from = out.len() + place;
-    out.extend_from_slice(text.as_bytes());
-    if let Some(ts) = out[from..].first_chunk_mut() {
-        write_ts(ts, at);
-    }
-}
-
-/// RFC 3339 in UTC, always with milliseconds and `Z`. The settings keep every year to four digits.
-fn write_ts(ts: &mut [u8; TS.len()], at: Timestamp) {
+/// An event time in its form. The settings keep every year to four digits.
+fn ts(at: Timestamp) -> [u8; TS.len()] {
+    let mut ts = *TS;
     let date = Offset::UTC.to_datetime(at);
     let year = date.year().unsigned_abs();
     let ms = date.millisecond().unsigned_abs();
@@ -230,6 +238,7 @@ fn write_ts(ts: &mut [u8; TS.len()], at: Timestamp) {
         ts[from + 1] = low_byte(u16::from(b'0') + value - 10 * tens);
     }
     ts[22] = low_byte(u16::from(b'0') + ms % 10);
+    ts
 }
 
 fn low_byte(value: u16) -> u8 {

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::event::{CONTENT_TYPE, Encoder, Kind};
+use crate::event::{CONTENT_TYPE, Encoder, Kind, Stamped};
 use crate::settings::{RecordHeaders, RecordKey, Settings};
+use crate::workload::Workload;
 use crate::workload::arrivals::{Due, Schedule};
 use crate::workload::seed::Seed;
-use crate::workload::{Pair, Workload};
 
 /// Who a run is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,20 +108,21 @@ impl Plan {
 
     /// The pair that is due; `now` stamps it where there is no `EVENT_START`.
     #[must_use]
-    pub fn pair(&self, due: Due, now: Timestamp) -> Pair<'_> {
+    pub fn pair(&self, due: Due, now: Timestamp) -> Stamped<'_> {
         let at = self.event_start.map_or(now, |start| later(start, due.offset));
-        self.workload.pair(due.seq, whole_millisecond(at))
+        Stamped::new(self.workload.pair(due.seq, whole_millisecond(at)))
     }
 
     /// Writes one of the pair's two records into `buffer`, which is cleared before.
     pub fn record<'a>(
         &'a self,
         kind: Kind,
-        pair: &Pair<'_>,
+        stamped: &Stamped<'_>,
         buffer: &'a mut Vec<u8>,
     ) -> Record<'a> {
         buffer.clear();
-        self.encoder.value(kind, pair, buffer);
+        self.encoder.value(kind, stamped, buffer);
+        let pair = &stamped.pair;
         Record {
             kind,
             topic: self.topic(kind),

@@ -96,7 +96,8 @@ impl Gpu {
     /// What the GPU does at a load.
     pub(super) fn work(&self, level: f64) -> Work {
         let above = level - self.threshold;
-        let in_flight = self.movement.in_flight(above);
+        // An idle GPU has the request that comes, whatever the law says of less than one.
+        let in_flight = if above > 0.0 { self.movement.in_flight(above) } else { 1.0 };
         let most = self.hardware.batch_max;
         Work {
             busy: (above / self.movement.ramp).clamp(0.0, 1.0),
@@ -108,19 +109,22 @@ impl Gpu {
     /// What the GPU's sensors say: memory as in the row, since servers allocate it once and keep it.
     pub(super) fn reading(&self, work: Work, window: &mut Window) -> Reading {
         let rng = &mut window.rng;
-        let (prefill, decode_share) = self.phases(work.batch);
-        // More prompts come in one window than in another: half to one and a half of the mean.
-        let prefill = prefill + (rng.random::<f64>() - 0.5) * prefill.min(1.0 - prefill);
-        let busy_w = self.power.busy_w(self.natural_busy_w(prefill, decode_share));
-        let mut watts = self.power.idle_w + work.busy * (busy_w - self.power.idle_w);
         let cap = self.hardware.power_cap_w;
+        let mut watts = self.power.idle_w;
+        if work.busy > 0.0 {
+            let (prefill, decode_share) = self.phases(work.batch);
+            // More prompts come in one window than in another: half to one and a half of the mean.
+            let prefill = prefill + (rng.random::<f64>() - 0.5) * prefill.min(1.0 - prefill);
+            let busy_w = self.power.busy_w(self.natural_busy_w(prefill, decode_share));
+            watts += work.busy * (busy_w - self.power.idle_w);
+        }
         if watts > 0.0 {
             let to_limit = (1.0 - watts / cap).max(0.0) / SCATTERS_TO_LIMIT;
             let normal: f64 = StandardNormal.sample(rng);
             watts *= 1.0 + normal * self.hardware.power_scatter.min(to_limit);
         }
-        let (spike, height): (f64, f64) = (rng.random(), rng.random());
-        if spike < SPIKES.0 * work.busy {
+        if rng.random::<f64>() < SPIKES.0 * work.busy {
+            let height: f64 = rng.random();
             watts *= 1.0 + SPIKES.1 * height * height * height;
         }
         let watts = watts.clamp(self.least_w, (1.5 * cap).max(self.least_w));
