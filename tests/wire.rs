@@ -120,3 +120,21 @@ fn the_host_names_the_events_and_their_key() {
         }
     }
 }
+
+#[test]
+fn a_list_of_hosts_sends_from_each_of_them_with_the_gpus_of_the_seed() {
+    let text = generated(&[("HOSTNAME", "gpu[01-03],vm4"), ("BATCH", "500")]);
+    let mut keys = std::collections::BTreeSet::new();
+    for line in text.lines() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        let (host, index) = record["key"].as_str().unwrap().split_once('/').unwrap();
+        assert_eq!(record["value"]["gpu_index"].to_string(), index);
+        if record["topic"] == "gpu.metrics.v1" {
+            assert_eq!(record["value"]["host"], host);
+        }
+        keys.insert(record["key"].as_str().unwrap().to_owned());
+    }
+    let expected =
+        ["gpu01/0", "gpu01/1", "gpu02/0", "gpu02/1", "gpu03/0", "gpu03/1", "vm4/0", "vm4/1"];
+    assert!(keys.iter().eq(expected), "{keys:?}");
+}

@@ -97,8 +97,8 @@ impl RowReader<'_> {
         {
             let set = constants.iter().find(|(n, value)| *n == name && *value < at_least);
             if let (Some(_), Some(value)) = (set, self.optional(name)) {
-                let what = if name == "power_cap_w" { "power_w, " } else { "" };
-                let expected = format!("a number from {what}{at_least} to {MOST}");
+                let which = if name == "power_cap_w" { " (power_w)" } else { "" };
+                let expected = format!("a number from {at_least}{which} to {MOST}");
                 return Err(self.error(name, value, &found(value, &expected)));
             }
         }
