@@ -65,7 +65,7 @@ build: ## Build the container image
 up: ## Send one batch from a container, in the background. KAFKA=host:port names the broker
 	$(COMPOSE) up --detach producer
 
-run-once: ## Send one batch from a container and exit with its code
+run-once: ## Send one batch from a container, in the foreground
 	$(COMPOSE) run --rm producer
 
 logs: ## Follow the log of the batch
@@ -84,5 +84,5 @@ doctor: ## Check settings, network, brokers and topics from inside a container
 	$(COMPOSE) run --rm producer doctor
 
 compose-demo: export KAFKA_BOOTSTRAP = kafka:9092
-compose-demo: ## Send one batch to an Apache Kafka in a container, and exit with its code
+compose-demo: ## Send one batch to an Apache Kafka in a container, in the foreground
 	$(COMPOSE) --profile kafka up --exit-code-from producer

@@ -4,8 +4,8 @@
 //! disk has no business there.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::{self, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{self, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,8 @@ pub const HOST: &str = "10.0.2.100";
 
 /// A running engine. It ends with the process of the tests, however that ends.
 pub struct Engine {
+    /// What everything that exists because of it is named after.
+    pub name: String,
     /// A process in its namespaces.
     pid: String,
     tree: Confined,
@@ -84,7 +86,7 @@ impl Engine {
         let start = Instant::now();
         let name = format!("vm4-docker-{}", process::id());
         let cgroup = cgroups().join(&name);
-        let arguments = [root.as_path(), name.as_ref(), cgroup.as_path()];
+        let arguments = [root.as_path(), Path::new(&name), cgroup.as_path()];
         let mut tree = Confined::spawn(include_str!("engine.sh"), &arguments, Some(&cgroup));
         let pid = tools::poll(START_LIMIT, || {
             let ended = tree.result().is_some();
@@ -92,7 +94,7 @@ impl Engine {
             (ended || pid.is_some()).then_some(pid)
         });
         let pid = pid.flatten().unwrap_or_else(|| panic!("no engine: {}", tree.log()));
-        let engine = Self { pid, tree };
+        let engine = Self { name, pid, tree };
         let version = ["docker", "version", "--format", "{{.Server.Version}}"];
         let version = tools::poll(START_LIMIT, || {
             let answer = engine.run(&version);
@@ -123,8 +125,10 @@ impl Engine {
     /// Runs a command with this standard input, and ends it at the limit.
     pub fn run_with(&self, limit: Duration, command: &[&str], input: Stdio) -> Output {
         let start = Instant::now();
-        let output = tools::bounded(limit, "nsenter")
+        // The limit is kept inside: what nsenter started would go on without it.
+        let output = Command::new("nsenter")
             .args(["--target", &self.pid, "--mount", "--net", "--pid", "--root", "--wd"])
+            .args(["timeout", "--kill-after=5", &limit.as_secs().to_string()])
             .args(command)
             .env_clear()
             .env("PATH", crate::machine::tools::PATH)
@@ -157,7 +161,8 @@ fn cgroups() -> PathBuf {
     PathBuf::from(unified.expect("the tests need a host with cgroup2 mounted")[1])
 }
 
-fn processes(cgroup: &std::path::Path) -> impl Iterator<Item = String> {
+/// The processes of a cgroup, by their numbers here.
+fn processes(cgroup: &Path) -> impl Iterator<Item = String> {
     let processes = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
     processes.lines().map(str::to_owned).collect::<Vec<_>>().into_iter()
 }

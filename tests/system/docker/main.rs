@@ -26,6 +26,7 @@ mod cache;
 mod compose;
 mod container;
 mod engine;
+mod harness;
 mod health;
 mod image;
 #[path = "../broker/jars.rs"]

@@ -1,6 +1,7 @@
 //! A fleet: the shards of a run as the tasks of a Docker Swarm.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use crate::broker::{self, Record, bootstrap, records};
 use crate::engine::{HOST, engine};
@@ -34,13 +35,33 @@ fn unsharded(name: &str) -> Vec<Record> {
     records
 }
 
-/// Waits until this many tasks of a service have completed.
-fn wait_for(service: &str, completed: u32) {
-    let expected = format!("({completed}/{completed} completed)");
-    engine().eventually("every task has completed", || {
-        let list = ["docker", "service", "ls", "--filter", service, "--format={{.Replicas}}"];
-        engine().run(&list).text().contains(&expected).then_some(())
+/// Makes the engine a swarm of one, the first time.
+fn join_swarm() {
+    static SWARM: LazyLock<()> = LazyLock::new(|| {
+        engine().run(&["docker", "swarm", "init", "--advertise-addr", HOST]).exits(0);
     });
+    LazyLock::force(&SWARM);
+}
+
+/// Waits until the four tasks of a service or job have completed, and returns what they logged.
+fn logs_of(service: &str) -> String {
+    engine().eventually("every task has completed", || {
+        let list = ["docker", "service", "ps", service, "--format={{.CurrentState}}"];
+        let states = engine().run(&list).text();
+        (states.lines().filter(|state| state.starts_with("Complete")).count() == 4).then_some(())
+    });
+    let logs = engine().run(&["docker", "service", "logs", service]).exits(0);
+    format!("{}{}", logs.stdout, logs.stderr)
+}
+
+/// Fails unless the topics hold the unsharded run, and each of four tasks sent a quarter of it.
+#[track_caller]
+fn assert_union(topics: &[&str], whole: &[Record], said: &str) {
+    let mut union = records(topics);
+    union.sort();
+    assert_eq!(union.len(), whole.len());
+    assert_eq!(union, whole);
+    assert_eq!(said.matches("250 of 250 planned records delivered").count(), 4, "{said}");
 }
 
 #[test]
@@ -49,7 +70,7 @@ fn four_tasks_of_a_swarm_job_together_send_the_unsharded_run() {
     assert_eq!(whole.len(), 1000);
     let topics = ["fleet.metrics", "fleet.tokens"];
     broker::create(&topics);
-    engine().run(&["docker", "swarm", "init", "--advertise-addr", HOST]).exits(0);
+    join_swarm();
 
     // The stack as it is shipped, with the topics of this test beside its settings.
     let mut deploy = format!("export KAFKA_BOOTSTRAP={} PRODUCER_IMAGE={}; ", bootstrap(), image());
@@ -63,18 +84,33 @@ fn four_tasks_of_a_swarm_job_together_send_the_unsharded_run() {
          --compose-file packaging/swarm/stack.yml --compose-file /tmp/topics.yml fleet",
     );
     let deployed = engine().shell(&deploy).exits(0);
-    wait_for("name=fleet_producer", 4);
-    println!("swarm: four tasks are over; deployed in {:.1?}", deployed.elapsed);
-
-    let mut union = records(&topics);
-    union.sort();
-    assert_eq!(union.len(), whole.len());
-    assert_eq!(union, whole);
-    // Each of the tasks sent its part.
-    let logs = engine().run(&["docker", "service", "logs", "fleet_producer"]).exits(0);
-    let said = format!("{}{}", logs.stdout, logs.stderr);
-    assert_eq!(said.matches("250 of 250 planned records delivered").count(), 4, "{said}");
+    let said = logs_of("fleet_producer");
+    println!("swarm job: four tasks are over; deployed in {:.1?}", deployed.elapsed);
+    assert_union(&topics, &whole, &said);
     engine().run(&["docker", "stack", "rm", "fleet"]).exits(0);
+}
+
+#[test]
+fn four_tasks_of_a_swarm_service_together_send_the_unsharded_run() {
+    let whole = unsharded("whole-service");
+    let topics = broker::create_topics("service");
+    join_swarm();
+    let mut command = vec!["docker", "service", "create", "--detach", "--name=service"];
+    command.extend(["--replicas=4", "--restart-condition=none", "--endpoint-mode=dnsrr"]);
+    let own = [
+        ("KAFKA_BOOTSTRAP", bootstrap()),
+        ("TOPIC_METRIC", &topics[0]),
+        ("TOPIC_TOKEN", &topics[1]),
+        ("SHARD", "slot:{{.Task.Slot}}/4"),
+    ];
+    let settings = SHARED.iter().chain(&own);
+    let settings: Vec<_> = settings.map(|(name, value)| format!("--env={name}={value}")).collect();
+    command.extend(settings.iter().map(String::as_str));
+    command.extend(["--no-resolve-image", image()]);
+    engine().run(&command).exits(0);
+    let said = logs_of("service");
+    assert_union(&topics.each_ref().map(String::as_str), &whole, &said);
+    engine().run(&["docker", "service", "rm", "service"]).exits(0);
 }
 
 #[test]
