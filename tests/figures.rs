@@ -103,9 +103,10 @@ enum Series<'a> {
     LargeDots(RGBColor, Vec<(f64, f64)>),
 }
 
-/// A number on an axis.
+/// A number on an axis: three places at most, and no more than it needs. Sums of steps such as 0.1
+/// are off by their last bit.
 fn number(value: &f64) -> String {
-    if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value}") }
+    format!("{}", (value * 1e3).round() / 1e3)
 }
 
 macro_rules! draw_chart {
@@ -276,14 +277,15 @@ fn one_gpu_through_a_day() {
         chart(&panels[0], axes, vec![Series::Line("", BLUE, load)]);
         let panel = |area, title, y, points: Vec<(f64, f64)>, x| {
             let mean = means(&points, 0.25);
-            let series = vec![
-                Series::Dots("readings", GREY, thin(&points)),
-                Series::Line("mean of 15 minutes", ORANGE, mean),
-            ];
+            let series =
+                vec![Series::Dots("", GREY, thin(&points)), Series::Line("", ORANGE, mean)];
             chart(area, Axes { title, x: (x, 0.0..24.0), y }, series);
         };
-        panel(&panels[1], "utilization", ("share", 0.0..1.05), hours(|p| p.utilization), "");
-        panel(&panels[2], "power", ("W", 0.0..450.0), hours(|p| p.power_w), "hour, UTC");
+        // Named in the title: a legend would lie on the readings.
+        let title = "utilization: readings (grey) and their mean over 15 minutes (orange)";
+        panel(&panels[1], title, ("share", 0.0..1.05), hours(|p| p.utilization), "");
+        let title = "power: readings (grey) and their mean over 15 minutes (orange)";
+        panel(&panels[2], title, ("W", 0.0..450.0), hours(|p| p.power_w), "hour, UTC");
     });
 }
 
