@@ -10,10 +10,8 @@ CARGO ?= cargo
 
 # What the build needs beside the Rust toolchain, gcc and make, as Debian names it: cmake and g++
 # build librdkafka, which links the system's OpenSSL and zlib.
-BUILD_PACKAGES := ca-certificates cmake g++ libssl-dev pkg-config zlib1g-dev
-
-# What the Debian package needs beside them: compiler flags, shared libraries and architecture by dpkg.
-DEB_PACKAGES := dpkg-dev
+# dpkg-dev has Debian's compiler flags, and what a package is made with.
+BUILD_PACKAGES := ca-certificates cmake dpkg-dev g++ libssl-dev pkg-config zlib1g-dev
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
@@ -22,14 +20,13 @@ help: ## List the targets
 deps: ## Install what the build needs, where it is missing (Debian; root or sudo)
 	@packaging/install-packages $(BUILD_PACKAGES)
 
-binary: deps ## Build the program: target/release/vm4-producer
-	$(CARGO) build --locked --release
+binary: deps ## Build the program: target/package/release/vm4-producer
+	@CARGO="$(CARGO)" packaging/build-program
 
 demo: binary ## Build, send five pairs to an embedded broker, read them back, show them
-	@target/release/vm4-producer demo
+	@target/package/release/vm4-producer demo
 
 deb: deps ## Build the Debian package: target/debian/vm4-producer_VERSION_ARCH.deb
-	@packaging/install-packages $(DEB_PACKAGES)
 	@CARGO="$(CARGO)" packaging/build-deb
 
 test: deps ## Build and pass the hermetic tests (embedded broker; no root)

@@ -80,11 +80,17 @@ struct Output {
     thread: JoinHandle<()>,
 }
 
+/// The binary under test: the one that cargo built with the test, unless `VM4_PRODUCER` names another.
+pub fn program() -> PathBuf {
+    let named = std::env::var_os("VM4_PRODUCER").map(PathBuf::from);
+    named.unwrap_or_else(|| env!("CARGO_BIN_EXE_vm4-producer").into())
+}
+
 impl Producer {
     /// The binary with these arguments.
     pub fn new<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vm4-producer"));
+        let mut command = Command::new(program());
         command.args(args).env_clear().env("VM4_PRODUCER_ENV", "/dev/null");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { command, directory }

@@ -1,7 +1,7 @@
 //! The program against a real Apache Kafka: what it says it delivered is in the log, and nothing
 //! else is.
 //!
-//! Run with `cargo test --release --features system-tests --test system -- --test-threads=2`, and
+//! Run with `cargo test --features system-tests --test system -- --test-threads=2`, and
 //! with `--nocapture` to see the figures. It takes `java`, `kcat` and `openssl`, and `mvn` the first
 //! time.
 

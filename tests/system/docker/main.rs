@@ -1,7 +1,7 @@
 //! The image, Compose, Swarm and the Kubernetes manifests against the real parts: Debian's Docker, a
 //! real Apache Kafka, kustomize, and the published schemas of Kubernetes.
 //!
-//! Run with `cargo test --release --features system-tests --test docker`, as root. It takes
+//! Run with `cargo test --features system-tests --test docker`, as root. It takes
 //! `debootstrap`, `go`, `mvn` and Python's `venv` the first time, a network to the package
 //! registries, and about 6 GB of memory: nothing of the engine is on a disk.
 //!

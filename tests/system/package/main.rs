@@ -1,6 +1,6 @@
 //! The Debian package: what it holds, what lintian says of it, and that it can be built again.
 //!
-//! Run with `VM4_DEB=$(make -s deb) cargo test --release --features system-tests --test package`. It
+//! Run with `VM4_DEB=$(make -s deb) cargo test --features system-tests --test package`. It
 //! takes what `make deb` takes, `lintian` and `journalctl`.
 
 #![allow(

@@ -37,7 +37,7 @@ mod tools;
 mod trace;
 mod unit;
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use machine::{Machine, Release};
 
@@ -63,7 +63,9 @@ const PROGRAM: &str = "/usr/bin/vm4-producer";
 /// A machine that has the program.
 fn machine(release: Release) -> Machine {
     let machine = Machine::boot(release);
-    machine.copy_in(Path::new(env!("CARGO_BIN_EXE_vm4-producer")), PROGRAM);
+    let named = std::env::var_os("VM4_PRODUCER").map(PathBuf::from);
+    let program = named.unwrap_or_else(|| env!("CARGO_BIN_EXE_vm4-producer").into());
+    machine.copy_in(&program, PROGRAM);
     machine
 }
 
