@@ -10,15 +10,17 @@ CARGO ?= cargo
 
 # What the build needs beside the Rust toolchain, gcc and make, as Debian names it: cmake and g++
 # build librdkafka, which links the system's OpenSSL and zlib.
-# dpkg-dev has Debian's compiler flags, and what a package is made with.
-BUILD_PACKAGES := ca-certificates cmake dpkg-dev g++ libssl-dev pkg-config zlib1g-dev
+BUILD_PACKAGES := ca-certificates cmake g++ libssl-dev pkg-config zlib1g-dev
+
+# Debian's compiler flags, and what a package is made with.
+DEB_PACKAGES := dpkg-dev
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
 		while IFS=$$'\t' read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
 
 deps: ## Install what the build needs, where it is missing (Debian; root or sudo)
-	@packaging/install-packages $(BUILD_PACKAGES)
+	@packaging/install-packages $(BUILD_PACKAGES) $(DEB_PACKAGES)
 
 binary: deps ## Build the program: target/package/release/vm4-producer
 	@CARGO="$(CARGO)" packaging/build-program
