@@ -1,5 +1,7 @@
 //! One container: what it may do, how it stops, and whose name its events have.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::broker::{self, bootstrap, records};
@@ -92,11 +94,23 @@ fn a_stop_in_the_middle_of_a_batch_delivers_what_was_generated() {
     assert_eq!(records(&topics).len() as u64, generated);
 }
 
+/// The number of SIGTERM.
+const SIGTERM: u32 = 15;
+
 #[test]
 fn a_stop_ends_a_command_that_does_not_wait_for_signals() {
     // For process 1 the kernel drops a signal that has no handler.
     let options = ["--detach", "--name=generating", "--log-driver=none"];
     run(&options, &["generate", "--batch=1000000000000"]).exits(0);
+    let pid = ["docker", "inspect", "--format={{.State.Pid}}", "generating"];
+    let status = format!("/proc/{}/status", engine().run(&pid).text());
+    // A signal from before it has a handler is lost, whatever the program does.
+    let handled = crate::tools::poll(Duration::from_secs(30), || {
+        let caught = engine().run(&["sed", "-n", "s/^SigCgt:[[:space:]]*//p", &status]).text();
+        let caught = u64::from_str_radix(&caught, 16).unwrap_or(0);
+        (caught & (1 << (SIGTERM - 1)) != 0).then_some(())
+    });
+    assert!(handled.is_some(), "the program handles no SIGTERM");
     engine().run(&["docker", "stop", "--time=60", "generating"]).exits(0);
     let code = ["docker", "inspect", "--format={{.State.ExitCode}}", "generating"];
     assert_eq!(engine().run(&code).text(), "143");
