@@ -20,6 +20,8 @@
 #[allow(dead_code, reason = "shared with the tests against Kafka, which need more of it")]
 #[path = "../broker/mod.rs"]
 mod broker;
+#[path = "../../common/mod.rs"]
+mod common;
 mod egress;
 mod env_file;
 mod harness;
@@ -36,8 +38,6 @@ mod timer;
 mod tools;
 mod trace;
 mod unit;
-
-use std::path::PathBuf;
 
 use machine::{Machine, Release};
 
@@ -63,9 +63,7 @@ const PROGRAM: &str = "/usr/bin/vm4-producer";
 /// A machine that has the program.
 fn machine(release: Release) -> Machine {
     let machine = Machine::boot(release);
-    let named = std::env::var_os("VM4_PRODUCER").map(PathBuf::from);
-    let program = named.unwrap_or_else(|| env!("CARGO_BIN_EXE_vm4-producer").into());
-    machine.copy_in(&program, PROGRAM);
+    machine.copy_in(&common::program(), PROGRAM);
     machine
 }
 
