@@ -115,9 +115,21 @@ fn four_tasks_of_a_swarm_service_together_send_the_unsharded_run() {
 
 #[test]
 fn the_stack_names_what_the_shards_must_share() {
-    let stack = "docker stack config --compose-file packaging/swarm/stack.yml";
     image();
-    let refused = engine().shell(stack);
-    assert_ne!(refused.code, Some(0));
-    refused.says("RUN_ID").says("name the run");
+    let required = [
+        ("RUN_ID", "name the run"),
+        ("RUN_SEED", "seed the run"),
+        ("EVENT_START", "give the time of the first event"),
+    ];
+    // One is missing at a time: of several, Docker names any.
+    for (missing, said) in required {
+        let mut stack = String::new();
+        for (name, value) in SHARED.iter().filter(|(name, _)| *name != missing) {
+            write!(stack, "export {name}={value}; ").expect("a String takes all");
+        }
+        stack.push_str("docker stack config --compose-file packaging/swarm/stack.yml");
+        let refused = engine().shell(&stack);
+        assert_ne!(refused.code, Some(0));
+        refused.says(missing).says(said);
+    }
 }
