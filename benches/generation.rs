@@ -75,17 +75,16 @@ impl Measurement for CpuTime {
 fn generation(criterion: &mut Criterion<CpuTime>) {
     let mut group = criterion.benchmark_group("generation");
     group.throughput(Throughput::Elements(2 * PAIRS)).sample_size(10);
-    let start = ("EVENT_START", "2026-01-01T00:00:00Z");
-    for (name, variables) in [
-        ("chat", vec![start]),
-        ("chat, own arrivals", vec![start, ("ARRIVALS", "workload")]),
-        ("code, own arrivals", vec![start, ("WORKLOAD", "code"), ("ARRIVALS", "workload")]),
-        ("long", vec![start, ("WORKLOAD", "long")]),
-        ("uniform", vec![start, ("WORKLOAD", "uniform")]),
-    ] {
-        let plan = plan(&variables);
+    let every = ["chat", "code", "reason", "long", "uniform"]
+        .map(|workload| ["fixed", "workload"].map(|arrivals| (workload, arrivals)));
+    for (workload, arrivals) in every.into_iter().flatten() {
+        let plan = plan(&[
+            ("EVENT_START", "2026-01-01T00:00:00Z"),
+            ("WORKLOAD", workload),
+            ("ARRIVALS", arrivals),
+        ]);
         let mut buffer = Vec::with_capacity(1024);
-        group.bench_function(name, |bencher| {
+        group.bench_function(format!("{workload}, arrivals {arrivals}"), |bencher| {
             bencher.iter(|| {
                 let mut bytes = 0;
                 for due in plan.schedule.clone() {

@@ -24,8 +24,6 @@ pub struct Schedule {
     mean: Duration,
     /// The shape of the day, where events have a time of their own.
     day: Option<Clock>,
-    /// Sum of the gaps before the shape of the day.
-    counted: Duration,
     shard: Shard,
     batch: u64,
     until: Option<Duration>,
@@ -44,7 +42,6 @@ impl Schedule {
             gaps: Gaps::new(settings, run_seed, run_id),
             mean: settings.sleep,
             day: day.map(Clock::starting),
-            counted: Duration::ZERO,
             shard: settings.shard,
             batch: settings.batch,
             until: settings.duration,
@@ -75,16 +72,9 @@ impl Schedule {
             self.next = Due { seq: seq + 1, offset: times(self.mean, seq + 1) };
             return;
         };
-        let gap = seconds(self.mean.as_secs_f64() * relative);
-        self.counted = self.counted.saturating_add(gap);
-        let offset = match self.day {
-            None => self.counted,
-            Some(day) => {
-                let guess = offset.saturating_add(gap).as_secs_f64();
-                // Never back, whatever the last bit of a float says.
-                seconds(day.seconds_at(self.counted.as_secs_f64(), guess)).max(offset)
-            }
-        };
+        let gap = self.mean.as_secs_f64() * relative;
+        let gap = self.day.as_mut().map_or(gap, |day| day.count(gap));
+        let offset = offset.saturating_add(seconds(gap));
         self.next = Due { seq: seq + 1, offset };
     }
 }

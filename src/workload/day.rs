@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 
-use super::math::{cos, ln, sin};
+use super::math::{cos, ln};
 
 /// Seconds of a day.
 const DAY_SEC: f64 = 86_400.0;
@@ -29,14 +29,31 @@ fn angle(ms: i64) -> f64 {
     (hours - PEAK_HOUR) / 24.0 * TAU
 }
 
+/// Minutes of a day.
+const MINUTES: usize = 1440;
+
+/// Seconds of a minute.
+const MINUTE_SEC: f64 = 60.0;
+
+/// The rate of each minute of a day; their mean is 1.
+static RATES: LazyLock<[f64; MINUTES]> = LazyLock::new(|| {
+    let minutes_ms = (0_i64..).step_by(60_000);
+    let mut rates = [0.0; MINUTES];
+    for (rate, ms) in rates.iter_mut().zip(minutes_ms) {
+        *rate = 1.0 + SWING * cos(angle(ms));
+    }
+    rates
+});
+
+/// The minute of the day of an instant, in ms since 1970.
+fn minute_of(ms: i64) -> usize {
+    usize::try_from(ms.rem_euclid(86_400_000) / 60_000).unwrap_or_default()
+}
+
 /// The logarithm of the rate in the minute of an instant, in ms since 1970; 0 at the mean.
 pub(super) fn ln_rate(ms: i64) -> f64 {
-    static OF_MINUTE: LazyLock<[f64; 1440]> = LazyLock::new(|| {
-        let rate = |minute: i64| 1.0 + SWING * cos(angle(minute * 60_000));
-        std::array::from_fn(|minute| ln(rate(i64::try_from(minute).unwrap_or_default())))
-    });
-    let minute = ms.div_euclid(60_000).rem_euclid(1440);
-    OF_MINUTE[usize::try_from(minute).unwrap_or_default()]
+    static LOGARITHMS: LazyLock<[f64; MINUTES]> = LazyLock::new(|| RATES.map(ln));
+    LOGARITHMS[minute_of(ms)]
 }
 
 /// The rate at each of `n` instants spread evenly over a day.
@@ -47,35 +64,38 @@ pub(super) fn rates(n: u32) -> impl Iterator<Item = f64> {
 /// A clock that runs with the day's rate: fast at the peak, slow at the trough.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
-    angle: f64,
-    sin_angle: f64,
+    /// Minute of the day.
+    minute: usize,
+    /// What is left of it, in seconds of this clock.
+    left: f64,
 }
 
 impl Clock {
     /// The clock that starts at an instant.
     pub(super) fn starting(at: Timestamp) -> Self {
-        let angle = angle(at.as_millisecond());
-        Self { angle, sin_angle: sin(angle) }
+        let ms = at.as_millisecond();
+        let minute = minute_of(ms);
+        #[expect(clippy::cast_precision_loss, reason = "a minute in ms")]
+        let into_minute = ms.rem_euclid(60_000) as f64 / 1000.0;
+        Self { minute, left: RATES[minute] * (MINUTE_SEC - into_minute) }
     }
 
-    /// Seconds after the start when this clock has counted `counted` seconds.
-    ///
-    /// `guess` is any earlier answer nearby. The count is the integral of the rate, which has a
-    /// closed form; Newton's method turns it around.
-    pub(super) fn seconds_at(self, counted: f64, guess: f64) -> f64 {
-        let wave = SWING * DAY_SEC / TAU;
-        let mut seconds = guess;
-        for _ in 0..16 {
-            let now = self.angle + seconds / DAY_SEC * TAU;
-            let excess = seconds + wave * (sin(now) - self.sin_angle) - counted;
-            let step = excess / (1.0 + SWING * cos(now));
-            seconds -= step;
-            // The error behind a step is below its square times 7e-6: less than a nanosecond.
-            if step.abs() < 0.01 {
-                break;
-            }
+    /// Lets this clock count on, and returns how many seconds pass meanwhile.
+    pub(super) fn count(&mut self, seconds: f64) -> f64 {
+        let (mut passed, mut ahead) = (0.0, seconds);
+        if seconds >= DAY_SEC {
+            // A day counts what it lasts, wherever it begins.
+            ahead = seconds % DAY_SEC;
+            passed = seconds - ahead;
         }
-        seconds
+        while ahead >= self.left {
+            ahead -= self.left;
+            passed += self.left / RATES[self.minute];
+            self.minute = (self.minute + 1) % MINUTES;
+            self.left = RATES[self.minute] * MINUTE_SEC;
+        }
+        self.left -= ahead;
+        passed + ahead / RATES[self.minute]
     }
 }
 
@@ -92,18 +112,30 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_counts_whole_days_exactly_and_never_runs_backwards() {
-        let clock = Clock::starting("2026-01-01T07:30:00Z".parse().unwrap());
+    fn the_clock_counts_whole_days_exactly() {
         for days in [1.0, 2.0, 365.0] {
-            assert!((clock.seconds_at(days * DAY_SEC, 0.0) - days * DAY_SEC).abs() < 1e-4);
+            let mut clock = Clock::starting("2026-01-01T07:30:12.345Z".parse().unwrap());
+            assert!((clock.count(days * DAY_SEC) - days * DAY_SEC).abs() < 1e-6);
         }
-        let mut before = 0.0;
-        for counted in 1..2_000 {
-            let seconds = clock.seconds_at(f64::from(counted) * 100.0, before);
-            assert!(seconds > before);
-            before = seconds;
-        }
-        // 07:30 is before the peak: the first hours of the count pass in less time than they say.
-        assert!(clock.seconds_at(6.0 * 3600.0, 0.0) < 6.0 * 3600.0);
+        let mut clock = Clock::starting("2026-01-01T07:30:12.345Z".parse().unwrap());
+        let by_steps: f64 = (0..864_000).map(|_| clock.count(0.1)).sum();
+        assert!((by_steps - DAY_SEC).abs() < 1e-3, "{by_steps}");
+    }
+
+    #[test]
+    fn the_clock_is_fast_by_day_and_slow_by_night() {
+        let passed = |from: &str| Clock::starting(from.parse().unwrap()).count(600.0);
+        // The peak is 1.45 / 1.225 of the mean, the trough 1 / 1.225.
+        assert!((passed("2026-01-01T14:55:00Z") - 600.0 * 1.225 / 1.45).abs() < 0.1);
+        assert!((passed("2026-01-01T02:55:00Z") - 600.0 * 1.225).abs() < 0.1);
+    }
+
+    #[test]
+    fn the_clock_ends_a_minute_where_the_next_begins() {
+        let at_a_minute = "2026-01-01T07:30:00Z".parse().unwrap();
+        let mut clock = Clock::starting(at_a_minute);
+        let rate = RATES[minute_of(at_a_minute.as_millisecond())];
+        assert!((clock.count(rate * MINUTE_SEC) - MINUTE_SEC).abs() < 1e-9);
+        assert!((clock.count(0.0)).abs() < 1e-9);
     }
 }

@@ -5,12 +5,12 @@
 //! normal number (plus the shape of the day), so that what follows from it has known means.
 
 use jiff::Timestamp;
-use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 use rand_pcg::Pcg64Mcg;
 
 use super::day;
 use super::math::exp;
+use super::memo::Memo;
 use super::rng::Stream;
 use crate::settings::WorkloadName;
 
@@ -76,19 +76,74 @@ pub(super) struct Window {
     pub(super) rng: Pcg64Mcg,
 }
 
+/// The window of an instant, in seconds since 1970. All that is asked within it has one answer.
+pub(super) fn window_of(at: Timestamp) -> i64 {
+    at.as_millisecond().div_euclid(WINDOW_MS)
+}
+
+/// Standard normal numbers, one for each GPU of a host and point in time.
+#[derive(Debug)]
+struct Layer {
+    stream: Stream,
+    /// Those of a GPU's last even and last odd index.
+    known: Memo<(u64, i64), f64>,
+}
+
+impl Layer {
+    /// The number of a GPU at an index.
+    fn normal(&self, row: u64, index: i64) -> f64 {
+        self.known.get(place(row, index), (row, index), || self.draw(row, index).0)
+    }
+
+    /// The same, and what is random behind it.
+    fn normal_and_more(&self, row: u64, index: i64) -> (f64, Pcg64Mcg) {
+        let (normal, rng) = self.draw(row, index);
+        (self.known.get(place(row, index), (row, index), || normal), rng)
+    }
+
+    fn draw(&self, row: u64, index: i64) -> (f64, Pcg64Mcg) {
+        let mut rng = self.stream.at_in(row, index);
+        (StandardNormal.sample(&mut rng), rng)
+    }
+
+    /// Draws at multiples of the period, and a way between them on which every point is standard
+    /// normal.
+    fn smooth(&self, row: u64, ms: i64, period_ms: i64) -> f64 {
+        let knot = ms.div_euclid(period_ms);
+        #[expect(clippy::cast_precision_loss, reason = "minutes in ms: below 2^52")]
+        let share = ms.rem_euclid(period_ms) as f64 / period_ms as f64;
+        let (from, to) = (self.normal(row, knot), self.normal(row, knot + 1));
+        let (near, far) = (1.0 - share, share);
+        (near * from + far * to) / (near * near + far * far).sqrt()
+    }
+}
+
+/// Where a layer remembers its number: neighbours are asked for together.
+fn place(row: u64, index: i64) -> u64 {
+    2 * row + u64::from(index & 1 != 0)
+}
+
 /// The load of the GPUs of one host.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Load {
     movement: Movement,
-    seconds: Stream,
-    bursts: Stream,
-    minutes: Stream,
+    seconds: Layer,
+    bursts: Layer,
+    minutes: Layer,
 }
 
 impl Load {
-    /// The load of the GPUs of `host`.
-    pub(super) fn new(workload: WorkloadName, run_seed: u64, host: &str) -> Self {
-        let layer = |name| Stream::new(run_seed, name, host);
+    /// The load of the GPUs of `host`, one of `hosts`, each of which has `rows` GPUs.
+    pub(super) fn new(
+        workload: WorkloadName,
+        run_seed: u64,
+        host: &str,
+        (hosts, rows): (usize, usize),
+    ) -> Self {
+        let layer = |name| Layer {
+            stream: Stream::new(run_seed, name, host),
+            known: Memo::new(2 * rows, hosts),
+        };
         Self {
             movement: Movement::of(workload),
             seconds: layer("load-seconds"),
@@ -97,38 +152,21 @@ impl Load {
         }
     }
 
-    /// The load of the host's GPU `row` in the window of an instant.
-    pub(super) fn at(&self, row: u64, at: Timestamp) -> Window {
-        // All that is asked within a window has one answer.
-        let second = at.as_millisecond().div_euclid(WINDOW_MS);
+    /// The load of the host's GPU `row` in a window, as [`window_of`] counts them.
+    pub(super) fn at(&self, row: u64, second: i64) -> Window {
         let ms = second * WINDOW_MS;
-        let mut rng = self.seconds.at_in(row, second);
-        let now: f64 = StandardNormal.sample(&mut rng);
-        let echo = ECHO * normal(self.seconds.at_in(row, second - 1));
+        let (now, rng) = self.seconds.normal_and_more(row, second);
+        let echo = ECHO * self.seconds.normal(row, second - 1);
         let fast = (now + echo) / (1.0 + ECHO * ECHO).sqrt();
-        let slow = smooth(&self.minutes, row, ms, MINUTES_MS);
+        let slow = self.minutes.smooth(row, ms, MINUTES_MS);
 
         let slow_weight = MINUTES_LOG_SD / self.movement.log_sd;
         let mut rest = 1.0 - slow_weight * slow_weight;
         let mut level = slow_weight * slow + self.movement.shift(day::ln_rate(ms));
         if let Some((share, period_ms)) = self.movement.bursts {
-            level += share.sqrt() * smooth(&self.bursts, row, ms, period_ms);
+            level += share.sqrt() * self.bursts.smooth(row, ms, period_ms);
             rest -= share;
         }
         Window { level: level + rest.sqrt() * fast, rng }
     }
-}
-
-fn normal(mut rng: impl Rng) -> f64 {
-    StandardNormal.sample(&mut rng)
-}
-
-/// Draws at multiples of the period, and a way between them on which every point is standard normal.
-fn smooth(layer: &Stream, row: u64, ms: i64, period_ms: i64) -> f64 {
-    let knot = ms.div_euclid(period_ms);
-    #[expect(clippy::cast_precision_loss, reason = "minutes in ms: below 2^52")]
-    let share = ms.rem_euclid(period_ms) as f64 / period_ms as f64;
-    let (from, to) = (normal(layer.at_in(row, knot)), normal(layer.at_in(row, knot + 1)));
-    let (near, far) = (1.0 - share, share);
-    (near * from + far * to) / (near * near + far * far).sqrt()
 }

@@ -7,6 +7,7 @@ mod hardware;
 mod latency;
 mod load;
 mod math;
+mod memo;
 mod mix;
 mod rng;
 pub mod seed;
@@ -19,8 +20,9 @@ pub use hardware::{Hardware, describe, known_gpus};
 pub use tokens::{Tokens, trace_quantiles};
 
 use crate::settings::WorkloadName;
-use gpu::Gpu;
-use load::{Load, Movement};
+use gpu::{Gpu, Work};
+use load::{Load, Movement, window_of};
+use memo::Memo;
 use mix::Mix;
 use rng::Stream;
 use seed::Seed;
@@ -67,6 +69,8 @@ pub struct Workload {
     members: Vec<Member>,
     /// The load of each host's GPUs.
     loads: Vec<Load>,
+    /// What each GPU did in the last window that was asked for.
+    windows: Memo<(usize, i64), (Work, Reading)>,
     host_mix: Mix,
     row_mix: Mix,
     requests: &'static Requests,
@@ -103,10 +107,12 @@ impl Workload {
             let mix = |members, name| Mix::skewed(members, run_seed, name);
             (mix(hosts.len(), "hosts"), mix(seed.rows.len(), "rows"))
         };
+        let size = (hosts.len(), seed.rows.len());
         Self {
             name,
             members: seed.rows.iter().map(member).collect(),
-            loads: hosts.iter().map(|host| Load::new(name, run_seed, host)).collect(),
+            loads: hosts.iter().map(|host| Load::new(name, run_seed, host, size)).collect(),
+            windows: Memo::new(size.0 * size.1, 1),
             host_mix: hosts_mix,
             row_mix: rows_mix,
             requests,
@@ -133,19 +139,29 @@ impl Workload {
     pub fn pair(&self, seq: u64, at: Timestamp) -> Pair<'_> {
         let mut rng = self.mix.at(seq);
         let (host, row) = (self.host_mix.pick(&mut rng), self.row_mix.pick(&mut rng));
-        let Member { model, hardware, gpu } = &self.members[row];
+        let Member { model, hardware, .. } = &self.members[row];
         let tokens = self.requests.draw(&mut self.tokens.at(seq));
         let mut rng = self.latency.at(seq);
         let (reading, batch, latency_ms) = if self.name == WorkloadName::Uniform {
             (None, 1, latency::uniform(&mut rng))
         } else {
-            let mut window = self.loads[host].at(row as u64, at);
-            let work = gpu.work(window.level);
+            let (work, reading) = self.window(host, row, at);
             let means = self.requests.means;
             let latency_ms = latency::live(hardware, work, means, tokens, &mut rng);
-            (Some(gpu.reading(work, &mut window)), math::whole(work.batch), latency_ms)
+            (Some(reading), math::whole(work.batch), latency_ms)
         };
         Pair { seq, at, host, row, reading, model, batch, tokens, latency_ms }
+    }
+
+    /// What a GPU does and reports in the window of an instant.
+    fn window(&self, host: usize, row: usize, at: Timestamp) -> (Work, Reading) {
+        let (gpu, second) = (host * self.members.len() + row, window_of(at));
+        self.windows.get(gpu as u64, (gpu, second), || {
+            let gpu = &self.members[row].gpu;
+            let mut window = self.loads[host].at(row as u64, second);
+            let work = gpu.work(window.level);
+            (work, gpu.reading(work, &mut window))
+        })
     }
 }
 

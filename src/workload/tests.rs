@@ -147,7 +147,7 @@ fn runs_with_one_seed_continue_one_series_of_a_gpu_whatever_the_mix() {
 
 #[test]
 fn each_gpu_of_each_host_has_a_series_of_its_own() {
-    let load = |host: &str, row| Load::new(WorkloadName::Chat, 7, host).at(row, at(0)).level;
+    let load = |host: &str, row| Load::new(WorkloadName::Chat, 7, host, (1, 1)).at(row, 0).level;
     let levels = [load("gpu01", 0), load("gpu01", 1), load("gpu02", 0), load("gpu02", 1)];
     for (i, level) in levels.iter().enumerate() {
         assert!(levels[..i].iter().all(|other| other != level), "{levels:?}");

@@ -53,6 +53,28 @@ impl Gaps {
     }
 }
 
+/// A gamma law whose shape is below 1.
+///
+/// Made of one whose shape is above: `G(a) = G(a + 1) * U^(1/a)`, and `-ln U` is exponential. `Gamma`
+/// itself would do the same with the platform's power function, which is slower and not everywhere
+/// the same to the last bit.
+#[derive(Debug, Clone, Copy)]
+struct SmallGamma {
+    above: Gamma<f64>,
+    shape: f64,
+}
+
+impl SmallGamma {
+    fn new(shape: f64, scale: f64) -> Option<Self> {
+        Some(Self { above: Gamma::new(shape + 1.0, scale).ok()?, shape })
+    }
+
+    fn sample(&self, rng: &mut impl Rng) -> f64 {
+        let exponential: f64 = Exp1.sample(rng);
+        self.above.sample(rng) * exp(-exponential / self.shape)
+    }
+}
+
 /// Minutes in a period of the drift: the trace is an hour long.
 const HOUR: usize = 60;
 
@@ -72,7 +94,7 @@ const DRIFT_AUTOCORRELATION: f64 = 0.78;
 /// runs of seconds keep their mean too.
 #[derive(Debug, Clone)]
 pub(super) struct Drifting {
-    gamma: Gamma<f64>,
+    gamma: SmallGamma,
     gaps: Stream,
     drift: Stream,
     /// Rate of each minute of the hour.
@@ -87,7 +109,7 @@ pub(super) struct Drifting {
 
 impl Drifting {
     fn new(gaps: Stream, drift: Stream, per_minute: f64) -> Option<Box<Self>> {
-        let gamma = Gamma::new(CHAT_SHAPE, 1.0 / CHAT_SHAPE).ok()?;
+        let gamma = SmallGamma::new(CHAT_SHAPE, 1.0 / CHAT_SHAPE)?;
         let rates = hour(&mut drift.at(0));
         let per_minute = per_minute.min(CHAT_PER_MINUTE);
         let left = rates[0] * per_minute;
@@ -152,7 +174,7 @@ const TOGETHER: usize = 12;
 /// stays the mean of a run of some thousand pairs too.
 #[derive(Debug, Clone)]
 pub(super) struct Bursts {
-    gamma: Gamma<f64>,
+    gamma: SmallGamma,
     gaps: Stream,
     bursts: Stream,
     /// Bursts since the start.
@@ -166,7 +188,7 @@ pub(super) struct Bursts {
 
 impl Bursts {
     fn new(gaps: Stream, bursts: Stream) -> Option<Box<Self>> {
-        let gamma = Gamma::new(BURST_SHAPE, BURST_SCALE_SEC).ok()?;
+        let gamma = SmallGamma::new(BURST_SHAPE, BURST_SCALE_SEC)?;
         let (ends, silences_sec) = twelve(&mut bursts.at(0));
         Some(Box::new(Self { gamma, gaps, bursts, burst: 0, ends, silences_sec, pair: 0.0 }))
     }

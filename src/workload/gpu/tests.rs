@@ -12,8 +12,8 @@ use crate::settings::WorkloadName;
 use crate::workload::hardware;
 use crate::workload::load::Load;
 use crate::workload::seed;
+use crate::workload::tests::row;
 use crate::workload::tests::statistics::{autocorrelation, mean, pearson, share, spearman};
-use crate::workload::tests::{at, row};
 use crate::workload::tokens::Requests;
 
 const LIVE: [WorkloadName; 4] =
@@ -32,11 +32,11 @@ fn series(workload: WorkloadName, row: &Row, run_seed: u64, seconds: i64, every:
     let means = Requests::of(workload).means;
     let hardware = hardware::of(row, means.prompt + means.completion).hardware;
     let gpu = Gpu::new(row, hardware, Movement::of(workload), means);
-    let load = Load::new(workload, run_seed, "vm4");
+    let load = Load::new(workload, run_seed, "vm4", (1, 1));
     let mut series =
         Series { hardware, utilization: vec![], power: vec![], batch: vec![], mem_used: vec![] };
     for second in (0..seconds).step_by(every as usize) {
-        let mut window = load.at(0, at(1_767_225_600_000 + second * 1000));
+        let mut window = load.at(0, 1_767_225_600 + second);
         let work = gpu.work(window.level);
         let reading = gpu.reading(work, &mut window);
         series.utilization.push(f64::from(reading.utilization_percent) / 100.0);
