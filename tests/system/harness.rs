@@ -1,13 +1,16 @@
 //! Checks of the harness itself: that the broker is a real one, survives what
-//! tests do to it, and that what kcat reads is what was written.
+//! tests do to it, that what kcat reads is what was written, and that the cache
+//! makes things once.
 
 use std::io::Write;
-use std::panic;
+use std::path::Path;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use std::{fs, panic, thread};
 
 use crate::broker::{Broker, Options};
-use crate::{cluster, kcat, tools};
+use crate::{cache, cluster, kcat, tools};
 
 /// Produces `text`, lines of `key:value`, or says why kcat could not.
 fn produce(bootstrap: &str, topic: &str, text: &str, arguments: &[&str]) -> Result<(), String> {
@@ -141,4 +144,49 @@ fn a_broker_that_cannot_start_says_why() {
     .expect_err("the broker does not start");
     let error = error.downcast::<String>().expect("a panic with a text");
     assert!(error.contains("no.such.Authorizer"), "{error}");
+}
+
+#[test]
+fn what_several_tests_need_at_once_is_made_once_and_found_when_it_is_complete() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let cache = directory.path().join("cache");
+    // Of a process that died while it made this.
+    let unfinished = cache.join("tree.building-1");
+    fs::create_dir_all(unfinished.join("root")).expect("a directory");
+    let made = AtomicU32::new(0);
+    let make = |entry: &Path| {
+        made.fetch_add(1, Ordering::Relaxed);
+        fs::write(entry.with_file_name("scratch"), "").expect("a file");
+        fs::create_dir(entry).expect("a directory");
+        fs::write(entry.join("content"), "complete").expect("a file");
+    };
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let entry = cache::made_once_in(&cache, "tree", make);
+                assert_eq!(fs::read_to_string(entry.join("content")).unwrap(), "complete");
+            });
+        }
+    });
+    assert_eq!(made.load(Ordering::Relaxed), 1);
+    let names = fs::read_dir(&cache).expect("the cache").flatten().map(|entry| entry.file_name());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    assert_eq!(names, ["tree", "tree.lock"]);
+}
+
+#[test]
+fn what_could_not_be_made_leaves_nothing_that_is_taken_for_it() {
+    let cache = tempfile::tempdir().expect("a temporary directory");
+    let failed = panic::catch_unwind(|| {
+        cache::made_once_in(cache.path(), "tree", |entry| {
+            fs::create_dir(entry).expect("a directory");
+            panic!("the mirror is away");
+        })
+    });
+    failed.expect_err("a failed test");
+    let made = cache::made_once_in(cache.path(), "tree", |entry| {
+        fs::create_dir(entry).expect("an empty place to make it");
+    });
+    assert_eq!(made, cache.path().join("tree"));
 }

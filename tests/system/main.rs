@@ -18,6 +18,7 @@
 )]
 
 mod broker;
+mod cache;
 mod cluster;
 #[path = "../common/mod.rs"]
 mod common;

@@ -9,9 +9,9 @@ use std::process::{self, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use crate::cache::{self, Release};
 use crate::machine::confined::Confined;
 use crate::machine::tools::{require, require_root};
+use crate::machine::{Release, debian_with};
 use crate::tools;
 
 /// Docker, BuildKit and Compose as Debian 13 has them, `make` for the Makefile, and a network.
@@ -82,7 +82,7 @@ impl Engine {
     fn start() -> Self {
         require_root();
         require("nsenter", "util-linux");
-        let root = cache::debian(Release::Trixie, PACKAGES);
+        let root = debian_with(Release::Trixie, PACKAGES);
         let start = Instant::now();
         let name = format!("vm4-docker-{}", process::id());
         let cgroup = cgroups().join(&name);

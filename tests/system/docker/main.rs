@@ -22,6 +22,7 @@
 )]
 
 mod broker;
+#[path = "../cache.rs"]
 mod cache;
 mod compose;
 mod container;

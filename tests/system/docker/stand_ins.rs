@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use crate::cache::{self, Release, debian};
 use crate::engine::engine;
-use crate::jars;
+use crate::machine::{Release, debian_with};
+use crate::{cache, jars};
 
 /// What the image `rust` has beside the toolchain, without what the Dockerfile installs itself.
 const BUILD_PACKAGES: &str =
@@ -26,9 +26,9 @@ const IMPORT_LIMIT: Duration = Duration::from_secs(300);
 pub fn rust() -> &'static str {
     static IMAGE: LazyLock<()> = LazyLock::new(|| {
         let toolchain = sysroot();
-        let key = jars::fnv1a(format!("{}{BUILD_PACKAGES}", rustc("--version")).as_bytes());
-        let tree = cache::made_once(&format!("tree-rust-{key:016x}"), |root| {
-            let debian = debian(Release::Bookworm, BUILD_PACKAGES);
+        let made_of = format!("{}{BUILD_PACKAGES}", rustc("--version"));
+        let tree = cache::made_once(&cache::name("tree-rust", &made_of), |root| {
+            let debian = debian_with(Release::Bookworm, BUILD_PACKAGES);
             copy(&debian, root);
             for part in ["bin", "lib", "libexec"].map(|part| toolchain.join(part)) {
                 if part.exists() {
@@ -59,7 +59,7 @@ pub fn rust() -> &'static str {
 /// `apache/kafka`, as far as the compose file uses them.
 pub fn kafka() -> &'static str {
     static IMAGE: LazyLock<()> = LazyLock::new(|| {
-        let tree = debian(Release::Bookworm, KAFKA_PACKAGES);
+        let tree = debian_with(Release::Bookworm, KAFKA_PACKAGES);
         let extra = tempfile::tempdir().expect("a temporary directory");
         for jar in fs::read_dir(jars::directory()).expect("the jars").flatten() {
             let to = format!("opt/kafka/libs/{}", jar.file_name().to_string_lossy());

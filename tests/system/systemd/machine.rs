@@ -5,6 +5,7 @@
 //! cgroup with the machine's name exist on the host, until the machine is dropped or the test dies.
 
 mod confined;
+mod debian;
 mod guest;
 mod network;
 mod root;
@@ -20,9 +21,9 @@ use std::time::{Duration, Instant};
 use confined::Confined;
 use network::Wire;
 
+pub use debian::Release;
 pub use guest::Output;
 pub use network::Addresses;
-pub use root::Release;
 pub use tools::{poll, require};
 
 /// How long a machine may take to boot, on a host that is busy with other machines.
@@ -45,7 +46,7 @@ impl Machine {
         require("systemd-nspawn", "systemd-container");
         require("ip", "iproute2");
         require("nsenter", "util-linux");
-        let root = release.root();
+        let root = root::root(release);
 
         let start = Instant::now();
         let name = unique_name(release);

@@ -20,6 +20,8 @@
 #[allow(dead_code, reason = "shared with the tests against Kafka, which need more of it")]
 #[path = "../broker/mod.rs"]
 mod broker;
+#[path = "../cache.rs"]
+mod cache;
 #[path = "../../common/mod.rs"]
 mod common;
 mod egress;
