@@ -91,8 +91,8 @@ impl Topics {
     /// Waits until at least this many records are in the log, over both topics.
     #[track_caller]
     pub fn wait_for_records(&self, count: i64) {
-        let found = tools::poll(PATIENCE, || (self.records_in_log() >= count).then_some(()));
-        assert!(found.is_some(), "there are not {count} records within {PATIENCE:?}");
+        let found = tools::comes_true(PATIENCE, || self.records_in_log() >= count);
+        assert!(found, "there are not {count} records within {PATIENCE:?}");
     }
 
     /// Waits until several looks in a row find the log unchanged, and returns how many records it
@@ -101,13 +101,13 @@ impl Topics {
     pub fn wait_until_stable(&self) -> i64 {
         const LOOKS: u32 = 8;
         let (mut before, mut same) = (self.ends(), 0);
-        let stable = tools::poll(PATIENCE, || {
+        let stable = tools::comes_true(PATIENCE, || {
             let now = self.ends();
             same = if now == before { same + 1 } else { 0 };
             before = now;
-            (same >= LOOKS).then_some(())
+            same >= LOOKS
         });
-        assert!(stable.is_some(), "the log still grows after {PATIENCE:?}");
+        assert!(stable, "the log still grows after {PATIENCE:?}");
         before.iter().flatten().sum()
     }
 }

@@ -5,24 +5,36 @@
 //! package that brings it.
 
 use std::env;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Each program that is not on every machine, and the package it is in.
-const PACKAGES: [(&str, &str); 4] =
-    [("java", "default-jre-headless"), ("openssl", "openssl"), ("mvn", "maven"), ("kcat", "kcat")];
+/// Each program that is not on every machine, and the package it is in where that has another name.
+const PACKAGES: [(&str, &str); 8] = [
+    ("dnsmasq", "dnsmasq-base"),
+    ("go", "golang-go"),
+    ("ip", "iproute2"),
+    ("java", "default-jre-headless"),
+    ("mvn", "maven"),
+    ("nsenter", "util-linux"),
+    ("python3", "python3-venv"),
+    ("systemd-nspawn", "systemd-container"),
+];
+
+/// A PATH that has the system administrator's commands, which the caller's may lack.
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Panics with the name of the package to install if `tool` is not there.
 pub fn require(tool: &str) {
     let path = env::var_os("PATH").unwrap_or_default();
-    if env::split_paths(&path).any(|dir| dir.join(tool).is_file()) {
+    let mut directories = env::split_paths(&path).chain(env::split_paths(PATH));
+    if directories.any(|directory| directory.join(tool).is_file()) {
         return;
     }
     let package =
         PACKAGES.iter().find(|(name, _)| *name == tool).map_or(tool, |(_, package)| package);
     panic!(
-        "the system tests need `{tool}`, which is not on the PATH: \
+        "the system tests need `{tool}`, which is not there: \
          install it with `apt-get install {package}`"
     );
 }
@@ -38,6 +50,16 @@ pub fn bounded(limit: Duration, tool: &str) -> Command {
     command
 }
 
+/// Runs a command to its end, and panics with what it printed unless it succeeded.
+#[track_caller]
+pub fn success(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let [stdout, stderr] =
+        [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    assert!(output.status.success(), "{command:?}: {}\n{stdout}{stderr}", output.status);
+    output
+}
+
 /// Calls `check` until it returns something or `limit` has passed.
 pub fn poll<T>(limit: Duration, mut check: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + limit;
@@ -50,4 +72,9 @@ pub fn poll<T>(limit: Duration, mut check: impl FnMut() -> Option<T>) -> Option<
         }
         thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Whether `condition` came true before `limit` had passed.
+pub fn comes_true(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    poll(limit, || condition().then_some(())).is_some()
 }

@@ -22,18 +22,8 @@ fn download(jars: &Path) {
     fs::write(&pom, POM).expect("the pom to be copied");
     let mut out = std::ffi::OsString::from("-DoutputDirectory=");
     out.push(jars);
-    let maven = tools::bounded(DOWNLOAD_LIMIT, "mvn")
-        .args(["-q", "-B", "-f"])
-        .arg(&pom)
-        .args(["dependency:copy-dependencies", "-DincludeScope=runtime"])
-        .arg(out)
-        .output()
-        .expect("mvn to start and end");
-    assert!(
-        maven.status.success(),
-        "mvn could not fetch the broker's jars ({}): {}{}",
-        maven.status,
-        String::from_utf8_lossy(&maven.stdout),
-        String::from_utf8_lossy(&maven.stderr)
-    );
+    let mut maven = tools::bounded(DOWNLOAD_LIMIT, "mvn");
+    maven.args(["-q", "-B", "-f"]).arg(&pom);
+    maven.args(["dependency:copy-dependencies", "-DincludeScope=runtime"]).arg(out);
+    tools::success(&mut maven);
 }

@@ -83,11 +83,11 @@ impl Broker {
     pub fn create_topics_with(&self, topics: &[(&str, u32)], configs: &[(&str, &str)]) {
         let bootstrap = self.bootstrap();
         topics::create(&bootstrap, topics, configs).unwrap_or_else(|error| panic!("{error}"));
-        let ready = tools::poll(TOPICS_LIMIT, || {
-            let usable = kcat::all_end_offsets(&bootstrap).ok()?;
-            (topics.iter().all(|(name, _)| usable.contains_key(*name))).then_some(())
+        let ready = tools::comes_true(TOPICS_LIMIT, || {
+            kcat::all_end_offsets(&bootstrap)
+                .is_ok_and(|usable| topics.iter().all(|(name, _)| usable.contains_key(*name)))
         });
-        assert!(ready.is_some(), "the new topics {topics:?} did not become usable");
+        assert!(ready, "the new topics {topics:?} did not become usable");
     }
 
     /// Allows a user an operation on topics, where the broker has an authorizer.

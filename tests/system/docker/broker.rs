@@ -39,9 +39,9 @@ pub fn bootstrap() -> &'static str {
         command.extend(settings.iter().flat_map(|setting| ["--env", setting]));
         command.push(stand_ins::kafka());
         engine().run(&command).exits(0);
-        engine().eventually("Kafka answers", || {
+        engine().wait_until("Kafka answers", || {
             let list = ["docker", "exec", "broker", "kcat", "-L", "-m", "2", "-b", &bootstrap];
-            (engine().run(&list).code == Some(0)).then_some(())
+            engine().run(&list).code == Some(0)
         });
         bootstrap
     });

@@ -1,7 +1,5 @@
 //! One container: what it may do, how it stops, and whose name its events have.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use crate::broker::{self, bootstrap, records};
@@ -77,8 +75,7 @@ fn a_stop_in_the_middle_of_a_batch_delivers_what_was_generated() {
     let endless = ["--batch=1000000", "--sleep-sec=0.005"];
     let started = run(&[&["--detach", "--name=stopped"], &options[..]].concat(), &endless);
     started.exits(0);
-    engine()
-        .eventually("the batch is on its way", || (broker::count(&topics[1]) >= 100).then_some(()));
+    engine().wait_until("the batch is on its way", || broker::count(&topics[1]) >= 100);
     // Docker kills at the end of the grace period, and the code would be 137.
     let stopped = engine().run(&["docker", "stop", "--time=30", "stopped"]).exits(0);
     let code = ["docker", "inspect", "--format={{.State.ExitCode}}", "stopped"];
@@ -105,12 +102,11 @@ fn a_stop_ends_a_command_that_does_not_wait_for_signals() {
     let pid = ["docker", "inspect", "--format={{.State.Pid}}", "generating"];
     let status = format!("/proc/{}/status", engine().run(&pid).text());
     // A signal from before it has a handler is lost, whatever the program does.
-    let handled = crate::tools::poll(Duration::from_secs(30), || {
+    engine().wait_until("the program handles SIGTERM", || {
         let caught = engine().run(&["sed", "-n", "s/^SigCgt:[[:space:]]*//p", &status]).text();
         let caught = u64::from_str_radix(&caught, 16).unwrap_or(0);
-        (caught & (1 << (SIGTERM - 1)) != 0).then_some(())
+        caught & (1 << (SIGTERM - 1)) != 0
     });
-    assert!(handled.is_some(), "the program handles no SIGTERM");
     engine().run(&["docker", "stop", "--time=60", "generating"]).exits(0);
     let code = ["docker", "inspect", "--format={{.State.ExitCode}}", "generating"];
     assert_eq!(engine().run(&code).text(), "143");

@@ -4,13 +4,13 @@
 //! disk has no business there.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{self, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use crate::machine::confined::Confined;
-use crate::machine::tools::{require, require_root};
+use crate::machine::tools::{cgroups, processes, require_root};
 use crate::machine::{Release, debian_with};
 use crate::tools;
 
@@ -81,7 +81,7 @@ pub fn engine() -> &'static Engine {
 impl Engine {
     fn start() -> Self {
         require_root();
-        require("nsenter", "util-linux");
+        tools::require("nsenter");
         let root = debian_with(Release::Trixie, PACKAGES);
         let start = Instant::now();
         let name = format!("vm4-docker-{}", process::id());
@@ -90,11 +90,12 @@ impl Engine {
         let mut tree = Confined::spawn(include_str!("engine.sh"), &arguments, Some(&cgroup));
         let pid = tools::poll(START_LIMIT, || {
             let ended = tree.result().is_some();
-            let pid = processes(&cgroup.join("engine")).find(|pid| comm(pid) == "dockerd");
+            let pid =
+                processes(&cgroup.join("engine")).into_iter().find(|&pid| comm(pid) == "dockerd");
             (ended || pid.is_some()).then_some(pid)
         });
         let pid = pid.flatten().unwrap_or_else(|| panic!("no engine: {}", tree.log()));
-        let engine = Self { name, pid, tree };
+        let engine = Self { name, pid: pid.to_string(), tree };
         let version = ["docker", "version", "--format", "{{.Server.Version}}"];
         let version = tools::poll(START_LIMIT, || {
             let answer = engine.run(&version);
@@ -131,7 +132,7 @@ impl Engine {
             .args(["timeout", "--kill-after=5", &limit.as_secs().to_string()])
             .args(command)
             .env_clear()
-            .env("PATH", crate::machine::tools::PATH)
+            .env("PATH", tools::PATH)
             .env("LC_ALL", "C.UTF-8")
             .env("HOME", "/root")
             .stdin(input)
@@ -146,29 +147,16 @@ impl Engine {
         }
     }
 
-    /// Waits until `check` returns something.
+    /// Waits until the condition holds.
     #[track_caller]
-    pub fn eventually<T>(&self, what: &str, check: impl FnMut() -> Option<T>) -> T {
-        tools::poll(PATIENCE, check).unwrap_or_else(|| panic!("not within {PATIENCE:?}: {what}"))
+    pub fn wait_until(&self, what: &str, condition: impl FnMut() -> bool) {
+        let reached = tools::comes_true(PATIENCE, condition);
+        assert!(reached, "{}: waited {PATIENCE:?} in vain until {what}", self.name);
     }
 }
 
-/// Where the unified hierarchy of cgroups is mounted.
-fn cgroups() -> PathBuf {
-    let mounts = fs::read_to_string("/proc/self/mounts").expect("/proc is mounted");
-    let mut mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-    let unified = mounts.find(|fields| fields[2] == "cgroup2");
-    PathBuf::from(unified.expect("the tests need a host with cgroup2 mounted")[1])
-}
-
-/// The processes of a cgroup, by their numbers here.
-fn processes(cgroup: &Path) -> impl Iterator<Item = String> {
-    let processes = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
-    processes.lines().map(str::to_owned).collect::<Vec<_>>().into_iter()
-}
-
 /// The name of a process's program.
-fn comm(pid: &str) -> String {
+fn comm(pid: u32) -> String {
     let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     comm.trim_end().to_owned()
 }

@@ -56,9 +56,8 @@ fn nothing_is_left_when_the_tests_are_killed() {
     assert_eq!(links(), links_before, "its network is its own");
     child.kill().expect("an own child can be killed");
     child.wait().expect("an own child can be waited for");
-    let gone = || what_is_left(&name).is_empty().then_some(());
-    let gone = tools::poll(Duration::from_secs(20), gone);
-    assert!(gone.is_some(), "{:?}", what_is_left(&name));
+    let gone = tools::comes_true(Duration::from_secs(20), || what_is_left(&name).is_empty());
+    assert!(gone, "{:?}", what_is_left(&name));
     assert_eq!(links(), links_before);
 }
 

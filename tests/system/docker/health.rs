@@ -15,10 +15,11 @@ fn verdict(name: &str, bootstrap: &str) -> (String, String) {
     let check = ["--health-interval=1s", "--health-start-period=0s", "--health-retries=2"];
     let endless = ["--batch=1000000", "--sleep-sec=1", "--delivery-timeout-sec=3600"];
     engine().run(&[&run[..], &check, &[image()], &endless].concat()).exits(0);
-    let health = engine().eventually("a verdict", || {
+    let mut health = Value::Null;
+    engine().wait_until("there is a verdict", || {
         let inspect = ["docker", "inspect", "--format={{json .State.Health}}", name];
-        let health: Value = serde_json::from_str(&engine().run(&inspect).text()).expect("JSON");
-        (health["Status"] != "starting").then_some(health)
+        health = serde_json::from_str(&engine().run(&inspect).text()).expect("JSON");
+        health["Status"] != "starting"
     });
     engine().run(&["docker", "kill", name]).exits(0);
     let checks = health["Log"].as_array().expect("a log of checks");

@@ -5,13 +5,13 @@
 //! in the strict form that refuses unknown fields. There is no API server here.
 
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::cache::made_once;
-use crate::tools;
+use crate::tools::{self, success};
 
 /// The oldest release that has all that the manifests use, and the newest with schemas.
 const RELEASES: [&str; 2] = ["1.29.0", "1.37.0"];
@@ -48,14 +48,6 @@ fn python() -> PathBuf {
         success(pip.arg(package));
     });
     environment.join("bin/python")
-}
-
-#[track_caller]
-fn success(command: &mut Command) -> Output {
-    let output = command.output().expect("the command to start and end");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {said}");
-    output
 }
 
 /// What kustomize renders of a directory of the manifests, after `change` of its files.

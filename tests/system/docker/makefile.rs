@@ -14,8 +14,8 @@ fn the_targets_send_batches_to_the_broker_of_env_and_clean_up() {
         topics[1]
     ));
     let ended = || {
-        engine().eventually("the batch has ended", || {
-            project.shell("make ps").exits(0).stdout.contains("Exited (0)").then_some(())
+        engine().wait_until("the batch has ended", || {
+            project.shell("make ps").exits(0).stdout.contains("Exited (0)")
         });
     };
     project.shell("make doctor").exits(0).says("ok    metadata: 1 advertised brokers");

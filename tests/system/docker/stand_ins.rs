@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::engine;
 use crate::machine::{Release, debian_with};
-use crate::{cache, jars};
+use crate::{cache, jars, tools};
 
 /// What the image `rust` has beside the toolchain, without what the Dockerfile installs itself.
 const BUILD_PACKAGES: &str =
@@ -125,14 +125,12 @@ fn put(directory: &Path, path: &str, content: &[u8], mode: u32) {
 }
 
 fn copy(from: &Path, to: &Path) {
-    let status = Command::new("cp").arg("-a").arg(from).arg(to).status().expect("cp to start");
-    assert!(status.success(), "{} cannot be copied", from.display());
+    tools::success(Command::new("cp").arg("-a").arg(from).arg(to));
 }
 
 /// What the compiler says of itself.
 fn rustc(question: &str) -> String {
-    let output = Command::new("rustc").arg(question).output().expect("rustc to start and end");
-    assert!(output.status.success(), "rustc {question}");
+    let output = tools::success(Command::new("rustc").arg(question));
     String::from_utf8(output.stdout).expect("a text").trim_end().to_owned()
 }
 

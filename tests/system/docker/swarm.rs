@@ -45,10 +45,10 @@ fn join_swarm() {
 
 /// Waits until the four tasks of a service or job have completed, and returns what they logged.
 fn logs_of(service: &str) -> String {
-    engine().eventually("every task has completed", || {
+    engine().wait_until("every task has completed", || {
         let list = ["docker", "service", "ps", service, "--format={{.CurrentState}}"];
         let states = engine().run(&list).text();
-        (states.lines().filter(|state| state.starts_with("Complete")).count() == 4).then_some(())
+        states.lines().filter(|state| state.starts_with("Complete")).count() == 4
     });
     let logs = engine().run(&["docker", "service", "logs", service]).exits(0);
     format!("{}{}", logs.stdout, logs.stderr)

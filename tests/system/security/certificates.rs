@@ -53,14 +53,12 @@ impl Certificates {
 
 /// Makes `name.key` and `name.pem`, with the extensions of that section.
 fn request(directory: &Path, name: &str, signer: &[&str]) {
-    let output = tools::bounded(LIMIT, "openssl")
+    let mut openssl = tools::bounded(LIMIT, "openssl");
+    openssl
         .current_dir(directory)
         .args(["req", "-x509", "-nodes", "-days", "2", "-config", "config", "-extensions", name])
         .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
         .args(["-keyout", &format!("{name}.key"), "-out", &format!("{name}.pem")])
-        .args(signer)
-        .output()
-        .expect("openssl to start and end");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "openssl made no {name}.pem: {errors}");
+        .args(signer);
+    tools::success(&mut openssl);
 }

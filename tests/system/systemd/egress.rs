@@ -132,7 +132,7 @@ struct NameServer(Child);
 impl NameServer {
     /// Serves these names at this address of the host.
     fn start(address: IpAddr, names: &[(&str, IpAddr)]) -> Self {
-        crate::machine::require("dnsmasq", "dnsmasq-base");
+        crate::tools::require("dnsmasq");
         let mut dnsmasq = Command::new("dnsmasq");
         dnsmasq.args([
             "--keep-in-foreground",

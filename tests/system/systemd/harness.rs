@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::machine::{Machine, Output, Release, poll};
+use crate::machine::{Machine, Output, Release};
 use crate::on_every_release;
 use crate::put_oneshot;
+use crate::tools::{comes_true, success};
 use crate::trace::Trace;
 
 on_every_release! {
@@ -140,7 +141,7 @@ fn nothing_is_left_when_the_test_is_killed(release: Release) {
     let start = Instant::now();
     child.kill().expect("an own child can be killed");
     child.wait().expect("an own child can be waited for");
-    poll(Duration::from_secs(10), || trace.what_is_left().is_empty());
+    comes_true(Duration::from_secs(10), || trace.what_is_left().is_empty());
     assert_eq!(trace.what_is_left(), Vec::<String>::new());
     eprintln!("{}: gone {:.1?} after the test was killed", fields[0], start.elapsed());
 }
@@ -185,12 +186,6 @@ fn package(directory: &Path) -> PathBuf {
     fs::write(tree.join("DEBIAN/conffiles"), "/etc/greeting\n").expect("a file can be written");
     fs::write(tree.join("etc/greeting"), "hello\n").expect("a file can be written");
     let deb = directory.join("greeting_1.0_all.deb");
-    let status = Command::new("dpkg-deb")
-        .args(["--root-owner-group", "-b"])
-        .args([&tree, &deb])
-        .stdout(Stdio::null())
-        .status()
-        .expect("dpkg-deb is installed");
-    assert!(status.success(), "dpkg-deb built the package");
+    success(Command::new("dpkg-deb").args(["--root-owner-group", "-b"]).args([&tree, &deb]));
     deb
 }

@@ -100,8 +100,8 @@ impl Topics {
     #[track_caller]
     pub fn wait_for_records(&self) {
         let patience = std::time::Duration::from_secs(30);
-        let some = tools::poll(patience, || (self.counts()[1] > 0).then_some(()));
-        assert!(some.is_some(), "no record within {patience:?}");
+        let some = tools::comes_true(patience, || self.counts()[1] > 0);
+        assert!(some, "no record within {patience:?}");
     }
 }
 

@@ -21,10 +21,12 @@ use std::time::{Duration, Instant};
 use confined::Confined;
 use network::Wire;
 
+use crate::tools::{comes_true, poll, require};
+
 pub use debian::Release;
 pub use guest::Output;
 pub use network::Addresses;
-pub use tools::{poll, require};
+pub use tools::processes;
 
 /// How long a machine may take to boot, on a host that is busy with other machines.
 const BOOT_LIMIT: Duration = Duration::from_secs(90);
@@ -43,9 +45,9 @@ impl Machine {
     /// Boots a machine of this release, and waits until all its units are started.
     pub fn boot(release: Release) -> Self {
         tools::require_root();
-        require("systemd-nspawn", "systemd-container");
-        require("ip", "iproute2");
-        require("nsenter", "util-linux");
+        for tool in ["systemd-nspawn", "ip", "nsenter"] {
+            require(tool);
+        }
         let root = root::root(release);
 
         let start = Instant::now();
@@ -94,7 +96,7 @@ impl Machine {
 
     fn wait_until_started(&mut self) {
         let mut state = String::new();
-        let started = poll(BOOT_LIMIT, || {
+        let started = comes_true(BOOT_LIMIT, || {
             state = self.run(&["systemctl", "is-system-running"]).stdout;
             matches!(state.trim(), "running" | "degraded") || self.process.result().is_some()
         });
@@ -115,12 +117,12 @@ impl Drop for Machine {
 
 /// The number of a machine's process 1 on the host, once systemd has taken over there.
 fn wait_for_init(process: &mut Confined, cgroup: &Path) -> u32 {
-    let mut init = None;
-    poll(BOOT_LIMIT, || {
-        init = processes(cgroup).into_iter().find(|&pid| is_init(pid));
-        init.is_some() || process.result().is_some()
+    let init = poll(BOOT_LIMIT, || {
+        let ended = process.result().is_some();
+        let init = processes(cgroup).into_iter().find(|&pid| is_init(pid));
+        (ended || init.is_some()).then_some(init)
     });
-    init.unwrap_or_else(|| panic!("systemd did not start:\n{}", process.log()))
+    init.flatten().unwrap_or_else(|| panic!("systemd did not start:\n{}", process.log()))
 }
 
 /// Whether this is systemd as process 1 of a machine: of a process namespace within the one of
@@ -132,30 +134,13 @@ fn is_init(pid: u32) -> bool {
     matches!(numbers[..], [_, _, "1"]) && status.starts_with("Name:\tsystemd\n")
 }
 
-/// Every process in a cgroup and in those below it.
-pub fn processes(cgroup: &Path) -> Vec<u32> {
-    let own = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
-    let mut found: Vec<u32> = own.lines().filter_map(|line| line.parse().ok()).collect();
-    let below = fs::read_dir(cgroup).into_iter().flatten().flatten();
-    for entry in below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-        found.extend(processes(&entry.path()));
-    }
-    found
-}
-
 /// The directory of the test's own cgroup, in the hierarchy that systemd requires.
 ///
 /// Machines must not share a cgroup: each systemd takes all below its own for its units.
 fn own_cgroup() -> PathBuf {
-    let mounts = fs::read_to_string("/proc/self/mounts").expect("/proc is mounted");
-    let unified = mounts
-        .lines()
-        .map(|line| line.split(' ').collect::<Vec<_>>())
-        .find(|fields| fields[2] == "cgroup2")
-        .expect("the system tests need a host with cgroup2 mounted");
     let own = fs::read_to_string("/proc/self/cgroup").expect("/proc is mounted");
     let path = own.lines().find_map(|line| line.strip_prefix("0::/")).expect("cgroup2 is mounted");
-    Path::new(unified[1]).join(path)
+    tools::cgroups().join(path)
 }
 
 fn unique_name(release: Release) -> String {

@@ -7,6 +7,7 @@ use std::process::Command;
 use crate::installed::{ENV_FILE, Installed, UNIT, package};
 use crate::machine::{Machine, Release};
 use crate::on_every_release;
+use crate::tools::success;
 
 on_every_release! {
     installing_starts_and_enables_nothing_and_purging_leaves_only_the_user,
@@ -77,8 +78,7 @@ fn newer(directory: &Path) -> PathBuf {
     let tree = directory.join("tree");
     let deb = directory.join("vm4-producer_99.0.0_test.deb");
     let dpkg_deb = |arguments: &[&Path]| {
-        let output = Command::new("dpkg-deb").args(arguments).output().expect("dpkg-deb is there");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        success(Command::new("dpkg-deb").args(arguments));
     };
     dpkg_deb(&[Path::new("-R"), &package(), &tree]);
     let control = tree.join("DEBIAN/control");

@@ -154,7 +154,7 @@ fn a_process_that_hangs_is_ended_by_systemd_when_it_was_said(release: Release) {
     machine.run(&["systemctl", "kill", "--signal=STOP", UNIT]).success();
     let start = std::time::Instant::now();
     let ended =
-        crate::machine::poll(hang_limit(1), || machine.show(UNIT, "ActiveState") == "failed");
+        crate::tools::comes_true(hang_limit(1), || machine.show(UNIT, "ActiveState") == "failed");
     assert!(ended, "still {}", machine.show(UNIT, "ActiveState"));
     assert_eq!(machine.show(UNIT, "Result"), "timeout");
     eprintln!("{}: a hang was ended after {:.1?}", machine.name(), start.elapsed());

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
-use super::tools::{PATH, poll};
+use crate::tools::{PATH, comes_true};
 
 /// How long the kernel may take to kill a tree: far more than it ever needs.
 const END_LIMIT: Duration = Duration::from_secs(20);
@@ -71,7 +71,7 @@ impl Confined {
     /// Ends the tree and waits until nothing of it is left.
     pub fn end(&mut self) {
         self.leash = None;
-        if poll(END_LIMIT, || !matches!(self.outside.try_wait(), Ok(None))) {
+        if comes_true(END_LIMIT, || !matches!(self.outside.try_wait(), Ok(None))) {
             return;
         }
         eprintln!("a confined process tree did not end by itself:\n{}", self.log());

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::confined::Confined;
-use super::tools::{host, poll, require};
-use crate::cache;
+use super::tools::host;
+use crate::{cache, tools};
 
 /// How long making a tree may take, with a slow mirror.
 const LIMIT: Duration = Duration::from_secs(900);
@@ -32,19 +32,15 @@ impl Release {
     /// after it was made.
     pub fn tree(self, name: &str, packages: &str, settle: impl FnOnce(&Path)) -> PathBuf {
         cache::made_once(name, |root| {
-            require("debootstrap", "debootstrap");
+            tools::require("debootstrap");
             let directory = root.parent().expect("an entry is made in a directory");
             let mirror = mirror();
             let mut args = vec![directory, Path::new(packages), Path::new(self.codename())];
             args.extend(mirror.as_deref().map(Path::new));
             // Confined, because debootstrap mounts file systems in the tree while it works.
             let mut debootstrap = Confined::spawn(include_str!("debootstrap.sh"), &args, None);
-            let mut result = None;
-            poll(LIMIT, || {
-                result = debootstrap.result();
-                result.is_some()
-            });
-            assert_eq!(result, Some(true), "debootstrap {args:?}:\n{}", debootstrap.log());
+            let done = tools::poll(LIMIT, || debootstrap.result());
+            assert_eq!(done, Some(true), "debootstrap {args:?}:\n{}", debootstrap.log());
             settle(root);
         })
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::Machine;
-use super::tools::{PATH, poll};
+use crate::tools::{PATH, comes_true};
 
 /// How long a command may take unless the test says otherwise.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
@@ -123,7 +123,7 @@ impl Machine {
     /// Waits until the condition holds, and fails the test when it does not in half a minute.
     #[track_caller]
     pub fn wait_until(&self, what: &str, condition: impl FnMut() -> bool) {
-        let reached = poll(WAIT_LIMIT, condition);
+        let reached = comes_true(WAIT_LIMIT, condition);
         assert!(reached, "{}: waited {WAIT_LIMIT:?} in vain until {what}", self.name());
     }
 
