@@ -100,7 +100,7 @@ fn a_seed_file_that_is_not_valid_is_a_data_error() {
 #[test]
 fn rows_that_share_an_index_are_sent_with_a_warning() {
     let cluster = Cluster::start();
-    let producer = Producer::run(&cluster.bootstrap()).set("SLEEP_SEC", "0");
+    let producer = cluster.run();
     let original = include_str!("../gpu_seed.json").replace("\"gpu_index\": 1", "\"gpu_index\": 0");
     let seed = producer.file("seed.json", original);
     let finished = producer.set("GPU_SEED", seed).finish();

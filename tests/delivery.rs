@@ -22,11 +22,6 @@ use serde_json::Value;
 
 use RDKafkaRespErr as E;
 
-/// A small run at full speed.
-fn run(cluster: &Cluster) -> Producer {
-    Producer::run(&cluster.bootstrap()).set("SLEEP_SEC", "0")
-}
-
 /// The books of the report balance, topic by topic.
 #[track_caller]
 fn balanced(finished: &Finished) {
@@ -55,7 +50,7 @@ fn by_seq(records: Vec<Received>) -> BTreeMap<u64, Received> {
 #[test]
 fn every_record_is_delivered_and_accounted_for() {
     let cluster = Cluster::start();
-    let finished = run(&cluster).finish();
+    let finished = cluster.run().finish();
     finished.exits(0).says("40 of 40 planned records delivered");
     balanced(&finished);
     let report = finished.report();
@@ -82,7 +77,7 @@ fn every_record_is_delivered_and_accounted_for() {
 #[test]
 fn the_offsets_of_the_report_are_those_of_the_log() {
     let cluster = Cluster::start();
-    let finished = run(&cluster).set("BATCH", "200").finish();
+    let finished = cluster.run().set("BATCH", "200").finish();
     finished.exits(0);
     for (topic, name) in finished.report()["topics"].as_array().unwrap().iter().zip(TOPICS) {
         let mut log: BTreeMap<i64, (i64, i64, u64)> = BTreeMap::new();
@@ -127,7 +122,7 @@ fn a_broker_that_accepts_and_never_answers_is_unavailable_within_the_delivery_ti
 fn a_topic_that_does_not_come_into_being_is_unavailable() {
     let cluster = Cluster::start();
     cluster.mock.topic_error(TOPICS[1], E::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
-    let finished = run(&cluster).set("DELIVERY_TIMEOUT_SEC", "1").finish();
+    let finished = cluster.run().set("DELIVERY_TIMEOUT_SEC", "1").finish();
     finished.exits(69).says(
         "topic token.usage.v1 does not exist and the cluster did not create it: \
          UnknownTopicOrPartition (Broker: Unknown topic or partition); create it, or name another \
@@ -140,7 +135,7 @@ fn a_topic_that_does_not_come_into_being_is_unavailable() {
 fn a_topic_that_may_not_be_seen_is_denied() {
     let cluster = Cluster::start();
     cluster.mock.topic_error(TOPICS[0], E::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
-    let finished = run(&cluster).finish();
+    let finished = cluster.run().finish();
     finished
         .exits(77)
         .says("the cluster refused access: topic gpu.metrics.v1: TopicAuthorizationFailed (");
@@ -151,7 +146,7 @@ fn records_that_the_cluster_may_not_take_are_denied() {
     let cluster = Cluster::start();
     let errors = [E::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 50];
     cluster.mock.request_errors(RDKafkaApiKey::Produce, &errors);
-    let finished = run(&cluster).set("RDKAFKA_ENABLE_IDEMPOTENCE", "false").finish();
+    let finished = cluster.run().set("RDKAFKA_ENABLE_IDEMPOTENCE", "false").finish();
     finished
         .exits(77)
         .says(" x TopicAuthorizationFailed (Broker: Topic authorization failed) (gpu.metrics.v1)");
@@ -164,7 +159,7 @@ fn a_passing_error_of_the_cluster_is_retried() {
     let cluster = Cluster::start();
     let errors = [E::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS; 2];
     cluster.mock.request_errors(RDKafkaApiKey::Produce, &errors);
-    let finished = run(&cluster).finish();
+    let finished = cluster.run().finish();
     finished.exits(0);
     assert_eq!(by_seq(cluster.read(TOPICS[0], 20)).len(), 20);
 }
@@ -173,7 +168,8 @@ fn a_passing_error_of_the_cluster_is_retried() {
 fn records_that_the_cluster_refuses_are_counted_by_kind_and_the_rest_is_delivered() {
     let cluster = Cluster::start();
     cluster.mock.request_errors(RDKafkaApiKey::Produce, &[E::RD_KAFKA_RESP_ERR_INVALID_RECORD]);
-    let finished = run(&cluster)
+    let finished = cluster
+        .run()
         .set("RDKAFKA_ENABLE_IDEMPOTENCE", "false")
         .set("RDKAFKA_BATCH_NUM_MESSAGES", "1")
         .finish();
@@ -188,7 +184,7 @@ fn records_that_the_cluster_refuses_are_counted_by_kind_and_the_rest_is_delivere
 #[test]
 fn a_record_too_large_for_the_client_fails_without_the_others() {
     let cluster = Cluster::start();
-    let producer = run(&cluster).set("RDKAFKA_MESSAGE_MAX_BYTES", "1000");
+    let producer = cluster.run().set("RDKAFKA_MESSAGE_MAX_BYTES", "1000");
     let large = format!("\"note\": \"{}\", \"gpu_index\": 1", "x".repeat(2000));
     let seed = include_str!("../gpu_seed.json").replace("\"gpu_index\": 1", &large);
     let seed = producer.file("seed.json", seed);
@@ -204,7 +200,8 @@ fn a_record_too_large_for_the_client_fails_without_the_others() {
 #[test]
 fn a_queue_of_one_slows_the_run_down_and_loses_nothing() {
     let cluster = Cluster::start();
-    let finished = run(&cluster)
+    let finished = cluster
+        .run()
         .set("BATCH", "50")
         .set("RDKAFKA_QUEUE_BUFFERING_MAX_MESSAGES", "1")
         .set("RDKAFKA_LINGER_MS", "0")
@@ -221,7 +218,8 @@ fn a_queue_of_one_slows_the_run_down_and_loses_nothing() {
 #[test]
 fn a_cluster_that_falls_silent_is_reported_with_what_is_open() {
     let cluster = Cluster::start();
-    let running = run(&cluster)
+    let running = cluster
+        .run()
         .set("SLEEP_SEC", "0.02")
         .set("BATCH", "100000")
         .set("DELIVERY_TIMEOUT_SEC", "1")
@@ -239,7 +237,7 @@ fn a_cluster_that_falls_silent_is_reported_with_what_is_open() {
 fn a_signal_delivers_what_was_generated() {
     for (signal, code) in [("TERM", 143), ("INT", 130)] {
         let cluster = Cluster::start();
-        let running = run(&cluster).set("SLEEP_SEC", "0.02").set("BATCH", "100000").start();
+        let running = cluster.run().set("SLEEP_SEC", "0.02").set("BATCH", "100000").start();
         cluster.read(TOPICS[1], 5);
         running.signal(signal);
         let finished = running.finish();
@@ -257,7 +255,7 @@ fn a_signal_delivers_what_was_generated() {
 #[test]
 fn a_second_signal_ends_the_wait_and_leaves_the_open_records_unresolved() {
     let cluster = Cluster::start();
-    let producer = run(&cluster).set("SLEEP_SEC", "0.02").set("BATCH", "100000");
+    let producer = cluster.run().set("SLEEP_SEC", "0.02").set("BATCH", "100000");
     let systemd = NotifySocket::bind(producer.directory());
     let running = producer.set("NOTIFY_SOCKET", systemd.path()).start();
     cluster.read(TOPICS[1], 5);
@@ -288,12 +286,12 @@ fn a_signal_before_there_is_a_broker_ends_the_run_at_once() {
 #[test]
 fn a_run_ends_with_its_duration() {
     let cluster = Cluster::start();
-    let finished = run(&cluster).set("SLEEP_SEC", "0.01").set("DURATION_SEC", "0.2").finish();
+    let finished = cluster.run().set("SLEEP_SEC", "0.01").set("DURATION_SEC", "0.2").finish();
     finished.exits(0).says("40 of 40");
     let paced =
-        run(&cluster).set("SLEEP_SEC", "0.01").set("BATCH", "1000").set("DURATION_SEC", "0.1");
+        cluster.run().set("SLEEP_SEC", "0.01").set("BATCH", "1000").set("DURATION_SEC", "0.1");
     paced.finish().exits(0).says("20 of 20 planned");
-    let flood = run(&cluster).set("BATCH", "1000000000").set("DURATION_SEC", "0.1").finish();
+    let flood = cluster.run().set("BATCH", "1000000000").set("DURATION_SEC", "0.1").finish();
     flood.exits(0);
     assert_eq!(flood.sum("planned"), flood.sum("acknowledged"));
 }
@@ -301,7 +299,7 @@ fn a_run_ends_with_its_duration() {
 #[test]
 fn without_key_and_headers_records_have_none() {
     let cluster = Cluster::start();
-    let finished = run(&cluster).set("RECORD_KEY", "none").set("RECORD_HEADERS", "off").finish();
+    let finished = cluster.run().set("RECORD_KEY", "none").set("RECORD_HEADERS", "off").finish();
     finished.exits(0);
     let records = cluster.read(TOPICS[0], 20);
     assert!(records.iter().all(|r| r.key.is_none() && r.headers.is_empty()));
@@ -314,10 +312,10 @@ fn two_shards_are_one_run() {
         producer.set("RUN_SEED", "7").set("EVENT_START", "2026-01-01T00:00:00Z")
     };
     for shard in ["0/2", "1/2"] {
-        same(run(&cluster)).set("SHARD", shard).finish().exits(0).says("20 of 20 planned");
+        same(cluster.run()).set("SHARD", shard).finish().exits(0).says("20 of 20 planned");
     }
     let whole = Cluster::start();
-    same(run(&whole)).finish().exits(0);
+    same(whole.run()).finish().exits(0);
     for topic in TOPICS {
         let parts = by_seq(cluster.read(topic, 20)).into_values();
         let whole = by_seq(whole.read(topic, 20)).into_values();
@@ -329,7 +327,8 @@ fn two_shards_are_one_run() {
 #[test]
 fn no_secret_is_in_any_output() {
     let cluster = Cluster::start();
-    let finished = run(&cluster)
+    let finished = cluster
+        .run()
         .set("RDKAFKA_SASL_PASSWORD", "hunter2")
         .set("RDKAFKA_SASL_USERNAME", "hunter2")
         .set("RDKAFKA_DEBUG", "all")

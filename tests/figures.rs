@@ -16,7 +16,7 @@ mod common;
 use std::fs;
 use std::path::PathBuf;
 
-use common::Producer;
+use common::generated;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use serde_json::Value;
@@ -43,15 +43,8 @@ struct Printed {
 /// The pairs of a run of `generate`, its start as 0 s.
 fn printed(variables: &[(&str, &str)]) -> Vec<Printed> {
     const START_MS: f64 = 1_767_225_600_000.0;
-    let fixed = [("RUN_SEED", "1"), ("EVENT_START", "2026-01-01T00:00:00Z")];
-    let mut producer = Producer::new(["generate"]);
-    for (name, value) in fixed.iter().chain(variables) {
-        producer = producer.set(name, value);
-    }
-    let finished = producer.finish();
-    finished.exits(0);
-    let lines: Vec<Value> =
-        finished.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let text = generated(variables);
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let pair = |records: &[Value]| {
         let [metric, token] = [&records[0]["value"], &records[1]["value"]];
         let number = |value: &Value| value.as_f64().unwrap();

@@ -21,17 +21,18 @@ use std::time::Duration;
 use cluster::{Cluster, TOPICS};
 use common::{NotifySocket, Producer, nobody};
 
-fn run(cluster: &Cluster) -> Producer {
-    Producer::run(&cluster.bootstrap()).set("SLEEP_SEC", "0")
+/// What systemd hears of a run, which exits with this code.
+#[track_caller]
+fn heard(producer: Producer, code: i32) -> Vec<String> {
+    let systemd = NotifySocket::bind(producer.directory());
+    producer.set("NOTIFY_SOCKET", systemd.path()).finish().exits(code);
+    systemd.waiting()
 }
 
 #[test]
 fn systemd_hears_of_progress_and_of_the_outcome_last() {
     let cluster = Cluster::start();
-    let producer = run(&cluster).set("SLEEP_SEC", "0.1").set("BATCH", "25");
-    let systemd = NotifySocket::bind(producer.directory());
-    producer.set("NOTIFY_SOCKET", systemd.path()).finish().exits(0);
-    let messages = systemd.waiting();
+    let messages = heard(cluster.run().set("SLEEP_SEC", "0.1").set("BATCH", "25"), 0);
     assert_eq!(messages[0], "STATUS=connecting\nEXTEND_TIMEOUT_USEC=45000000\n");
     let progress = &messages[1];
     assert!(progress.contains(" of 50 records acknowledged, "), "{progress}");
@@ -46,10 +47,7 @@ fn systemd_hears_of_progress_and_of_the_outcome_last() {
 
 #[test]
 fn a_run_that_makes_no_progress_asks_for_time_only_once_and_reports_an_error_number() {
-    let producer = Producer::run(&nobody()).set("DELIVERY_TIMEOUT_SEC", "3");
-    let systemd = NotifySocket::bind(producer.directory());
-    producer.set("NOTIFY_SOCKET", systemd.path()).finish().exits(69);
-    let messages = systemd.waiting();
+    let messages = heard(Producer::run(&nobody()).set("DELIVERY_TIMEOUT_SEC", "3"), 69);
     assert!(messages.len() >= 3, "{messages:?}");
     // What its own timeout takes, and 15 s: systemd's may be shorter.
     assert_eq!(messages[0], "STATUS=connecting\nEXTEND_TIMEOUT_USEC=18000000\n");
@@ -62,7 +60,7 @@ fn a_run_that_makes_no_progress_asks_for_time_only_once_and_reports_an_error_num
 #[test]
 fn a_run_that_is_stopped_asks_once_for_the_time_of_its_last_wait() {
     let cluster = Cluster::start();
-    let producer = run(&cluster).set("SLEEP_SEC", "0.02").set("BATCH", "100000");
+    let producer = cluster.run().set("SLEEP_SEC", "0.02").set("BATCH", "100000");
     let producer = producer.set("DELIVERY_TIMEOUT_SEC", "5");
     let systemd = NotifySocket::bind(producer.directory());
     let running = producer.set("NOTIFY_SOCKET", systemd.path()).start();
@@ -79,12 +77,8 @@ fn a_run_that_is_stopped_asks_once_for_the_time_of_its_last_wait() {
 
 #[test]
 fn systemd_hears_of_a_wrong_setting_too() {
-    let producer = Producer::run(&nobody()).set("BATCH", "-1");
-    let systemd = NotifySocket::bind(producer.directory());
-    producer.set("NOTIFY_SOCKET", systemd.path()).finish().exits(78);
-    let messages = systemd.waiting();
     assert_eq!(
-        messages,
+        heard(Producer::run(&nobody()).set("BATCH", "-1"), 78),
         ["STATUS=BATCH: \"-1\" from the environment is not valid: expected a whole number from 0 \
           to 1000000000000\nERRNO=22\n"]
     );
@@ -94,7 +88,7 @@ fn systemd_hears_of_a_wrong_setting_too() {
 fn a_notify_socket_that_is_absent_or_a_lie_stops_nothing() {
     let cluster = Cluster::start();
     for path in ["/no/such/socket", "/dev/null", "relative", "@abstract", ""] {
-        run(&cluster).set("NOTIFY_SOCKET", path).finish().exits(0);
+        cluster.run().set("NOTIFY_SOCKET", path).finish().exits(0);
     }
 }
 
@@ -109,7 +103,7 @@ fn fill(path: &std::path::Path) {
 #[test]
 fn a_notify_socket_that_is_full_stops_nothing() {
     let cluster = Cluster::start();
-    let producer = run(&cluster).set("SLEEP_SEC", "0.1");
+    let producer = cluster.run().set("SLEEP_SEC", "0.1");
     let systemd = NotifySocket::bind(producer.directory());
     fill(systemd.path());
     let finished = producer.set("NOTIFY_SOCKET", systemd.path()).finish();
@@ -121,7 +115,7 @@ fn a_notify_socket_that_is_full_stops_nothing() {
 fn a_journal_that_is_a_lie_leaves_the_log_on_stderr() {
     let cluster = Cluster::start();
     for stream in ["1:2", "", "x"] {
-        run(&cluster).set("JOURNAL_STREAM", stream).finish().exits(0).says("40 of 40");
+        cluster.run().set("JOURNAL_STREAM", stream).finish().exits(0).says("40 of 40");
     }
 }
 
@@ -131,7 +125,7 @@ fn a_log_pipe_that_nobody_reads_stops_nothing() {
     let (_unread, mut pipe) = std::io::pipe().unwrap();
     // As much as a pipe holds: the next byte would block.
     pipe.write_all(&[b'.'; 65_536]).unwrap();
-    let mut producer = run(&cluster);
+    let mut producer = cluster.run();
     producer.command().stderr(Stdio::from(pipe));
     let finished = producer.finish();
     finished.exits(0);
@@ -143,7 +137,7 @@ fn a_closed_log_stops_nothing() {
     let cluster = Cluster::start();
     let (reader, pipe) = std::io::pipe().unwrap();
     drop(reader);
-    let mut producer = run(&cluster);
+    let mut producer = cluster.run();
     producer.command().stderr(Stdio::from(pipe));
     assert_eq!(producer.finish().exits(0).report()["outcome"], "delivered");
 }
@@ -151,7 +145,7 @@ fn a_closed_log_stops_nothing() {
 #[test]
 fn the_report_replaces_an_older_one_as_a_whole() {
     let cluster = Cluster::start();
-    let producer = run(&cluster);
+    let producer = cluster.run();
     let path = producer.file("report.json", "{\"old\": true}");
     let before = fs::metadata(&path).unwrap().ino();
     let kept = producer.file("kept/report.json", "");
@@ -175,7 +169,7 @@ fn the_report_is_written_on_failure_too() {
 fn a_report_that_cannot_be_written_is_refused_before_anything_is_sent() {
     let cluster = Cluster::start();
     for path in ["/no/such/directory/report.json", "/proc/report.json", "/"] {
-        let finished = run(&cluster).set("REPORT_FILE", path).finish();
+        let finished = cluster.run().set("REPORT_FILE", path).finish();
         finished.exits(78).says(&format!("REPORT_FILE: \"{path}\" from the environment"));
         finished.says("expected a path in a directory that can be written");
     }
@@ -185,16 +179,16 @@ fn a_report_that_cannot_be_written_is_refused_before_anything_is_sent() {
 #[test]
 fn the_report_can_go_to_stdout_and_to_a_device() {
     let cluster = Cluster::start();
-    let finished = run(&cluster).set("REPORT_FILE", "-").finish();
+    let finished = cluster.run().set("REPORT_FILE", "-").finish();
     let report: serde_json::Value = serde_json::from_str(&finished.exits(0).stdout).unwrap();
     assert_eq!(report["outcome"], "delivered");
-    run(&cluster).set("REPORT_FILE", "/dev/null").finish().exits(0);
+    cluster.run().set("REPORT_FILE", "/dev/null").finish().exits(0);
     assert!(!fs::metadata("/dev/null").unwrap().is_file(), "a device is written to, not replaced");
 }
 
 #[test]
 fn there_is_no_progress_bar_without_a_terminal() {
     let cluster = Cluster::start();
-    let finished = run(&cluster).finish();
+    let finished = cluster.run().finish();
     assert!(!finished.stderr.contains('\r') && !finished.stderr.contains('\u{1b}'));
 }

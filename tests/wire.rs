@@ -12,19 +12,8 @@ mod common;
 use std::fs;
 use std::path::PathBuf;
 
-use common::{METRIC_FIELDS, Producer, TOKEN_FIELDS};
+use common::{METRIC_FIELDS, Producer, TOKEN_FIELDS, generated};
 use serde_json::Value;
-
-fn generated(variables: &[(&str, &str)]) -> String {
-    let fixed = [("RUN_SEED", "1"), ("EVENT_START", "2026-01-01T00:00:00Z")];
-    let mut producer = Producer::new(["generate"]);
-    for (name, value) in fixed.iter().chain(variables) {
-        producer = producer.set(name, value);
-    }
-    let finished = producer.finish();
-    finished.exits(0);
-    finished.stdout
-}
 
 /// The bytes of a seeded run are pinned: a change of them is a change of the workload's version,
 /// and has to be said in the CHANGELOG. `UPDATE_GOLDEN=1` writes the files anew.
@@ -56,8 +45,7 @@ fn the_same_seed_gives_the_same_bytes_twice_and_another_seed_others() {
 fn every_generated_event_validates_and_has_its_fields_in_order() {
     let schema = |name: &str| {
         let path = format!("{}/packaging/schemas/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
-        let schema: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-        jsonschema::options().should_validate_formats(true).build(&schema).unwrap()
+        common::validator(&fs::read_to_string(path).unwrap())
     };
     let (metric, token) = (schema("gpu.metrics.v1"), schema("token.usage.v1"));
     for workload in ["chat", "code", "reason", "long", "uniform"] {

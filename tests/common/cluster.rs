@@ -1,12 +1,6 @@
 //! librdkafka's mock cluster in the test's own process, and a consumer that reads it back.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 use std::time::{Duration, Instant};
 
@@ -17,6 +11,8 @@ use rdkafka::message::{Headers, Message};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::topic_partition_list::Offset;
+
+use crate::common::Producer;
 
 /// The default topics.
 pub const TOPICS: [&str; 2] = ["gpu.metrics.v1", "token.usage.v1"];
@@ -55,6 +51,11 @@ impl Cluster {
             mock.create_topic(topic, PARTITIONS, 1).expect("a topic");
         }
         Self { mock }
+    }
+
+    /// A run against it at full speed, with a report.
+    pub fn run(&self) -> Producer {
+        Producer::run(&self.bootstrap()).set("SLEEP_SEC", "0")
     }
 
     /// Its address.

@@ -1,12 +1,6 @@
 //! Runs the built binary and collects what it said, for every test tier.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 use std::ffi::OsStr;
 use std::fs;
@@ -18,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use jsonschema::Validator;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -84,6 +79,14 @@ struct Output {
 pub fn program() -> PathBuf {
     let named = std::env::var_os("VM4_PRODUCER").map(PathBuf::from);
     named.unwrap_or_else(|| env!("CARGO_BIN_EXE_vm4-producer").into())
+}
+
+/// The package under test.
+pub fn package() -> PathBuf {
+    let path = std::env::var_os("VM4_DEB").map(PathBuf::from);
+    let path = path.expect("VM4_DEB names the package under test; tests/system/run builds it");
+    assert!(path.is_absolute() && path.is_file(), "VM4_DEB={} is no file", path.display());
+    path
 }
 
 impl Producer {
@@ -264,6 +267,25 @@ impl Finished {
         let topics = self.report()["topics"].as_array().expect("topics");
         topics.iter().map(|topic| topic[count].as_u64().expect("a count")).sum()
     }
+}
+
+/// What `generate` prints with these settings: the same today and on any other day.
+#[track_caller]
+pub fn generated(variables: &[(&str, &str)]) -> String {
+    let fixed = [("RUN_SEED", "1"), ("EVENT_START", "2026-01-01T00:00:00Z")];
+    let mut producer = Producer::new(["generate"]);
+    for (name, value) in fixed.iter().chain(variables) {
+        producer = producer.set(name, value);
+    }
+    let finished = producer.finish();
+    finished.exits(0);
+    finished.stdout
+}
+
+/// A JSON Schema, formats included.
+pub fn validator(schema: &str) -> Validator {
+    let schema: Value = serde_json::from_str(schema).expect("a schema in JSON");
+    jsonschema::options().should_validate_formats(true).build(&schema).expect("a valid schema")
 }
 
 /// A loopback address at which nobody listens: bound once, and given back.

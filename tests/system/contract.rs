@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::cluster::{self, Topics};
-use crate::common::{Finished, METRIC_FIELDS, Producer, TOKEN_FIELDS};
+use crate::common::{Finished, METRIC_FIELDS, Producer, TOKEN_FIELDS, validator};
 use crate::kcat::{self, Received};
 use crate::records::{self, Fields};
 
@@ -15,9 +15,7 @@ const REPORT: &str = include_str!("../../packaging/schemas/report.v1.schema.json
 /// Fails unless each of `values` is valid against a JSON Schema, formats included.
 #[track_caller]
 fn assert_valid<'a>(schema: &str, values: impl IntoIterator<Item = &'a Value>) {
-    let schema: Value = serde_json::from_str(schema).expect("a schema in JSON");
-    let validator = jsonschema::options().should_validate_formats(true).build(&schema);
-    let validator = validator.expect("a valid schema");
+    let validator = validator(schema);
     for value in values {
         let errors: Vec<_> = validator.iter_errors(value).map(|e| e.to_string()).collect();
         assert!(errors.is_empty(), "{errors:?}: {value}");

@@ -29,6 +29,17 @@ fn delivers(finished: &Finished, topics: &Topics) {
     records::assert_log_is_report(finished, topics);
 }
 
+/// Fails unless the cluster refused the run, which said so at once, wrote nothing and gave nothing
+/// away.
+#[track_caller]
+fn is_refused(finished: &Finished, topics: &Topics) {
+    finished.exits(77);
+    assert_eq!(finished.report()["outcome"], "denied");
+    assert!(finished.elapsed < AT_ONCE, "{:?}", finished.elapsed);
+    keeps_its_secrets(finished);
+    assert_eq!(topics.records_in_log(), 0);
+}
+
 #[test]
 fn each_mechanism_delivers_over_tls() {
     let secure = secure();
@@ -50,13 +61,10 @@ fn a_wrong_password_is_refused_at_once() {
     let topics = Topics::create(&secure.broker, "wrong-password");
     for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
         let finished = log_in(run(secure, &topics), mechanism, "ann", WRONG).finish();
-        finished.exits(77).says("the cluster refused access").says("Authentication failed");
-        assert_eq!(finished.report()["outcome"], "denied");
-        assert!(finished.elapsed < AT_ONCE, "{:?}", finished.elapsed);
-        keeps_its_secrets(&finished);
+        is_refused(&finished, &topics);
+        finished.says("the cluster refused access").says("Authentication failed");
         println!("{mechanism}, wrong password: exit 77 after {:?}", finished.elapsed);
     }
-    assert_eq!(topics.records_in_log(), 0);
 }
 
 #[test]
@@ -65,9 +73,8 @@ fn a_user_without_credentials_for_the_mechanism_is_refused() {
     let topics = Topics::create(&secure.broker, "no-credentials");
     // The user is known, but not by this mechanism: only `ann` has SCRAM credentials.
     let finished = log_in(run(secure, &topics), "SCRAM-SHA-256", "bob", PASSWORD).finish();
-    finished.exits(77).says("the cluster refused access");
-    assert!(finished.elapsed < AT_ONCE, "{:?}", finished.elapsed);
-    keeps_its_secrets(&finished);
+    is_refused(&finished, &topics);
+    finished.says("the cluster refused access");
     println!("login unknown to the mechanism: exit 77 after {:?}", finished.elapsed);
 }
 
@@ -102,11 +109,8 @@ fn a_user_without_any_right_is_refused_with_the_topics_name() {
     let secure = secure();
     let topics = Topics::create(&secure.broker, "no-right");
     let finished = log_in(run(secure, &topics), "PLAIN", "bob", PASSWORD).finish();
-    finished.exits(77).says("the cluster refused access: topic no-right.metrics: ");
-    assert_eq!(finished.report()["outcome"], "denied");
-    assert!(finished.elapsed < AT_ONCE, "{:?}", finished.elapsed);
-    keeps_its_secrets(&finished);
-    assert_eq!(topics.records_in_log(), 0);
+    is_refused(&finished, &topics);
+    finished.says("the cluster refused access: topic no-right.metrics: ");
     println!("no right: exit 77 after {:?}", finished.elapsed);
 }
 
@@ -117,12 +121,9 @@ fn a_user_who_may_look_but_not_write_is_refused() {
     secure.broker.allow("carl", Operation::Describe, &topics.both());
     secure.broker.create_topics(&topics.both().map(|topic| (topic, PARTITIONS)));
     let finished = log_in(run(secure, &topics), "PLAIN", "carl", PASSWORD).finish();
-    finished.exits(77).says("Cluster authorization failed");
-    assert_eq!(finished.report()["outcome"], "denied");
-    assert!(finished.elapsed < AT_ONCE, "{:?}", finished.elapsed);
+    is_refused(&finished, &topics);
+    finished.says("Cluster authorization failed");
     records::books(&finished, &topics);
-    keeps_its_secrets(&finished);
-    assert_eq!(topics.records_in_log(), 0);
     println!("may look only: exit 77 after {:?}", finished.elapsed);
 }
 

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::{architecture, checkout, deb, extracted, field, ran, said};
+use crate::common::package;
+use crate::{architecture, checkout, extracted, field, ran, said};
 
 /// Every path of the package with its mode; all belong to root.
 const PATHS: &str = "\
@@ -61,7 +62,7 @@ drwxr-xr-x ./usr/share/zsh/vendor-completions/
 
 #[test]
 fn it_holds_exactly_these_paths_with_these_modes_and_all_are_roots() {
-    let listing = said("dpkg-deb", ["-c".as_ref(), deb().as_os_str()]);
+    let listing = said("dpkg-deb", ["-c".as_ref(), package().as_os_str()]);
     let mut paths: Vec<_> = listing
         .lines()
         .map(|line| {
@@ -83,7 +84,7 @@ fn its_name_version_architecture_and_dependencies_are_those_of_the_program_and_t
     let architecture = architecture("DEB_HOST_ARCH");
     assert_eq!((field("Version"), field("Architecture")), (version.clone(), architecture.clone()));
     let name = format!("vm4-producer_{version}_{architecture}.deb");
-    assert_eq!(deb().file_name().unwrap().to_str(), Some(name.as_str()));
+    assert_eq!(package().file_name().unwrap().to_str(), Some(name.as_str()));
     let depends = field("Depends");
     assert!(depends.contains("systemd | systemd-standalone-sysusers"), "{depends}");
     // What it links: librdkafka, curl and zstd are inside.
@@ -93,7 +94,7 @@ fn its_name_version_architecture_and_dependencies_are_those_of_the_program_and_t
     for library in ["librdkafka", "libcurl", "libzstd", "libsasl2"] {
         assert!(!depends.contains(library), "{library} is in {depends}");
     }
-    let size = fs::metadata(deb()).unwrap().len();
+    let size = fs::metadata(package()).unwrap().len();
     eprintln!("{name}: {size} bytes; installed {} KiB; {depends}", field("Installed-Size"));
 }
 
@@ -102,7 +103,7 @@ fn lintian_finds_neither_an_error_nor_a_warning() {
     let mut command = Command::new("lintian");
     command.args(["--fail-on", "error,warning", "--display-info", "--pedantic"]);
     // The system tests run as root, which lintian would remark on each time.
-    let output = ran(command.arg("--allow-root").arg(deb()));
+    let output = ran(command.arg("--allow-root").arg(package()));
     let findings = String::from_utf8_lossy(&output.stdout);
     eprintln!("lintian:\n{findings}");
     assert!(output.status.success(), "{findings}{}", String::from_utf8_lossy(&output.stderr));
@@ -161,14 +162,14 @@ fn the_units_name_the_library_directory_of_the_architecture() {
 
 #[test]
 fn only_the_env_file_is_the_administrators_to_edit() {
-    let conffiles = said("dpkg-deb", ["-I".as_ref(), deb().as_os_str(), "conffiles".as_ref()]);
+    let conffiles = said("dpkg-deb", ["-I".as_ref(), package().as_os_str(), "conffiles".as_ref()]);
     assert_eq!(conffiles, "/etc/vm4-producer.env\n");
 }
 
 #[test]
 fn a_checksum_of_every_file_lets_dpkg_verify_the_installation() {
     let root = extracted();
-    let sums = said("dpkg-deb", ["-I".as_ref(), deb().as_os_str(), "md5sums".as_ref()]);
+    let sums = said("dpkg-deb", ["-I".as_ref(), package().as_os_str(), "md5sums".as_ref()]);
     fs::write(root.path().join("sums"), &sums).unwrap();
     let mut check = Command::new("md5sum");
     let checked = ran(check.args(["--check", "--strict", "sums"]).current_dir(root.path()));

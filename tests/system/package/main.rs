@@ -11,22 +11,20 @@
     reason = "a failed test is a panic, and figures are printed"
 )]
 
+#[path = "../../common/mod.rs"]
+mod common;
 mod content;
 mod reproducible;
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of Kafka, which need more")]
+#[path = "../tools.rs"]
+mod tools;
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
+use common::package;
 use tempfile::TempDir;
-
-/// The package under test.
-fn deb() -> PathBuf {
-    let path = std::env::var_os("VM4_DEB").map(PathBuf::from);
-    let path = path.expect("VM4_DEB names the package under test; tests/system/run builds it");
-    assert!(path.is_absolute() && path.is_file(), "VM4_DEB={} is no file", path.display());
-    path
-}
 
 /// The checkout that the package was built from.
 fn checkout() -> &'static Path {
@@ -41,22 +39,20 @@ fn ran(command: &mut Command) -> Output {
 #[track_caller]
 fn said<S: AsRef<OsStr>>(program: impl AsRef<OsStr>, args: impl IntoIterator<Item = S>) -> String {
     let mut command = Command::new(program);
-    let output = ran(command.args(args));
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {}\n{errors}", output.status);
+    let output = tools::success(command.args(args));
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
 /// The package's files in a directory.
 fn extracted() -> TempDir {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    said("dpkg-deb", [OsStr::new("-x"), deb().as_os_str(), directory.path().as_os_str()]);
+    said("dpkg-deb", [OsStr::new("-x"), package().as_os_str(), directory.path().as_os_str()]);
     directory
 }
 
 /// A field of the control file; empty where there is none.
 fn field(name: &str) -> String {
-    said("dpkg-deb", [OsStr::new("-f"), deb().as_os_str(), OsStr::new(name)]).trim().to_owned()
+    said("dpkg-deb", [OsStr::new("-f"), package().as_os_str(), OsStr::new(name)]).trim().to_owned()
 }
 
 /// What dpkg-architecture knows of this machine.

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::{checkout, deb, said};
+use crate::common::package;
+use crate::{checkout, said, tools};
 
 /// Copies what git knows of the checkout, and what it would add: no build products.
 fn copy_checkout(to: &Path) {
@@ -35,13 +36,10 @@ fn a_build_in_another_folder_gives_the_same_bytes() {
             make.env_remove(name);
         }
     }
-    let output = make.output().expect("make runs");
-    let log = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "make deb in {}: {log}", folder.display());
-    let second = String::from_utf8(output.stdout).expect("UTF-8");
+    let second = String::from_utf8(tools::success(&mut make).stdout).expect("UTF-8");
     let second = Path::new(second.trim());
     assert!(second.starts_with(&folder), "{} is not in {}", second.display(), folder.display());
-    let sums = said("sha256sum", [deb().as_os_str(), second.as_os_str()]);
+    let sums = said("sha256sum", [package().as_os_str(), second.as_os_str()]);
     eprintln!("{sums}");
     let sums: Vec<_> = sums.lines().filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(sums[0], sums[1], "build with diffoscope to see where they differ");

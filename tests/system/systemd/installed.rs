@@ -1,15 +1,14 @@
 //! A machine with the package installed, and a Kafka cluster of the host that it reaches.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 
 use crate::broker::{Broker, Options};
+use crate::common::package;
 use crate::kcat::{self, Received};
 use crate::machine::{Machine, Release};
 use crate::tools;
@@ -26,14 +25,6 @@ pub const NAMES: [&str; 2] = ["kafka-1.test", "kafka-2.test"];
 
 /// Partitions of every topic: over two brokers, so that both get records.
 const PARTITIONS: u32 = 4;
-
-/// The package under test, which `make test-system` builds.
-pub fn package() -> PathBuf {
-    let path = env::var_os("VM4_DEB").map(PathBuf::from);
-    let path = path.expect("VM4_DEB names the package under test: run make test-system");
-    assert!(path.is_file(), "{} is not there", path.display());
-    path
-}
 
 /// A Kafka cluster of two brokers that machines reach.
 pub struct Cluster {
@@ -151,6 +142,13 @@ impl Installed {
         let text = format!("{}SLEEP_SEC=0\n{lines}", self.topics.settings());
         self.machine.put(ENV_FILE, text, 0o644);
         self.machine.run(&["systemctl", "daemon-reload"]).success();
+    }
+
+    /// Has the env file say this in place of `SLEEP_SEC=0`, and returns its new text.
+    pub fn slow_down(&self, lines: &str) -> String {
+        let text = self.machine.read(ENV_FILE).replace("SLEEP_SEC=0\n", lines);
+        self.machine.put(ENV_FILE, &text, 0o644);
+        text
     }
 
     /// Writes a drop-in of the administrator for a unit.

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::installed::{ENV_FILE, Installed, UNIT, package};
+use crate::common::package;
+use crate::installed::{ENV_FILE, Installed, UNIT};
 use crate::machine::{Machine, Release};
 use crate::on_every_release;
 use crate::tools::success;
@@ -95,8 +96,7 @@ fn newer(directory: &Path) -> PathBuf {
 fn an_upgrade_during_a_run_lets_it_finish_and_keeps_edits(release: Release) {
     let installed = Installed::new(release);
     let machine = &installed.machine;
-    let settings = machine.read(ENV_FILE).replace("SLEEP_SEC=0\n", "SLEEP_SEC=0.5\nBATCH=60\n");
-    machine.put(ENV_FILE, &settings, 0o644);
+    let settings = installed.slow_down("SLEEP_SEC=0.5\nBATCH=60\n");
     machine.run(&["systemctl", "start", "--no-block", UNIT]).success();
     installed.topics.wait_for_records();
     let directory = tempfile::tempdir().expect("a temporary directory");

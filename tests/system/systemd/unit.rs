@@ -94,9 +94,7 @@ fn the_effective_unit_is_as_exposed_as_a_tcp_client_must_be(release: Release) {
 fn a_stop_in_the_middle_delivers_what_was_generated(release: Release) {
     let installed = Installed::new(release);
     let machine = &installed.machine;
-    let settings =
-        machine.read(ENV_FILE).replace("SLEEP_SEC=0\n", "SLEEP_SEC=0.005\nBATCH=100000\n");
-    machine.put(ENV_FILE, settings, 0o644);
+    installed.slow_down("SLEEP_SEC=0.005\nBATCH=100000\n");
     machine.run(&["systemctl", "start", "--no-block", UNIT]).success();
     installed.topics.wait_for_records();
     let stopped = machine.run(&["systemctl", "stop", UNIT]).success();
@@ -145,10 +143,7 @@ fn a_process_that_hangs_is_ended_by_systemd_when_it_was_said(release: Release) {
     let installed = Installed::new(release);
     let machine = &installed.machine;
     installed.drop_in(UNIT, "[Service]\nTimeoutStartSec=2\n");
-    let settings = machine
-        .read(ENV_FILE)
-        .replace("SLEEP_SEC=0\n", "SLEEP_SEC=0.05\nBATCH=100000\nDELIVERY_TIMEOUT_SEC=1\n");
-    machine.put(ENV_FILE, settings, 0o644);
+    installed.slow_down("SLEEP_SEC=0.05\nBATCH=100000\nDELIVERY_TIMEOUT_SEC=1\n");
     machine.run(&["systemctl", "start", "--no-block", UNIT]).success();
     installed.topics.wait_for_records();
     machine.run(&["systemctl", "kill", "--signal=STOP", UNIT]).success();
@@ -180,10 +175,7 @@ fn a_batch_longer_than_the_start_timeout_is_not_killed_while_it_makes_progress(r
     let installed = Installed::new(release);
     let machine = &installed.machine;
     installed.drop_in(UNIT, "[Service]\nTimeoutStartSec=2\n");
-    let settings = machine
-        .read(ENV_FILE)
-        .replace("SLEEP_SEC=0\n", "SLEEP_SEC=1\nBATCH=25\nDELIVERY_TIMEOUT_SEC=1\n");
-    machine.put(ENV_FILE, settings, 0o644);
+    installed.slow_down("SLEEP_SEC=1\nBATCH=25\nDELIVERY_TIMEOUT_SEC=1\n");
     let started = machine.run(&["systemctl", "start", UNIT]).success();
     assert_eq!(installed.topics.counts(), [25, 25]);
     eprintln!("{}: {:.1?} with a start timeout of 2 s", machine.name(), started.elapsed);
