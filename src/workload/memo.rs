@@ -1,5 +1,5 @@
 //! Answers that were just given, for what is asked again and again: the window of a GPU, the draws
-//! its load lies between. Asking again costs a tenth of working it out.
+//! its load lies between.
 
 use std::cell::Cell;
 
