@@ -200,16 +200,15 @@ fn push_integer(out: &mut Vec<u8>, n: u64) {
 
 /// A share in hundredths without trailing zeros, but with at least one digit behind the point.
 fn push_hundredths(out: &mut Vec<u8>, percent: u8) {
-    let tenth = b'0' + percent / 10 % 10;
-    let text = [b'0' + percent / 100, b'.', tenth, b'0' + percent % 10];
+    let [one, tenth, hundredth] = [percent / 100, percent / 10 % 10, percent % 10].map(digit);
+    let text = [one, b'.', tenth, hundredth];
     out.extend_from_slice(if percent.is_multiple_of(10) { &text[..3] } else { &text });
 }
 
 /// Tenths, with their digit behind the point.
 fn push_tenths(out: &mut Vec<u8>, n: u64) {
     push_integer(out, n / 10);
-    let tenth = b"0123456789"[usize::try_from(n % 10).unwrap_or(0)];
-    out.extend_from_slice(&[b'.', tenth]);
+    out.extend_from_slice(&[b'.', digit(n % 10)]);
 }
 
 /// The form of `ts`: RFC 3339 in UTC, always with milliseconds and `Z`.
@@ -234,15 +233,16 @@ fn ts(at: Timestamp) -> [u8; TS.len()] {
     for (from, value) in parts {
         // Both digits of a number below 100.
         let tens = value * 205 / 2048;
-        ts[from] = low_byte(u16::from(b'0') + tens);
-        ts[from + 1] = low_byte(u16::from(b'0') + value - 10 * tens);
+        ts[from] = digit(tens);
+        ts[from + 1] = digit(value - 10 * tens);
     }
-    ts[22] = low_byte(u16::from(b'0') + ms % 10);
+    ts[22] = digit(ms % 10);
     ts
 }
 
-fn low_byte(value: u16) -> u8 {
-    value.to_le_bytes()[0]
+/// The character of a number below 10.
+fn digit(n: impl Into<u64>) -> u8 {
+    b'0' + n.into().to_le_bytes()[0]
 }
 
 #[cfg(test)]

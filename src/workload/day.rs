@@ -20,13 +20,9 @@ const PEAK_HOUR: f64 = 15.0;
 /// Swing of the rate around its mean, 1.
 const SWING: f64 = (PEAK_TO_TROUGH - 1.0) / (PEAK_TO_TROUGH + 1.0);
 
-/// Angle of an instant, in ms since 1970, on the day's wave: 0 at the peak.
-fn angle(ms: i64) -> f64 {
-    let of_day = ms.rem_euclid(86_400_000);
-    // A day in ms is exact as a float.
-    #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
-    let hours = of_day as f64 / 3_600_000.0;
-    (hours - PEAK_HOUR) / 24.0 * TAU
+/// The rate this many days after a peak.
+fn rate(days: f64) -> f64 {
+    1.0 + SWING * cos(days * TAU)
 }
 
 /// Minutes of a day.
@@ -37,12 +33,8 @@ const MINUTE_SEC: f64 = 60.0;
 
 /// The rate of each minute of a day; their mean is 1.
 static RATES: LazyLock<[f64; MINUTES]> = LazyLock::new(|| {
-    let minutes_ms = (0_i64..).step_by(60_000);
-    let mut rates = [0.0; MINUTES];
-    for (rate, ms) in rates.iter_mut().zip(minutes_ms) {
-        *rate = 1.0 + SWING * cos(angle(ms));
-    }
-    rates
+    #[expect(clippy::cast_precision_loss, reason = "minutes of a day")]
+    std::array::from_fn(|minute| rate((minute as f64 / 60.0 - PEAK_HOUR) / 24.0))
 });
 
 /// The minute of the day of an instant, in ms since 1970.
@@ -58,7 +50,7 @@ pub(super) fn ln_rate(ms: i64) -> f64 {
 
 /// The rate at each of `n` instants spread evenly over a day.
 pub(super) fn rates(n: u32) -> impl Iterator<Item = f64> {
-    (0..n).map(move |i| 1.0 + SWING * cos(f64::from(i) / f64::from(n) * TAU))
+    (0..n).map(move |i| rate(f64::from(i) / f64::from(n)))
 }
 
 /// A clock that runs with the day's rate: fast at the peak, slow at the trough.
@@ -120,6 +112,19 @@ mod tests {
         let mut clock = Clock::starting("2026-01-01T07:30:12.345Z".parse().unwrap());
         let by_steps: f64 = (0..864_000).map(|_| clock.count(0.1)).sum();
         assert!((by_steps - DAY_SEC).abs() < 1e-3, "{by_steps}");
+    }
+
+    #[test]
+    fn the_clock_never_runs_backwards() {
+        let mut clock = Clock::starting("2026-01-01T07:30:00Z".parse().unwrap());
+        let mut passed = 0.0;
+        for counted in 1..2_000 {
+            let more = clock.count(100.0);
+            assert!(more > 0.0);
+            passed += more;
+            // 07:30 is before the peak: the first hours of the count pass in less time than they say.
+            assert!(counted != 216 || passed < 6.0 * 3600.0);
+        }
     }
 
     #[test]
