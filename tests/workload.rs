@@ -8,10 +8,12 @@
     reason = "a test fails by panicking"
 )]
 
+mod common;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use jsonschema::Validator;
+use common::validator;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
@@ -22,11 +24,6 @@ use vm4_producer::workload::seed::{self, Seed};
 
 /// How many seeds and settings are tried.
 const CASES: u32 = 10_000;
-
-fn validator(kind: Kind) -> Validator {
-    let schema: Value = serde_json::from_str(kind.schema()).unwrap();
-    jsonschema::options().should_validate_formats(true).build(&schema).unwrap()
-}
 
 /// The constants of the hardware that a row may set, with what they may at least be.
 const CONSTANTS: [(&str, f64); 12] = [
@@ -129,7 +126,7 @@ fn records(
 
 #[test]
 fn ten_thousand_seeds_and_settings_give_valid_events_and_the_same_in_any_shards_and_order() {
-    let schemas = Kind::BOTH.map(|kind| (kind, validator(kind)));
+    let schemas = Kind::BOTH.map(|kind| (kind, validator(kind.schema())));
     let config = Config { cases: CASES, ..Config::default() };
     let mut runner =
         TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
