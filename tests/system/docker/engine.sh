@@ -8,6 +8,7 @@ root=$1 name=$2 cgroup=$3
 # Where the kernel has one hierarchy only, a cgroup with processes can have no containers below it.
 mkdir "$cgroup/engine"
 while read -r process; do
+    # Some have ended since they were listed. Where one stays, no container starts.
     echo "$process" >"$cgroup/engine/cgroup.procs" || true
 done <"$cgroup/cgroup.procs"
 
