@@ -3,6 +3,11 @@
 //! `generated = acknowledged + failed + unresolved` for each topic, always: unresolved is what is
 //! left of the other three, so the books cannot be out of balance. Summary, report, status text and
 //! exit code are views of them.
+//!
+//! Acknowledged means that the broker gave the record an offset. librdkafka also reports a record as
+//! delivered when a later batch of its partition was accepted; such a success has no offset, proves
+//! nothing, and is unresolved here. What was found in the log afterwards is kept apart: it changes
+//! what is missing, not what was acknowledged.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +22,10 @@ pub struct PartitionBooks {
     pub partition: i32,
     /// Acknowledged records.
     pub acknowledged: u64,
-    /// Lowest acknowledged offset; `None` where the broker does not tell.
-    pub first_offset: Option<i64>,
+    /// Lowest acknowledged offset.
+    pub first_offset: i64,
     /// Highest acknowledged offset.
-    pub last_offset: Option<i64>,
+    pub last_offset: i64,
 }
 
 /// Records of one topic. The counts are read-only: [`Books`] keeps them.
@@ -29,7 +34,18 @@ pub struct TopicBooks {
     generated: u64,
     acknowledged: u64,
     failed: u64,
+    unconfirmed: u64,
+    settled: Settled,
     partitions: BTreeMap<i32, PartitionBooks>,
+}
+
+/// Records without an acknowledgement that were looked up in the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Settled {
+    /// They are in the log.
+    pub found: u64,
+    /// They were not in the log when it was read to its end.
+    pub not_found: u64,
 }
 
 impl TopicBooks {
@@ -51,10 +67,29 @@ impl TopicBooks {
         self.failed
     }
 
-    /// Records with neither acknowledgement nor error so far; at the end: unresolved.
+    /// Records with neither acknowledgement nor error.
+    #[must_use]
+    pub fn unresolved(&self) -> u64 {
+        self.generated - self.acknowledged - self.failed
+    }
+
+    /// Records that still wait for an answer: unresolved, without those that librdkafka reported as
+    /// delivered without an offset.
     #[must_use]
     pub fn open(&self) -> u64 {
-        self.generated - self.acknowledged - self.failed
+        self.unresolved() - self.unconfirmed
+    }
+
+    /// What was looked up in the log.
+    #[must_use]
+    pub fn settled(&self) -> Settled {
+        self.settled
+    }
+
+    /// Records that are not known to be in the log.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        (self.failed + self.unresolved()).saturating_sub(self.settled.found)
     }
 
     /// Acknowledgements by partition.
@@ -128,8 +163,8 @@ impl Books {
         topic.generated -= u64::from(topic.open() > 0);
     }
 
-    /// A record was acknowledged. Ignored where nothing is open: it cannot be one of ours.
-    pub fn acknowledged(&mut self, kind: Kind, partition: i32, offset: Option<i64>) {
+    /// The broker gave a record this offset. Ignored where nothing is open: it cannot be one of ours.
+    pub fn acknowledged(&mut self, kind: Kind, partition: i32, offset: i64) {
         let topic = self.topic_mut(kind);
         if topic.open() == 0 {
             return;
@@ -143,10 +178,23 @@ impl Books {
         };
         let entry = topic.partitions.entry(partition).or_insert(new);
         entry.acknowledged += 1;
-        if let Some(offset) = offset {
-            entry.first_offset = Some(entry.first_offset.map_or(offset, |first| first.min(offset)));
-            entry.last_offset = Some(entry.last_offset.map_or(offset, |last| last.max(offset)));
-        }
+        entry.first_offset = entry.first_offset.min(offset);
+        entry.last_offset = entry.last_offset.max(offset);
+    }
+
+    /// The client reported a record as delivered, but has no offset for it. Ignored where nothing is
+    /// open.
+    pub fn unconfirmed(&mut self, kind: Kind) {
+        let topic = self.topic_mut(kind);
+        topic.unconfirmed += u64::from(topic.open() > 0);
+    }
+
+    /// Records without an acknowledgement were looked up in the log. Never more than there are.
+    pub fn settle(&mut self, kind: Kind, settled: Settled) {
+        let topic = self.topic_mut(kind);
+        let doubtful = topic.failed + topic.unresolved();
+        let found = settled.found.min(doubtful);
+        topic.settled = Settled { found, not_found: settled.not_found.min(doubtful - found) };
     }
 
     /// A record was given up. Ignored where nothing is open.
@@ -187,10 +235,28 @@ impl Books {
         self.sum(TopicBooks::failed)
     }
 
-    /// Records of both topics without an answer.
+    /// Records of both topics that wait for an answer.
     #[must_use]
     pub fn total_open(&self) -> u64 {
         self.sum(TopicBooks::open)
+    }
+
+    /// Records of both topics with neither acknowledgement nor error.
+    #[must_use]
+    pub fn total_unresolved(&self) -> u64 {
+        self.sum(TopicBooks::unresolved)
+    }
+
+    /// Records of both topics that are not known to be in the log.
+    #[must_use]
+    pub fn total_missing(&self) -> u64 {
+        self.sum(TopicBooks::missing)
+    }
+
+    /// Records of both topics that are known to be in the log: acknowledged, or found there.
+    #[must_use]
+    pub fn total_delivered(&self) -> u64 {
+        self.sum(|topic| topic.acknowledged + topic.settled.found)
     }
 }
 
@@ -208,7 +274,9 @@ mod tests {
         Generated(Kind),
         Withdrawn(Kind),
         Acknowledged(Kind, i32, i64),
+        Unconfirmed(Kind),
         Failed(Kind),
+        Settled(Kind, u64, u64),
     }
 
     fn act() -> impl Strategy<Value = Act> {
@@ -217,7 +285,9 @@ mod tests {
             kind().prop_map(Act::Generated),
             kind().prop_map(Act::Withdrawn),
             (kind(), 0..3_i32, 0..1000_i64).prop_map(|(k, p, o)| Act::Acknowledged(k, p, o)),
+            kind().prop_map(Act::Unconfirmed),
             kind().prop_map(Act::Failed),
+            (kind(), 0..9_u64, 0..9_u64).prop_map(|(k, f, n)| Act::Settled(k, f, n)),
         ]
     }
 
@@ -230,14 +300,20 @@ mod tests {
                     Act::Generated(kind) => books.generated(kind),
                     Act::Withdrawn(kind) => books.withdrawn(kind),
                     Act::Acknowledged(kind, partition, offset) => {
-                        books.acknowledged(kind, partition, Some(offset));
+                        books.acknowledged(kind, partition, offset);
+                    }
+                    Act::Unconfirmed(kind) => books.unconfirmed(kind),
+                    Act::Settled(kind, found, not_found) => {
+                        books.settle(kind, Settled { found, not_found });
                     }
                     Act::Failed(kind) => books.failed(kind, failure("timed out")),
                 }
                 for kind in Kind::BOTH {
                     let topic = books.topic(kind);
-                    let sum = topic.acknowledged() + topic.failed() + topic.open();
+                    let sum = topic.acknowledged() + topic.failed() + topic.unresolved();
                     prop_assert_eq!(topic.generated(), sum);
+                    prop_assert!(topic.open() <= topic.unresolved());
+                    prop_assert!(topic.missing() <= topic.failed() + topic.unresolved());
                     let by_partition: u64 = topic.partitions().map(|p| p.acknowledged).sum();
                     prop_assert_eq!(topic.acknowledged(), by_partition);
                 }
@@ -250,17 +326,30 @@ mod tests {
     #[test]
     fn offsets_are_kept_as_first_and_last() {
         let mut books = Books::default();
-        for offset in [Some(7), None, Some(5), Some(9)] {
+        for offset in [7, 5, 9] {
             books.generated(Kind::Token);
             books.acknowledged(Kind::Token, 2, offset);
         }
         let partition = books.topic(Kind::Token).partitions().next().copied();
-        let expected = PartitionBooks {
-            partition: 2,
-            acknowledged: 4,
-            first_offset: Some(5),
-            last_offset: Some(9),
-        };
+        let expected =
+            PartitionBooks { partition: 2, acknowledged: 3, first_offset: 5, last_offset: 9 };
         assert_eq!(partition, Some(expected));
+    }
+
+    #[test]
+    fn a_success_without_an_offset_is_no_acknowledgement_until_the_log_says_so() {
+        let mut books = Books::default();
+        for _ in 0..3 {
+            books.generated(Kind::Metric);
+        }
+        books.acknowledged(Kind::Metric, 0, 0);
+        books.unconfirmed(Kind::Metric);
+        let topic = books.topic(Kind::Metric).clone();
+        assert_eq!((topic.acknowledged(), topic.unresolved(), topic.open()), (1, 2, 1));
+        assert_eq!(topic.missing(), 2);
+        books.settle(Kind::Metric, Settled { found: 1, not_found: 1 });
+        let topic = books.topic(Kind::Metric);
+        assert_eq!((topic.acknowledged(), topic.unresolved(), topic.missing()), (1, 2, 1));
+        assert_eq!(books.total_delivered(), 2);
     }
 }

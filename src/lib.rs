@@ -23,6 +23,7 @@
 //! a pair do not depend on who asks, in which order, at what speed or in which shard. No secret can
 //! be printed. Whatever listens to the run (journal, systemd, terminal) cannot stop it.
 
+pub mod awake;
 pub mod books;
 pub mod cli;
 pub mod commands;

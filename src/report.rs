@@ -3,15 +3,16 @@
 mod words;
 
 use jiff::Timestamp;
+use roaring::RoaringTreemap;
 use serde::Serialize;
 
-use crate::books::{Books, PartitionBooks};
+use crate::books::{PartitionBooks, Settled};
 use crate::event::Kind;
 use crate::exit::Exit;
 use crate::kafka::ledger::Account;
 use crate::latency::{Quantiles, Times};
 use crate::plan::Identity;
-use crate::settings::{Settings, to_f64};
+use crate::settings::{Settings, Shard, to_f64};
 use crate::verdict::outcome;
 
 /// One setting in the report.
@@ -40,10 +41,67 @@ pub struct TopicReport {
     pub acknowledged: u64,
     /// Records given up with an error.
     pub failed: u64,
-    /// Records without an answer when the run ended.
+    /// Records with neither acknowledgement nor error when the run ended.
     pub unresolved: u64,
+    /// Failed and unresolved records that were looked up in the log.
+    pub settled: Settled,
+    /// Copies beyond the first that were seen there.
+    pub copies: u64,
+    /// Which records are not acknowledged.
+    pub seq: SeqReport,
     /// Acknowledgements by partition.
     pub partitions: Vec<PartitionBooks>,
+}
+
+/// The records of a topic that are not acknowledged, as ranges of `seq`: first and last. In a shard,
+/// those of the range that are the shard's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SeqReport {
+    /// Given up with an error.
+    pub failed: Ranges,
+    /// Neither acknowledged nor given up.
+    pub unresolved: Ranges,
+    /// Of both, those that were found in the log.
+    pub found: Ranges,
+    /// Of both, those that were not there.
+    pub not_found: Ranges,
+}
+
+/// Ascending ranges of `seq`, first and last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ranges {
+    /// The first of them, a thousand at the most.
+    pub ranges: Vec<[u64; 2]>,
+    /// How many more there are.
+    pub more: u64,
+}
+
+/// Most ranges in a list of the report.
+const MOST_RANGES: usize = 1_000;
+
+impl Ranges {
+    fn of(indexes: &RoaringTreemap, shard: Shard) -> Self {
+        let (number, count) = (u64::from(shard.index), u64::from(shard.count));
+        let seq = |index: u64| index * count + number;
+        let mut list = Self { ranges: Vec::new(), more: 0 };
+        let mut range: Option<[u64; 2]> = None;
+        for index in indexes {
+            match &mut range {
+                Some([_, last]) if *last + 1 == index => *last = index,
+                _ => list.push(range.replace([index, index]).map(|range| range.map(seq))),
+            }
+        }
+        list.push(range.map(|range| range.map(seq)));
+        list
+    }
+
+    fn push(&mut self, range: Option<[u64; 2]>) {
+        if self.ranges.len() < MOST_RANGES {
+            self.ranges.extend(range);
+        } else {
+            self.more += u64::from(range.is_some());
+        }
+    }
 }
 
 /// Failures of one kind.
@@ -140,7 +198,8 @@ impl Report {
         let Facts { identity, planned_pairs, account, lateness, exit, reason, .. } = facts;
         let books = &account.books;
         let topic_name = |kind: Kind| kind.topic(settings).to_owned();
-        let topics = Kind::BOTH.map(|kind| topic(topic_name(kind), kind, planned_pairs, books));
+        let topic = |kind| topic(topic_name(kind), kind, planned_pairs, &account, settings.shard);
+        let topics = Kind::BOTH.map(topic);
         let errors = books.failures().map(|(kind, text, failures)| ErrorReport {
             topic: topic_name(kind),
             kind: text.to_owned(),
@@ -207,8 +266,16 @@ impl Report {
     }
 }
 
-fn topic(name: String, kind: Kind, planned: Option<u64>, books: &Books) -> TopicReport {
-    let topic = books.topic(kind);
+fn topic(
+    name: String,
+    kind: Kind,
+    planned: Option<u64>,
+    account: &Account,
+    shard: Shard,
+) -> TopicReport {
+    let topic = account.books.topic(kind);
+    let doubts = &account.doubts[usize::from(kind != Kind::BOTH[0])];
+    let ranges = |indexes| Ranges::of(indexes, shard);
     TopicReport {
         topic: name,
         event: kind.schema_name(),
@@ -216,7 +283,15 @@ fn topic(name: String, kind: Kind, planned: Option<u64>, books: &Books) -> Topic
         generated: topic.generated(),
         acknowledged: topic.acknowledged(),
         failed: topic.failed(),
-        unresolved: topic.open(),
+        unresolved: topic.unresolved(),
+        settled: topic.settled(),
+        copies: doubts.copies,
+        seq: SeqReport {
+            failed: ranges(&doubts.failed),
+            unresolved: ranges(&doubts.unresolved),
+            found: ranges(&doubts.found),
+            not_found: ranges(&doubts.not_found),
+        },
         partitions: topic.partitions().copied().collect(),
     }
 }

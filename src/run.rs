@@ -18,7 +18,7 @@ use crate::latency::Times;
 use crate::plan::Plan;
 use crate::workload::arrivals::Due;
 
-use sink::{GRACE, hopeless, no_hope};
+use sink::{GRACE, awake_for, hopeless, no_hope};
 pub use sink::{Offer, Sink};
 
 /// Pairs sent in one go at full speed before signals are looked at.
@@ -44,8 +44,12 @@ pub struct Ran {
     pub ending: Ending,
     /// Pairs generated.
     pub pairs: u64,
+    /// Whether all of the plan was generated.
+    pub planned: bool,
     /// How late pairs were, where the run waits for their time.
     pub lateness: Times,
+    /// How long it waited for answers after the last pair.
+    pub drained_for: Duration,
 }
 
 /// A run on its way.
@@ -102,10 +106,13 @@ pub async fn run<S: Sink>(
     };
     let generated = run.generate(now).await;
     sink.seal();
+    let sealed = Instant::now();
     let drained = run.drain(generated).await;
     // What ended the generation is the reason, unless the drain was cut short after a full plan.
     let ending = if generated == Ending::Completed { drained } else { generated };
-    Ran { ending, pairs: run.pairs, lateness: run.lateness }
+    let planned = generated == Ending::Completed;
+    let drained_for = sealed.elapsed();
+    Ran { ending, pairs: run.pairs, planned, lateness: run.lateness, drained_for }
 }
 
 impl<S: Sink> Run<'_, S> {
@@ -205,7 +212,6 @@ impl<S: Sink> Run<'_, S> {
         if matches!(generated, Ending::Silence | Ending::Fatal) {
             return generated;
         }
-        let deadline = Instant::now() + self.delivery_timeout + GRACE;
         let (sink, delivery_timeout) = (self.sink, self.delivery_timeout);
         let settled = async {
             while sink.open() > 0 {
@@ -218,7 +224,7 @@ impl<S: Sink> Run<'_, S> {
             () = settled => Ending::Completed,
             () = stop.again() => stop.received().first.map_or(Ending::Completed, Ending::Signalled),
             ending = no_hope(sink, delivery_timeout) => ending,
-            () = tokio::time::sleep_until(deadline) => Ending::Silence,
+            () = awake_for(delivery_timeout + GRACE) => Ending::Silence,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One run against a cluster, from the settings to the report.
 
+mod lookup;
 mod ready;
 
 use std::sync::Arc;
@@ -18,15 +19,17 @@ use crate::host::egress::Guard;
 use crate::host::log;
 use crate::host::reporter::{Pulse, Reporter, View};
 use crate::host::signals::Stop;
+use crate::kafka::config;
 use crate::kafka::ledger::Account;
 use crate::kafka::producer::KafkaSink;
 use crate::latency::Times;
 use crate::plan::{Identity, Plan, Record};
 use crate::report::{Facts, Report};
 use crate::run::{Ending, Offer, Pacing, Ran, Sink, run};
-use crate::settings::Settings;
+use crate::settings::{RecordHeaders, Settings};
 use crate::verdict::verdict;
 use crate::workload::seed::Seed;
+use lookup::Lookup;
 
 /// A run that is over, and who still has to hear of it.
 #[derive(Debug)]
@@ -113,7 +116,8 @@ pub async fn deliver(
     {
         Outcome::unstarted(exit, Some(reason))
     } else {
-        match KafkaSink::start(&cluster.config) {
+        let longest_wait = config::longest_wait(settings.delivery_timeout);
+        match KafkaSink::start(&cluster.config, settings.shard.count.into(), longest_wait) {
             Ok(sink) => {
                 let (outcome, watcher) = with_sink(settings, &plan, cluster, &sink, stop).await;
                 reporter = Some(watcher);
@@ -158,9 +162,10 @@ async fn with_sink(
         books: Box::new(move || ledger.books()),
         pulse: Arc::clone(&pulse),
     });
-    if let Err((exit, reason)) = ready::wait_until_ready(settings, cluster, sink, &stop).await {
-        return (Outcome::unstarted(exit, Some(reason)), reporter);
-    }
+    let ends = match ready::wait_until_ready(settings, cluster, sink, &stop).await {
+        Ok(ends) => ends,
+        Err((exit, reason)) => return (Outcome::unstarted(exit, Some(reason)), reporter),
+    };
     announce(settings, plan);
     let watch = tokio::spawn(announce_stop(stop.clone(), Arc::clone(&pulse)));
     let pacing = Pacing {
@@ -170,12 +175,30 @@ async fn with_sink(
     };
     let ran = run(plan, sink, pacing, stop.clone(), pulse, Timestamp::now).await;
     watch.abort();
-    let account = sink.ledger().close();
+    let mut account = sink.ledger().close();
+    let unread = lookup::settle(
+        plan,
+        cluster,
+        sink,
+        &stop,
+        &mut account,
+        Lookup {
+            ends,
+            shard: settings.shard,
+            within: settings.delivery_timeout.saturating_sub(ran.drained_for),
+            has_headers: settings.record_headers == RecordHeaders::On,
+        },
+    );
+    let unread = unread.await;
     let fatally = || sink.fatal().is_some_and(|(class, _)| class == FailureClass::Denied);
     let denied = sink.ledger().denied().is_some() || fatally();
-    let exit = verdict(&account.books, ran.ending, denied);
+    let exit = verdict(&account.books, ran.ending, ran.planned, denied);
     let reason = reason(&ran, exit, sink, &stop);
-    let completed = ran.ending == Ending::Completed;
+    let reason = reason.map(|reason| match unread {
+        Some(unread) => format!("{reason}; {unread}"),
+        None => reason,
+    });
+    let completed = ran.planned;
     (Outcome { account, lateness: ran.lateness, exit, reason, completed }, reporter)
 }
 

@@ -1,27 +1,28 @@
-//! The verdict of a run: its exit code, from the books alone.
+//! The verdict of a run: its exit code, from the books and how it ended.
 
 use crate::books::{Books, FailureClass};
 use crate::exit::Exit;
 use crate::run::Ending;
 
-/// The exit code of a run, from its books alone.
+/// The exit code of a run.
 ///
-/// `denied` is set where the cluster refused the client as a whole.
+/// `planned` is set if all of the plan was generated, `denied` if the cluster refused the client as a
+/// whole.
 #[must_use]
-pub fn verdict(books: &Books, ending: Ending, denied: bool) -> Exit {
-    let missing = books.total_failed() + books.total_open();
+pub fn verdict(books: &Books, ending: Ending, planned: bool, denied: bool) -> Exit {
+    let missing = books.total_missing();
     match ending {
-        Ending::Completed if missing == 0 => return Exit::Success,
         Ending::Signalled(signal) if missing == 0 => return Exit::Signalled(signal),
         Ending::Signalled(_) => return Exit::IoErr,
+        _ if planned && missing == 0 => return Exit::Success,
         _ => {}
     }
     let refused = books.total_failed() > 0
-        && books.total_open() == 0
+        && books.total_unresolved() == 0
         && books.failures().all(|(_, _, f)| f.class == FailureClass::Denied);
-    if refused || (denied && books.total_acknowledged() == 0) {
+    if refused || (denied && books.total_delivered() == 0) {
         Exit::NoPerm
-    } else if books.total_acknowledged() == 0 {
+    } else if books.total_delivered() == 0 {
         Exit::Unavailable
     } else {
         Exit::IoErr
@@ -46,7 +47,7 @@ pub fn outcome(exit: Exit) -> &'static str {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::books::Failure;
+    use crate::books::{Failure, Settled};
     use crate::event::Kind;
     use crate::exit::Signal;
 
@@ -56,7 +57,7 @@ pub(crate) mod tests {
         for kind in Kind::BOTH {
             for offset in 0..acknowledged {
                 books.generated(kind);
-                books.acknowledged(kind, 0, i64::try_from(offset).ok());
+                books.acknowledged(kind, 0, i64::try_from(offset).unwrap());
             }
             for (class, count) in failed {
                 for _ in 0..*count {
@@ -109,8 +110,34 @@ pub(crate) mod tests {
             (0, &[], 5, Signalled(int), false, 74),
         ] {
             let books = books(acknowledged, failed, open);
-            let verdict = verdict(&books, ending, denied).code();
+            let planned = ending == Completed;
+            let verdict = verdict(&books, ending, planned, denied).code();
             assert_eq!(verdict, exit, "{acknowledged} {failed:?} {open} {ending:?} {denied}");
+        }
+    }
+
+    #[test]
+    fn what_was_found_in_the_log_counts_as_delivered() {
+        use Ending::{Completed, Fatal, Signalled, Silence};
+        let term = Signal::Terminate;
+        for (found, ending, planned, exit) in [
+            // two records of each topic had no acknowledgement
+            (2, Completed, true, 0),
+            (2, Silence, true, 0),
+            (2, Fatal, true, 0),
+            (1, Completed, true, 74),
+            (1, Silence, true, 74),
+            // not all was generated
+            (2, Silence, false, 74),
+            (2, Signalled(term), false, 143),
+            (1, Signalled(term), false, 74),
+        ] {
+            let mut books = books(0, &[(FailureClass::Silence, 1)], 1);
+            for kind in Kind::BOTH {
+                books.settle(kind, Settled { found, not_found: 2 - found });
+            }
+            let verdict = verdict(&books, ending, planned, false).code();
+            assert_eq!(verdict, exit, "{found} {ending:?} {planned}");
         }
     }
 }

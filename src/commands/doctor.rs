@@ -14,7 +14,7 @@ use super::{exit_of, exit_of_seed, print};
 use crate::books::FailureClass;
 use crate::exit::Exit;
 use crate::host::files;
-use crate::kafka::probe::Silent;
+use crate::kafka::probe::{Bound, NotReady};
 use crate::kafka::{config, errors, probe};
 use crate::settings::{DEFINITIONS, Inputs, LoadError, Server, Settings};
 
@@ -166,10 +166,12 @@ fn check_reach(what: &str, server: &Server) -> Finding {
 
 /// The findings, and the brokers that the cluster advertises.
 fn check_cluster(settings: &Settings) -> (Vec<Finding>, Vec<Server>) {
-    let metadata = match probe::describe(&config::client(settings), METADATA_WITHIN) {
-        Ok(metadata) => metadata,
-        Err(silent) => return (vec![no_metadata(&silent)], Vec::new()),
-    };
+    let metadata =
+        match probe::describe(&config::client(settings), Bound::within(METADATA_WITHIN), &|| false)
+        {
+            Ok(metadata) => metadata,
+            Err(silent) => return (vec![no_metadata(&silent)], Vec::new()),
+        };
     let brokers = probe::advertised(&metadata);
     let mut findings = vec![ok("metadata", format!("{} advertised brokers", brokers.len()))];
     findings.extend(check_topics(settings, &metadata));
@@ -177,7 +179,7 @@ fn check_cluster(settings: &Settings) -> (Vec<Finding>, Vec<Server>) {
     (findings, brokers)
 }
 
-fn no_metadata(silent: &Silent) -> Finding {
+fn no_metadata(silent: &NotReady) -> Finding {
     let (remedy, exit) = silence(silent);
     bad("metadata", silent.to_string(), remedy, exit)
 }

@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::host::egress::{Families, Needs};
 use crate::host::{files, log, systemctl};
 use crate::kafka::config;
-use crate::kafka::probe::{self, Silent};
+use crate::kafka::probe::{self, Bound, NotReady};
 use crate::settings::{DEFAULT_ENV_FILE, Inputs, LoadError, Server, Settings, edit, profile_file};
 
 /// The setting that is printed and written.
@@ -46,9 +46,11 @@ pub fn egress(settings: &Settings, inputs: &Inputs, apply: bool) -> Exit {
 fn needed(settings: &Settings) -> Result<AllowList, Failed> {
     let bootstrap = settings.kafka_bootstrap.servers();
     let mut needed = resolved(settings, "broker", bootstrap)?;
-    let metadata = probe::describe(&config::client(settings), ANSWER_WITHIN).map_err(|silent| {
-        (silence(&silent).1, format!("cannot ask for the advertised brokers: {silent}"))
-    })?;
+    let metadata =
+        probe::describe(&config::client(settings), Bound::within(ANSWER_WITHIN), &|| false)
+            .map_err(|silent| {
+                (silence(&silent).1, format!("cannot ask for the advertised brokers: {silent}"))
+            })?;
     needed.extend(resolved(settings, "advertised broker", &probe::advertised(&metadata))?);
 
     let mut in_force = settings.egress();
@@ -88,13 +90,13 @@ fn resolved(
 }
 
 /// What to do about a cluster that does not describe itself, and the exit code of it.
-pub(super) fn silence(silent: &Silent) -> (&'static str, Exit) {
+pub(super) fn silence(silent: &NotReady) -> (&'static str, Exit) {
     match silent {
-        Silent::Client(_) => ("correct the RDKAFKA_ settings", Exit::Config),
-        Silent::Denied(_) => {
+        NotReady::Client(_) => ("correct the RDKAFKA_ settings", Exit::Config),
+        NotReady::Denied(_) => {
             ("correct the credentials, or the cluster's rights for this client", Exit::NoPerm)
         }
-        Silent::Unreachable(_) => (
+        _ => (
             "check that the server is a Kafka broker and that RDKAFKA_SECURITY_PROTOCOL fits its \
              listener",
             Exit::Unavailable,

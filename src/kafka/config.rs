@@ -55,8 +55,33 @@ pub fn embedded(bootstrap: &str, delivery_timeout: Duration) -> ClientConfig {
     }
     config.set("bootstrap.servers", bootstrap);
     config.set("message.timeout.ms", delivery_timeout.as_millis().to_string());
+    let socket_timeout = socket_timeout(delivery_timeout).as_millis().to_string();
+    config.set("socket.timeout.ms", &socket_timeout);
+    // A port that accepts and is mute is told before the run gives up.
+    config.set("api.version.request.timeout.ms", socket_timeout);
     config.set_log_level(RDKafkaLogLevel::Warning);
     config
+}
+
+/// Bounds of the socket timeout. The lower one is what a slow but living link needs for the first
+/// records of a run: 26 kB at 64 kbit/s, and a round trip of 600 ms. The upper one is librdkafka's own
+/// default.
+const SOCKET_TIMEOUT: [Duration; 2] = [Duration::from_secs(4), Duration::from_secs(60)];
+
+/// How long a request waits for its answer before its connection counts as dead: a fifth of the
+/// delivery timeout, within which its records then get another try.
+#[must_use]
+pub fn socket_timeout(delivery_timeout: Duration) -> Duration {
+    let [shortest, longest] = SOCKET_TIMEOUT;
+    (delivery_timeout / 5).clamp(shortest, longest)
+}
+
+/// How long a record should wait for its acknowledgement at the most, by which the number of records
+/// in flight is chosen: half of the time after which its connection would count as dead, and a
+/// quarter of the delivery timeout.
+#[must_use]
+pub fn longest_wait(delivery_timeout: Duration) -> Duration {
+    (socket_timeout(delivery_timeout) / 2).min(delivery_timeout / 4)
 }
 
 /// The wrapper overrides `log_level`, so it is read here; `RDKAFKA_DEBUG` asks for all there is.

@@ -3,6 +3,10 @@
 pub mod config;
 pub mod embedded;
 pub mod errors;
+pub mod in_flight;
 pub mod ledger;
 pub mod probe;
 pub mod producer;
+pub mod reader;
+pub mod settle;
+pub mod window;

@@ -1,5 +1,7 @@
 //! Questions to the cluster before anything is sent.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::Client;
@@ -9,7 +11,7 @@ use rdkafka::metadata::Metadata;
 use rdkafka::producer::Producer;
 
 use super::errors;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Offsets};
 use super::producer::KafkaSink;
 use crate::books::FailureClass;
 use crate::settings::Server;
@@ -20,8 +22,15 @@ const TOPIC_GRACE: Duration = Duration::from_secs(5);
 /// Pause between two questions about a topic that is not there yet.
 const TOPIC_POLL: Duration = Duration::from_millis(100);
 
-/// Longest single wait, so that a signal and a refusal are noticed in between.
-const SLICE: Duration = Duration::from_millis(200);
+/// Shortest and longest single wait: a signal and a refusal are noticed in between. The waits double,
+/// because an answer that comes after its wait is lost, and a slow link answers late.
+const SLICES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2)];
+
+/// Pause before a leader that was not ready is asked again.
+const LEADER_POLL: Duration = Duration::from_millis(20);
+
+/// Leaders that are asked at the same time.
+const ASKED_AT_ONCE: usize = 16;
 
 /// Why a run cannot begin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,9 +55,24 @@ pub enum NotReady {
         /// The setting that names the topic.
         setting: &'static str,
     },
+    /// A partition has no leader that is ready.
+    #[error("partition {partition} of topic {topic} has no ready leader within {} s: {last_error}", .within.as_secs_f64())]
+    NoLeader {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// How long it was tried.
+        within: Duration,
+        /// What was answered last.
+        last_error: String,
+    },
     /// The cluster refuses this client.
     #[error("the cluster refused access: {0}")]
     Denied(String),
+    /// librdkafka does not accept the configuration.
+    #[error("librdkafka does not accept the configuration: {0}")]
+    Client(String),
     /// The client can send nothing, for another reason than its rights.
     #[error("the client cannot go on: {0}")]
     Fatal(String),
@@ -57,73 +81,203 @@ pub enum NotReady {
     Cancelled,
 }
 
+impl NotReady {
+    /// Why a client cannot even be started.
+    fn of_start(error: KafkaError) -> Self {
+        Self::Client(error.to_string())
+    }
+}
+
 /// A topic and the setting that names it.
 pub type NamedTopic<'a> = (&'a str, &'static str);
 
-/// Waits until a broker answers and both topics exist; returns the address of each broker that the
-/// cluster advertises.
+/// A cluster that takes records.
+#[derive(Debug, Clone, Default)]
+pub struct Ready {
+    /// Address of each broker that the cluster advertises.
+    pub brokers: Vec<Server>,
+    /// The end of each partition of each topic, from its leader.
+    pub ends: Offsets,
+}
+
+/// Waits until a broker answers, both topics exist, and the leader of each partition has told where
+/// the partition ends.
+///
+/// The metadata name a leader a moment before it is one. A batch that it refuses then is lost without
+/// an error if it takes the next one: only a leader that is ready answers this question.
 ///
 /// # Errors
 /// [`NotReady`] once `within` is over, or at once where waiting cannot help.
 pub fn wait_until_ready(
     client: &Client<Ledger>,
-    topics: &[NamedTopic<'_>],
-    within: Duration,
-    cancelled: impl Fn() -> bool,
-) -> Result<Vec<Server>, NotReady> {
-    let deadline = Instant::now() + within;
-    let mut brokers = Vec::new();
-    for topic in topics {
-        brokers = advertised(&wait_for_topic(client, *topic, within, deadline, &cancelled)?);
+    topics: [NamedTopic<'_>; 2],
+    bound: Bound,
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> Result<Ready, NotReady> {
+    let wait = Wait { client, bound, cancelled };
+    let mut ready = Ready::default();
+    for (topic, ends) in topics.into_iter().zip(&mut ready.ends) {
+        let metadata = wait.for_topic(topic)?;
+        ready.brokers = advertised(&metadata);
+        *ends = wait.for_leaders(topic.0, &partitions(&metadata, topic.0))?;
     }
-    Ok(brokers)
+    Ok(ready)
 }
 
-fn wait_for_topic(
-    client: &Client<Ledger>,
-    topic: NamedTopic<'_>,
+/// The numbers of a topic's partitions.
+#[must_use]
+pub fn partitions(metadata: &Metadata, topic: &str) -> Vec<i32> {
+    let found = metadata.topics().iter().find(|found| found.name() == topic);
+    found.map(|found| found.partitions().iter().map(|p| p.id()).collect()).unwrap_or_default()
+}
+
+/// How long answers are waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound {
     within: Duration,
     deadline: Instant,
-    cancelled: &impl Fn() -> bool,
-) -> Result<Metadata, NotReady> {
-    let ledger = client.context();
-    let (name, setting) = topic;
-    // Set by the first answer that does not have the topic.
-    let mut absent: Option<(String, Instant)> = None;
-    loop {
-        if cancelled() {
+}
+
+impl Bound {
+    /// So long from now on.
+    #[must_use]
+    pub fn within(within: Duration) -> Self {
+        Self { within, deadline: Instant::now() + within }
+    }
+}
+
+/// A bounded wait for answers.
+struct Wait<'a> {
+    client: &'a Client<Ledger>,
+    bound: Bound,
+    cancelled: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl Wait<'_> {
+    fn left(&self) -> Duration {
+        self.bound.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// What makes further waiting pointless.
+    fn check(&self) -> Result<(), NotReady> {
+        let ledger = self.client.context();
+        if (self.cancelled)() {
             return Err(NotReady::Cancelled);
         }
         if let Some(reason) = ledger.denied() {
             return Err(NotReady::Denied(reason));
         }
-        if let Some((code, text)) = client.fatal_error() {
+        if let Some((code, text)) = self.client.fatal_error() {
             return Err(match errors::class(code) {
                 FailureClass::Denied => NotReady::Denied(text),
                 _ => NotReady::Fatal(text),
             });
         }
-        let now = Instant::now();
-        if let Some((reason, until)) = &absent
-            && now >= deadline.min(*until)
-        {
-            return Err(NotReady::NoTopic { topic: name.into(), reason: reason.clone(), setting });
-        }
-        let left = deadline.saturating_duration_since(now);
-        match client.fetch_metadata(Some(name), left.min(SLICE)) {
-            Ok(metadata) => {
-                let Some(reason) = topic_state(&metadata, topic)? else { return Ok(metadata) };
-                let until = absent.map_or(now + TOPIC_GRACE, |(_, until)| until);
-                absent = Some((reason, until));
-                std::thread::sleep(TOPIC_POLL.min(left));
+        Ok(())
+    }
+
+    /// Metadata of a topic, or of all, from the first broker that answers.
+    fn for_answer(&self, topic: Option<&str>) -> Result<Metadata, NotReady> {
+        let mut slices = Slices::default();
+        loop {
+            self.check()?;
+            let left = self.left();
+            match self.client.fetch_metadata(topic, left.min(slices.next())) {
+                Ok(metadata) => return Ok(metadata),
+                Err(error) if left.is_zero() => {
+                    let seen = self.client.context().last_error();
+                    let last_error = seen.unwrap_or_else(|| error.to_string());
+                    return Err(NotReady::Unreachable { within: self.bound.within, last_error });
+                }
+                Err(error) => check_denied(&error)?,
             }
-            Err(error) if left.is_zero() && absent.is_none() => {
-                let last_error = ledger.last_error().unwrap_or_else(|| error.to_string());
-                return Err(NotReady::Unreachable { within, last_error });
-            }
-            Err(error) => check_denied(&error)?,
         }
     }
+
+    fn for_topic(&self, topic: NamedTopic<'_>) -> Result<Metadata, NotReady> {
+        let (name, setting) = topic;
+        let mut until = None;
+        loop {
+            let metadata = self.for_answer(Some(name))?;
+            let Some(reason) = topic_state(&metadata, topic)? else { return Ok(metadata) };
+            let now = Instant::now();
+            let until = *until.get_or_insert(self.bound.deadline.min(now + TOPIC_GRACE));
+            // Another question needs some time too.
+            if now + TOPIC_POLL >= until {
+                return Err(NotReady::NoTopic { topic: name.into(), reason, setting });
+            }
+            std::thread::sleep(TOPIC_POLL);
+        }
+    }
+
+    /// Asks the leader of each partition for the partition's end, some at the same time.
+    fn for_leaders(&self, topic: &str, partitions: &[i32]) -> Result<BTreeMap<i32, i64>, NotReady> {
+        let ends = Mutex::new(Ok(BTreeMap::new()));
+        let rest = Mutex::new(partitions.iter());
+        let work = || {
+            loop {
+                let next = lock(&rest).next();
+                let Some(partition) = next.filter(|_| lock(&ends).is_ok()) else { return };
+                let end = self.for_leader(topic, *partition);
+                let mut ends = lock(&ends);
+                match (end, ends.as_mut()) {
+                    (Ok(end), Ok(ends)) => drop(ends.insert(*partition, end)),
+                    (Err(error), Ok(_)) => *ends = Err(error),
+                    (_, Err(_)) => {}
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..partitions.len().min(ASKED_AT_ONCE) {
+                // This thread does the work that no other can be started for.
+                let _started = std::thread::Builder::new().spawn_scoped(scope, work);
+            }
+            work();
+        });
+        ends.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn for_leader(&self, topic: &str, partition: i32) -> Result<i64, NotReady> {
+        let mut slices = Slices::default();
+        loop {
+            self.check()?;
+            let left = self.left();
+            match self.client.fetch_watermarks(topic, partition, left.min(slices.next())) {
+                Ok((_, end)) => return Ok(end),
+                Err(error) if left.is_zero() => {
+                    let topic = topic.to_owned();
+                    let last_error = match error.rdkafka_error_code() {
+                        Some(RDKafkaErrorCode::OperationTimedOut) | None => {
+                            self.client.context().last_error()
+                        }
+                        Some(code) => Some(code.to_string()),
+                    };
+                    let last_error = last_error.unwrap_or_else(|| error.to_string());
+                    let within = self.bound.within;
+                    return Err(NotReady::NoLeader { topic, partition, within, last_error });
+                }
+                Err(error) => check_denied(&error)?,
+            }
+            std::thread::sleep(LEADER_POLL.min(left));
+        }
+    }
+}
+
+/// Waits that double.
+#[derive(Debug, Default)]
+struct Slices(u32);
+
+impl Slices {
+    fn next(&mut self) -> Duration {
+        let [shortest, longest] = SLICES;
+        let slice = shortest * (1 << self.0.min(8));
+        self.0 += 1;
+        slice.min(longest)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn check_denied(error: &KafkaError) -> Result<(), NotReady> {
@@ -157,31 +311,18 @@ fn topic_state(metadata: &Metadata, topic: NamedTopic<'_>) -> Result<Option<Stri
     }
 }
 
-/// Why a cluster does not describe itself.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Silent {
-    /// librdkafka does not accept the configuration.
-    #[error("librdkafka does not accept the configuration: {0}")]
-    Client(String),
-    /// The cluster refuses this client.
-    #[error("the cluster refused access: {0}")]
-    Denied(String),
-    /// No broker answered as one.
-    #[error("no broker answered: {0}")]
-    Unreachable(String),
-}
-
 /// Asks a cluster for its brokers and all topics: a question for one by name creates it on many.
 ///
 /// # Errors
-/// [`Silent`], once `within` is over.
-pub fn describe(config: &ClientConfig, within: Duration) -> Result<Metadata, Silent> {
-    let sink = KafkaSink::start(config).map_err(|error| Silent::Client(error.to_string()))?;
-    let ledger = sink.ledger();
-    sink.producer().client().fetch_metadata(None, within).map_err(|error| match ledger.denied() {
-        Some(denied) => Silent::Denied(denied),
-        None => Silent::Unreachable(ledger.last_error().unwrap_or_else(|| error.to_string())),
-    })
+/// [`NotReady`], once `within` is over, or at once where waiting cannot help.
+pub fn describe(
+    config: &ClientConfig,
+    bound: Bound,
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> Result<Metadata, NotReady> {
+    let sink = KafkaSink::start(config, 1, bound.within).map_err(NotReady::of_start)?;
+    let producer = sink.producer();
+    Wait { client: producer.client(), bound, cancelled }.for_answer(None)
 }
 
 /// Address of each broker that the cluster advertises.

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 
 use super::errors;
 use super::ledger::{Ledger, Stamp};
@@ -39,6 +39,8 @@ pub struct KafkaSink {
     producer: Arc<BaseProducer<Ledger>>,
     phase: Arc<Phase>,
     poller: Option<JoinHandle<()>>,
+    /// Of how many shards this process is one.
+    shards: u64,
 }
 
 /// What the run and the polling thread tell each other.
@@ -57,12 +59,13 @@ impl std::fmt::Debug for KafkaSink {
 }
 
 impl KafkaSink {
-    /// Starts a producer. It connects by itself.
+    /// Starts a producer of one of `shards` shards, whose records should not wait for longer than
+    /// `target`. It connects by itself.
     ///
     /// # Errors
     /// The configuration as a whole is not one that librdkafka accepts.
-    pub fn start(config: &ClientConfig) -> KafkaResult<Self> {
-        let producer: BaseProducer<Ledger> = config.create_with_context(Ledger::default())?;
+    pub fn start(config: &ClientConfig, shards: u64, target: Duration) -> KafkaResult<Self> {
+        let producer: BaseProducer<Ledger> = config.create_with_context(Ledger::new(target))?;
         let producer = Arc::new(producer);
         let phase = Arc::new(Phase::default());
         let poller = {
@@ -73,7 +76,7 @@ impl KafkaSink {
         let poller = poller.map_err(|e| {
             KafkaError::ClientCreation(format!("cannot start the polling thread: {e}"))
         })?;
-        Ok(Self { producer, phase, poller: Some(poller) })
+        Ok(Self { producer, phase, poller: Some(poller), shards })
     }
 
     /// What the cluster has answered.
@@ -100,8 +103,14 @@ impl KafkaSink {
 
     /// Offers a record. It is copied.
     pub fn offer(&self, record: &Record<'_>, due: Instant) -> Offer {
+        let kind = record.kind;
+        let index = record.seq / self.shards;
+        // In the books first: the answer may come before `send` returns.
+        if !self.ledger().generated(kind, index) {
+            return Offer::Full;
+        }
         let now = Instant::now();
-        let stamp = Stamp { kind: record.kind, sent: now, due: due.min(now) };
+        let stamp = Stamp { kind, index, sent: now, due: due.min(now) };
         let mut base = BaseRecord::with_opaque_to(record.topic, Box::new(stamp))
             .payload(record.value)
             .timestamp(record.timestamp_ms);
@@ -116,8 +125,6 @@ impl KafkaSink {
         if record.run.is_some() {
             base = base.headers(headers);
         }
-        // In the books first: the answer may come before `send` returns.
-        self.ledger().generated(record.kind, now);
         match self.producer.send(base) {
             Ok(()) => {
                 if self.phase.idle.swap(false, Ordering::AcqRel) {
@@ -127,11 +134,12 @@ impl KafkaSink {
             }
             Err((error, _)) => match error.rdkafka_error_code() {
                 Some(RDKafkaErrorCode::QueueFull) => {
-                    self.ledger().withdrawn(record.kind);
+                    self.ledger().withdrawn(kind, index);
                     Offer::Full
                 }
                 code => {
-                    self.ledger().refused(record.kind, code.unwrap_or(RDKafkaErrorCode::Fail));
+                    let code = code.unwrap_or(RDKafkaErrorCode::Fail);
+                    self.ledger().refused(kind, index, code);
                     Offer::Taken
                 }
             },
@@ -142,6 +150,12 @@ impl KafkaSink {
     pub fn seal(&self) {
         self.phase.sealed.store(true, Ordering::Release);
         self.wake();
+    }
+
+    /// Takes back what has not been answered: from here on nothing more is sent. What is on its way
+    /// may still arrive.
+    pub fn purge(&self) {
+        self.producer.purge(PurgeConfig::default().queue().inflight());
     }
 
     fn wake(&self) {

@@ -1,7 +1,7 @@
 //! Verdicts and words.
 
 use super::*;
-use crate::books::FailureClass;
+use crate::books::{Books, FailureClass};
 use crate::settings::Inputs;
 use crate::verdict::tests::books;
 

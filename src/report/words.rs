@@ -11,18 +11,31 @@ impl Report {
         if let (0, Some(reason)) = (generated, &self.reason) {
             return format!("nothing was sent: {reason}; {exit}");
         }
-        let acknowledged = self.sum(|t| t.acknowledged);
         let (failed, unresolved) = (self.sum(|t| t.failed), self.sum(|t| t.unresolved));
+        let (found, copies) = (self.sum(|t| t.settled.found), self.sum(|t| t.copies));
+        let delivered = self.sum(|t| t.acknowledged) + found;
         let of = match self.planned() {
             Some(planned) => format!("{planned} planned records"),
             None => format!("{generated} generated records"),
         };
-        let by_topic = self.topics.iter().map(|t| format!("{} to {}", t.acknowledged, t.topic));
+        let by_topic = self.topics.iter();
+        let by_topic =
+            by_topic.map(|t| format!("{} to {}", t.acknowledged + t.settled.found, t.topic));
         let by_topic = by_topic.collect::<Vec<_>>().join(", ");
         let mut text =
-            format!("{acknowledged} of {of} delivered in {:.3} s ({by_topic})", self.elapsed_sec);
+            format!("{delivered} of {of} delivered in {:.3} s ({by_topic})", self.elapsed_sec);
         if failed + unresolved > 0 {
             text.push_str(&format!("; {failed} failed, {unresolved} unresolved"));
+        }
+        if found > 0 {
+            text.push_str(&format!(", {found} of them found in the log"));
+        }
+        let not_found = self.sum(|t| t.settled.not_found);
+        if not_found > 0 {
+            text.push_str(&format!(", {not_found} of them not in the log"));
+        }
+        if copies > 0 {
+            text.push_str(&format!("; {copies} copies too many in the log"));
         }
         for error in &self.errors {
             text.push_str(&format!("; {} x {} ({})", error.count, error.kind, error.topic));

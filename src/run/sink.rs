@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::Ending;
+use crate::awake::Awake;
 use crate::plan::Record;
 
 /// Time beyond the delivery timeout in which a record's own time-out may still be reported:
@@ -48,6 +49,15 @@ pub(super) fn hopeless(sink: &impl Sink, delivery_timeout: Duration) -> Option<E
         return Some(Ending::Fatal);
     }
     (sink.silence() > delivery_timeout + GRACE).then_some(Ending::Silence)
+}
+
+/// Completes once this process has run for so long.
+pub(super) async fn awake_for(limit: Duration) {
+    let (mut awake, mut waited) = (Awake::default(), Duration::ZERO);
+    while waited < limit {
+        waited += awake.lap(Instant::now().into_std());
+        tokio::time::sleep(WATCH_EVERY.min(limit.saturating_sub(waited))).await;
+    }
 }
 
 /// Completes once waiting for answers makes no sense any more.

@@ -42,7 +42,7 @@ impl FakeSink {
         for kind in Kind::BOTH {
             while books.topic(kind).open() > 0 {
                 if acknowledge {
-                    books.acknowledged(kind, 0, None);
+                    books.acknowledged(kind, 0, 0);
                 } else {
                     let class = FailureClass::Silence;
                     books.failed(kind, Failure { kind: "timed out".into(), class });
@@ -258,7 +258,7 @@ async fn the_drain_is_bounded_though_answers_trickle() {
     let (ran, elapsed) = beside(&sink, &[("SLEEP_SEC", "0"), ("BATCH", "300")], |_| async {
         for _ in 0..100 {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            sink.books.borrow_mut().acknowledged(Kind::Metric, 0, None);
+            sink.books.borrow_mut().acknowledged(Kind::Metric, 0, 0);
             sink.silent_since.set(Some(Instant::now()));
             sink.answered.notify_one();
         }

@@ -7,50 +7,88 @@ use rdkafka::producer::Producer;
 
 use crate::exit::Exit;
 use crate::host::signals::Stop;
-use crate::kafka::probe::{self, NotReady};
+use crate::kafka::ledger::Offsets;
+use crate::kafka::probe::{self, Bound, NotReady};
 use crate::kafka::producer::KafkaSink;
 use crate::settings::{Server, Settings};
 
 use super::Cluster;
 
-/// Waits until a broker answers and both topics exist, nine tenths of the delivery timeout at most:
-/// within it a client that cannot reach anything has said so.
+/// Waits until a broker answers, both topics exist and every partition's leader is ready; returns
+/// where the partitions end. It takes nine tenths of the delivery timeout at most: within it a client
+/// that cannot reach anything has said so.
 pub(super) async fn wait_until_ready(
     settings: &Settings,
     cluster: &Cluster,
     sink: &KafkaSink,
     stop: &Stop,
-) -> Result<(), (Exit, String)> {
+) -> Result<Offsets, (Exit, String)> {
+    let bound = Bound::within(settings.delivery_timeout.mul_f64(0.9));
+    if cluster.guard.is_some() {
+        check_advertised(cluster, bound, stop).await?;
+    }
     let producer = sink.producer();
-    let cancelled = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&cancelled);
     let topics = [
         (settings.topic_metric.clone(), "TOPIC_METRIC"),
         (settings.topic_token.clone(), "TOPIC_TOKEN"),
     ];
-    let within = settings.delivery_timeout.mul_f64(0.9);
-    let mut probe = tokio::task::spawn_blocking(move || {
+    let ready = asked(stop, move |cancelled| {
         let topics = topics.each_ref().map(|(topic, setting)| (topic.as_str(), *setting));
-        let cancelled = || asked.load(Ordering::Relaxed);
-        probe::wait_until_ready(producer.client(), &topics, within, cancelled)
+        probe::wait_until_ready(producer.client(), topics, bound, cancelled)
     });
-    let ready = tokio::select! {
-        ready = &mut probe => ready,
-        _ = stop.first() => {
-            cancelled.store(true, Ordering::Relaxed);
-            probe.await
+    match ready.await {
+        Ok(ready) => {
+            check_egress(cluster, "advertised broker", &ready.brokers).await?;
+            Ok(ready.ends)
         }
-    };
-    let error = match ready.unwrap_or(Err(NotReady::Cancelled)) {
-        Ok(advertised) => return check_egress(cluster, "advertised broker", &advertised).await,
-        Err(error) => error,
-    };
-    let exit = match (&error, stop.received().first) {
+        Err(error) => Err(refusal(&error, stop)),
+    }
+}
+
+/// The exit code of a cluster that is not ready, and why it is not.
+fn refusal(error: &NotReady, stop: &Stop) -> (Exit, String) {
+    let exit = match (error, stop.received().first) {
         (NotReady::Cancelled, Some(signal)) => Exit::Signalled(signal),
         (NotReady::Denied(_), _) => Exit::NoPerm,
         _ => Exit::Unavailable,
     };
-    Err((exit, error.to_string()))
+    (exit, error.to_string())
+}
+
+/// Asks the cluster on a thread that may block, until a signal comes.
+async fn asked<T: Send + 'static>(
+    stop: &Stop,
+    question: impl FnOnce(&(dyn Fn() -> bool + Sync)) -> Result<T, NotReady> + Send + 'static,
+) -> Result<T, NotReady> {
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&cancelled);
+    let mut asked = tokio::task::spawn_blocking(move || question(&|| flag.load(Ordering::Relaxed)));
+    let answer = tokio::select! {
+        answer = &mut asked => answer,
+        _ = stop.first() => {
+            cancelled.store(true, Ordering::Relaxed);
+            asked.await
+        }
+    };
+    answer.unwrap_or(Err(NotReady::Cancelled))
+}
+
+/// Whether the advertised brokers are on the egress allow list, asked with a client of its own: once
+/// the run's client has learned of brokers that it cannot reach, it asks no other.
+async fn check_advertised(
+    cluster: &Cluster,
+    bound: Bound,
+    stop: &Stop,
+) -> Result<(), (Exit, String)> {
+    let config = cluster.config.clone();
+    let brokers = asked(stop, move |cancelled| {
+        let metadata = probe::describe(&config, bound, cancelled);
+        metadata.map(|metadata| probe::advertised(&metadata))
+    });
+    match brokers.await {
+        Ok(brokers) => check_egress(cluster, "advertised broker", &brokers).await,
+        Err(error) => Err(refusal(&error, stop)),
+    }
 }
 
 /// Whether the egress allow list lets these servers through, where there is one.

@@ -24,6 +24,7 @@ pub const PARTITIONS: i32 = 3;
 pub struct Cluster {
     /// For injected errors.
     pub mock: MockCluster<'static, DefaultProducerContext>,
+    partitions: i32,
 }
 
 /// A record that was read back.
@@ -46,11 +47,16 @@ pub struct Received {
 impl Cluster {
     /// Starts a cluster with the default topics.
     pub fn start() -> Self {
+        Self::start_with(PARTITIONS)
+    }
+
+    /// Starts a cluster whose topics have this number of partitions.
+    pub fn start_with(partitions: i32) -> Self {
         let mock = MockCluster::new(1).expect("a mock cluster");
         for topic in TOPICS {
-            mock.create_topic(topic, PARTITIONS, 1).expect("a topic");
+            mock.create_topic(topic, partitions, 1).expect("a topic");
         }
-        Self { mock }
+        Self { mock, partitions }
     }
 
     /// A run against it at full speed, with a report.
@@ -75,7 +81,7 @@ impl Cluster {
             .create()
             .expect("a consumer");
         let mut partitions = TopicPartitionList::new();
-        for partition in 0..PARTITIONS {
+        for partition in 0..self.partitions {
             partitions
                 .add_partition_offset(topic, partition, Offset::Offset(0))
                 .expect("a partition");

@@ -1,0 +1,133 @@
+//! Which records of a topic wait for an answer, and which ended without an acknowledgement.
+//!
+//! A record is named by its *index*: its position among the pairs of this process. A shard of n
+//! sends each n-th pair of the run, so `seq` is the index times n, plus the shard's number.
+
+use std::collections::VecDeque;
+
+use roaring::RoaringTreemap;
+
+/// Bits in a word of the window.
+const WORD: u64 = u64::BITS as u64;
+
+/// The records that wait for an answer: one bit each, from the oldest that still does.
+///
+/// A set of ranges would fall to pieces, because partitions answer in turns. The window is as long
+/// as the records that were sent after the oldest one without an answer.
+#[derive(Debug, Default)]
+pub struct InFlight {
+    /// Index of the first bit, a multiple of the word.
+    base: u64,
+    words: VecDeque<u64>,
+}
+
+impl InFlight {
+    /// A record was handed over. Indexes come in ascending order.
+    pub fn insert(&mut self, index: u64) {
+        if self.words.is_empty() {
+            self.base = index - index % WORD;
+        }
+        let (word, bit) = self.place(index);
+        while self.words.len() <= word {
+            self.words.push_back(0);
+        }
+        self.words[word] |= bit;
+    }
+
+    /// A record was answered. Whether it waited.
+    pub fn remove(&mut self, index: u64) -> bool {
+        if index < self.base {
+            return false;
+        }
+        let (word, bit) = self.place(index);
+        let Some(bits) = self.words.get_mut(word) else { return false };
+        let waited = *bits & bit != 0;
+        *bits &= !bit;
+        while self.words.front() == Some(&0) {
+            self.words.pop_front();
+            self.base += WORD;
+        }
+        waited
+    }
+
+    /// The oldest record that waits.
+    #[must_use]
+    pub fn oldest(&self) -> Option<u64> {
+        let first = self.words.front()?;
+        Some(self.base + u64::from(first.trailing_zeros()))
+    }
+
+    /// Every record that waits.
+    #[must_use]
+    pub fn all(&self) -> RoaringTreemap {
+        let mut all = RoaringTreemap::new();
+        let mut base = self.base;
+        for word in &self.words {
+            let set = (0..WORD).filter(|bit| word >> bit & 1 == 1);
+            all.extend(set.map(|bit| base + bit));
+            base += WORD;
+        }
+        all
+    }
+
+    /// Word and bit of an index at or above the base.
+    fn place(&self, index: u64) -> (usize, u64) {
+        let distance = index - self.base;
+        // Longer than memory is: no such word exists.
+        let word = usize::try_from(distance / WORD).unwrap_or(usize::MAX);
+        (word, 1 << (distance % WORD))
+    }
+}
+
+/// The records of a topic that ended without an acknowledgement, by index.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Doubts {
+    /// Given up with an error.
+    pub failed: RoaringTreemap,
+    /// Neither acknowledged nor given up: no answer, or one without an offset.
+    pub unresolved: RoaringTreemap,
+    /// Those of both that can be in the log all the same.
+    pub in_doubt: RoaringTreemap,
+    /// Those in doubt that were found there.
+    pub found: RoaringTreemap,
+    /// Those in doubt that were not there when the log had been read to its end.
+    pub not_found: RoaringTreemap,
+    /// Copies of records beyond the first that were seen while the log was read.
+    pub copies: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn the_window_is_a_set(first in 0..1000_u64, acts in prop::collection::vec((any::<bool>(), 0..300_u64), 0..400)) {
+            let (mut window, mut set, mut next) = (InFlight::default(), BTreeSet::new(), first);
+            for (insert, back) in acts {
+                if insert {
+                    window.insert(next);
+                    set.insert(next);
+                    next += 1 + back % 3;
+                } else {
+                    let index = next.saturating_sub(back);
+                    prop_assert_eq!(window.remove(index), set.remove(&index));
+                }
+                prop_assert_eq!(window.oldest(), set.first().copied());
+            }
+            prop_assert!(window.all().iter().eq(set));
+        }
+    }
+
+    #[test]
+    fn an_answer_to_a_record_that_was_never_sent_is_none() {
+        let mut window = InFlight::default();
+        assert!(!window.remove(7));
+        window.insert(70);
+        assert!(!window.remove(3) && !window.remove(7000));
+        assert!(window.remove(70) && !window.remove(70));
+        assert_eq!(window.oldest(), None);
+    }
+}

@@ -1,0 +1,170 @@
+//! Reads topics from given offsets to their ends: bounded, and one record at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::topic_partition_list::Offset;
+
+use super::errors;
+use crate::books::FailureClass;
+
+/// Longest single wait, so that the bound and the caller's wish to stop are noticed.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// What a consumer is set to, beside what it shares with the producer.
+const SETTINGS: &[(&str, &str)] = &[
+    // Needed for an assignment. Nothing is committed, and the group is never joined.
+    ("group.id", "vm4-producer"),
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    ("enable.partition.eof", "true"),
+    ("auto.offset.reset", "earliest"),
+    ("allow.auto.create.topics", "false"),
+    ("check.crcs", "true"),
+    // The program does not use transactions: one that somebody else left open must not hide records.
+    ("isolation.level", "read_uncommitted"),
+    // The end of an empty partition must not hold up the others.
+    ("fetch.wait.max.ms", "10"),
+    ("queued.max.messages.kbytes", "16384"),
+];
+
+/// Properties that only a producer has: a consumer warns of each.
+const OF_PRODUCERS: &[&str] = &[
+    "acks",
+    "request.required.acks",
+    "enable.idempotence",
+    "partitioner",
+    "queue.buffering.max.messages",
+    "queue.buffering.max.kbytes",
+    "queue.buffering.max.ms",
+    "linger.ms",
+    "message.timeout.ms",
+    "compression.codec",
+    "compression.type",
+    "compression.level",
+    "batch.size",
+    "batch.num.messages",
+    "request.timeout.ms",
+    "retries",
+    "message.send.max.retries",
+    "enable.gapless.guarantee",
+    "queue.buffering.backpressure.threshold",
+    "delivery.report.only.error",
+    "dr_cb",
+    "dr_msg_cb",
+    "sticky.partitioning.linger.ms",
+    "queuing.strategy",
+    "msg_order_cmp",
+];
+
+/// Why reading ended before the end of the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unread {
+    /// The time was over.
+    #[error("the log was not read to its end within {:.1} s", .0.as_secs_f64())]
+    Late(Duration),
+    /// The cluster does not let this client read.
+    #[error("this client may not read: {0}")]
+    Denied(String),
+    /// The client could not read.
+    #[error("{0}")]
+    Failed(String),
+    /// The caller asked to stop.
+    #[error("stopped")]
+    Stopped,
+}
+
+/// A consumer's callbacks: it says nothing; who reads says what came of it.
+#[derive(Debug, Clone, Copy)]
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
+    fn error(&self, _: KafkaError, _: &str) {}
+}
+
+impl ConsumerContext for Quiet {}
+
+/// Hands each record of a topic from these offsets of its partitions up to their ends to `each`,
+/// which returns whether it wants more. `producer` is the configuration of the run's producer.
+///
+/// # Errors
+/// [`Unread`]: the log was not read to its end.
+pub fn read(
+    producer: &ClientConfig,
+    topic: &str,
+    from: &BTreeMap<i32, i64>,
+    within: Duration,
+    stopped: impl Fn() -> bool,
+    mut each: impl FnMut(&BorrowedMessage<'_>) -> bool,
+) -> Result<(), Unread> {
+    let failed = |error: KafkaError| Unread::Failed(error.to_string());
+    let deadline = Instant::now() + within;
+    let consumer: BaseConsumer<Quiet> =
+        config(producer).create_with_context(Quiet).map_err(failed)?;
+    let mut assignment = TopicPartitionList::new();
+    for (partition, offset) in from {
+        let offset = Offset::Offset(*offset);
+        assignment.add_partition_offset(topic, *partition, offset).map_err(failed)?;
+    }
+    consumer.assign(&assignment).map_err(failed)?;
+    let mut unread: BTreeSet<i32> = from.keys().copied().collect();
+    while !unread.is_empty() {
+        if stopped() {
+            return Err(Unread::Stopped);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Unread::Late(within));
+        }
+        match consumer.poll(left.min(SLICE)) {
+            None => {}
+            Some(Ok(message)) => {
+                if !each(&message) {
+                    return Ok(());
+                }
+            }
+            Some(Err(KafkaError::PartitionEOF(partition))) => drop(unread.remove(&partition)),
+            Some(Err(error)) => check(&error)?,
+        }
+    }
+    Ok(())
+}
+
+/// The consumer of a run's topics: the producer's way to the cluster, and [`SETTINGS`].
+fn config(producer: &ClientConfig) -> ClientConfig {
+    let mut config = producer.clone();
+    for property in OF_PRODUCERS {
+        config.remove(property);
+    }
+    for (property, value) in SETTINGS {
+        config.set(*property, *value);
+    }
+    config.set_log_level(RDKafkaLogLevel::Error);
+    config
+}
+
+/// Whether reading can go on after this error.
+fn check(error: &KafkaError) -> Result<(), Unread> {
+    use RDKafkaErrorCode as Code;
+    let Some(code) = error.rdkafka_error_code() else { return Ok(()) };
+    match code {
+        // The group is not used.
+        Code::GroupAuthorizationFailed => Ok(()),
+        _ if errors::class(code) == FailureClass::Denied => Err(Unread::Denied(code.to_string())),
+        Code::UnknownTopic
+        | Code::UnknownPartition
+        | Code::UnknownTopicOrPartition
+        | Code::OffsetOutOfRange
+        | Code::BadMessage
+        | Code::InvalidMessage => Err(Unread::Failed(code.to_string())),
+        // A broker that went away may come back; the time is bounded.
+        _ => Ok(()),
+    }
+}

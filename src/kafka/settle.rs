@@ -1,0 +1,72 @@
+//! Looks up in the log what is in doubt at the end of a run.
+//!
+//! A record without an acknowledgement may be in the log all the same: its time ran out on the way,
+//! its answer was lost, or librdkafka took the success of a later batch for its own. Each record
+//! carries its run and seq, so the log can tell, and it also tells which are in it more than once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::config::ClientConfig;
+use rdkafka::message::{Headers, Message};
+use roaring::RoaringTreemap;
+
+use super::in_flight::Doubts;
+use super::reader::{self, Unread};
+use crate::settings::Shard;
+
+/// Whose records are looked for.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Name of the run, as in the header `run`.
+    pub id: String,
+    /// Which of its pairs are this process's.
+    pub shard: Shard,
+}
+
+impl Run {
+    /// The index of a record of this run, from its headers.
+    fn index(&self, message: &impl Message) -> Option<u64> {
+        let headers = message.headers()?;
+        let value = |name: &str| headers.iter().find(|header| header.key == name)?.value;
+        if value("run")? != self.id.as_bytes() {
+            return None;
+        }
+        let seq: u64 = std::str::from_utf8(value("seq")?).ok()?.parse().ok()?;
+        let (number, count) = (u64::from(self.shard.index), u64::from(self.shard.count));
+        (seq % count == number).then_some(seq / count)
+    }
+}
+
+/// Reads a topic from these offsets of its partitions, and writes down which of the records in doubt
+/// are there, and how many copies there are.
+///
+/// It does not stop when all are found: the copies lie behind.
+///
+/// # Errors
+/// [`Unread`]. What was found until then is written down; the rest stays in doubt.
+pub fn settle(
+    config: &ClientConfig,
+    topic: &str,
+    from: &BTreeMap<i32, i64>,
+    run: &Run,
+    doubts: &mut Doubts,
+    within: Duration,
+    stopped: impl Fn() -> bool,
+) -> Result<(), Unread> {
+    let (mut seen, mut copies) = (RoaringTreemap::new(), 0);
+    let read = reader::read(config, topic, from, within, stopped, |message| {
+        if let Some(index) = run.index(message)
+            && !seen.insert(index)
+        {
+            copies += 1;
+        }
+        true
+    });
+    doubts.found = &doubts.in_doubt & &seen;
+    doubts.copies = copies;
+    if read.is_ok() {
+        doubts.not_found = &doubts.in_doubt - &doubts.found;
+    }
+    read
+}

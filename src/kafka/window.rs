@@ -1,0 +1,124 @@
+//! How many records may wait for their acknowledgement: as many as can be delivered in time.
+//!
+//! librdkafka counts the delivery timeout from the hand-over, so a long queue before a slow link
+//! times out as a whole. The window follows the rate that is reached, as TCP's congestion window
+//! does: it doubles in each round trip while acknowledgements come soon, and shrinks to what the link
+//! has carried where they come late.
+
+use std::time::{Duration, Instant};
+
+/// Records that may wait at the start, and at the least: 26 kB of events, which a link of 64 kbit/s
+/// carries in 3.2 s, within the shortest socket timeout and a round trip of 600 ms.
+const FEWEST: u64 = 64;
+
+/// Records that may wait at the most: librdkafka's own queue takes no more.
+pub const MOST: u64 = 100_000;
+
+/// A window on the records that wait for their acknowledgement.
+#[derive(Debug)]
+pub struct Window {
+    size: u64,
+    /// How long a record should wait at the most.
+    target: Duration,
+    /// Acknowledgements of records that were handed over before then say nothing new.
+    shrunk_at: Option<Instant>,
+}
+
+impl Window {
+    /// A window in which a record should wait for `target` at the most.
+    #[must_use]
+    pub fn new(target: Duration) -> Self {
+        Self { size: FEWEST, target, shrunk_at: None }
+    }
+
+    /// How many records may wait.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// A record that was handed over at `sent` is acknowledged, while `open` others wait.
+    pub fn acknowledged(&mut self, sent: Instant, now: Instant, open: u64) {
+        let waited = now.saturating_duration_since(sent);
+        if waited > self.target {
+            if self.shrunk_at.is_none_or(|at| sent >= at) {
+                self.shrunk_at = Some(now);
+                self.size = scaled(self.size, self.target, waited).max(FEWEST);
+            }
+        } else if waited < self.target / 2 && open >= self.size / 2 {
+            // A window that is not used says nothing about the link.
+            self.size = (self.size + 1).min(MOST);
+        }
+    }
+}
+
+/// `size * target / waited`, where `waited` is longer than `target`.
+fn scaled(size: u64, target: Duration, waited: Duration) -> u64 {
+    let scaled = u128::from(size) * target.as_micros() / waited.as_micros().max(1);
+    u64::try_from(scaled).unwrap_or(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TARGET: Duration = Duration::from_secs(3);
+
+    /// The window and the longest wait after `secs` on a link with this round trip and rate, with as
+    /// much in flight as the window lets in.
+    fn after(secs: u64, round_trip: Duration, per_sec: u64) -> (u64, Duration) {
+        let start = Instant::now();
+        let mut window = Window::new(TARGET);
+        let (mut in_flight, mut now) = (std::collections::VecDeque::new(), start);
+        let mut free_at = start;
+        let mut longest = Duration::ZERO;
+        while now < start + Duration::from_secs(secs) {
+            while (in_flight.len() as u64) < window.size() {
+                free_at =
+                    free_at.max(now) + Duration::from_secs(1) / u32::try_from(per_sec).unwrap();
+                in_flight.push_back((now, free_at + round_trip));
+            }
+            let (sent, answered) = in_flight.pop_front().unwrap();
+            now = now.max(answered);
+            longest = longest.max(now - sent);
+            window.acknowledged(sent, now, in_flight.len() as u64);
+        }
+        (window.size(), longest)
+    }
+
+    #[test]
+    fn a_fast_link_gets_the_whole_window_in_a_few_round_trips() {
+        let (size, longest) = after(1, Duration::from_millis(1), 1_000_000);
+        assert_eq!(size, MOST);
+        assert!(longest < TARGET, "{longest:?}");
+    }
+
+    #[test]
+    fn a_slow_link_keeps_each_record_near_the_target() {
+        for (round_trip, per_sec) in [(600, 20), (600, 2_000), (600, 100_000), (1, 500)] {
+            let (_, longest) = after(60, Duration::from_millis(round_trip), per_sec);
+            assert!(longest <= TARGET * 2, "{round_trip} ms, {per_sec}/s: {longest:?}");
+        }
+    }
+
+    #[test]
+    fn one_late_round_shrinks_the_window_once() {
+        let start = Instant::now();
+        let mut window = Window { size: 8_000, ..Window::new(TARGET) };
+        let late = start + TARGET * 2;
+        for _ in 0..8_000 {
+            window.acknowledged(start, late, 8_000);
+        }
+        assert_eq!(window.size(), 4_000);
+        window.acknowledged(late, late + TARGET * 8, 4_000);
+        assert_eq!(window.size(), 500);
+    }
+
+    #[test]
+    fn a_window_that_is_not_used_stays_as_it_is() {
+        let now = Instant::now();
+        let mut window = Window::new(TARGET);
+        window.acknowledged(now, now, 1);
+        assert_eq!(window.size(), FEWEST);
+    }
+}

@@ -1,0 +1,133 @@
+//! After a run: is what has no acknowledgement in the log?
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::producer::Producer;
+use tracing::info;
+
+use super::Cluster;
+use crate::books::Settled;
+use crate::event::Kind;
+use crate::host::log;
+use crate::host::signals::Stop;
+use crate::kafka::in_flight::Doubts;
+use crate::kafka::ledger::{Account, Offsets};
+use crate::kafka::probe;
+use crate::kafka::producer::KafkaSink;
+use crate::kafka::settle::{self, Run};
+use crate::plan::Plan;
+use crate::settings::Shard;
+
+/// Shortest time for reading the log, however long the run has waited before: two requests on a slow
+/// link, or a refused connection.
+const SHORTEST: Duration = Duration::from_millis(1_000);
+
+/// How long the question may take which partitions there are by now.
+const PARTITIONS_WITHIN: Duration = Duration::from_millis(500);
+
+/// What the lookup needs to know of the run.
+pub(super) struct Lookup {
+    /// The ends of the partitions before the first record.
+    pub(super) ends: Offsets,
+    /// Which part of the run this process is.
+    pub(super) shard: Shard,
+    /// What is left of the delivery timeout.
+    pub(super) within: Duration,
+    /// Whether records carry their run and seq.
+    pub(super) has_headers: bool,
+}
+
+/// Looks up every record in doubt, and writes what it found into the account; returns why some could
+/// not be looked up.
+pub(super) async fn settle(
+    plan: &Plan,
+    cluster: &Cluster,
+    sink: &KafkaSink,
+    stop: &Stop,
+    account: &mut Account,
+    lookup: Lookup,
+) -> Option<String> {
+    let in_doubt: u64 = account.doubts.iter().map(|doubts| doubts.in_doubt.len()).sum();
+    if in_doubt == 0 || stop.received().again {
+        return None;
+    }
+    if !lookup.has_headers {
+        return Some("records without headers cannot be looked up in the log".into());
+    }
+    // What is still in the queue must not arrive after it was looked for.
+    sink.purge();
+    log::say(move || info!("looking up in the log {in_doubt} records without acknowledgement"));
+    let reader = Reader {
+        sink_client: sink.producer(),
+        config: cluster.config.clone(),
+        topics: Kind::BOTH.map(|kind| plan.topic(kind).to_owned()),
+        run: Run { id: plan.identity.run_id.clone(), shard: lookup.shard },
+        stop: stop.clone(),
+        deadline: Instant::now() + lookup.within.max(SHORTEST),
+        from: [0, 1].map(|slot| later(&lookup.ends[slot], &account.doubts_from[slot])),
+    };
+    let doubts = account.doubts.clone();
+    // Reading blocks. A reader that failed in itself has found nothing.
+    let read = tokio::task::spawn_blocking(move || reader.read(doubts)).await;
+    let (doubts, unread) = read.ok()?;
+    for (kind, doubts) in Kind::BOTH.into_iter().zip(&doubts) {
+        let (found, not_found) = (doubts.found.len(), doubts.not_found.len());
+        account.books.settle(kind, Settled { found, not_found });
+    }
+    account.doubts = doubts;
+    unread
+}
+
+/// For each partition of either the higher offset.
+fn later(ends: &BTreeMap<i32, i64>, acknowledged: &BTreeMap<i32, i64>) -> BTreeMap<i32, i64> {
+    let mut later = ends.clone();
+    for (partition, offset) in acknowledged {
+        let end = later.entry(*partition).or_insert(*offset);
+        *end = (*end).max(*offset);
+    }
+    later
+}
+
+/// What the reading thread takes along.
+struct Reader {
+    sink_client: std::sync::Arc<rdkafka::producer::BaseProducer<crate::kafka::ledger::Ledger>>,
+    config: rdkafka::config::ClientConfig,
+    topics: [String; 2],
+    run: Run,
+    stop: Stop,
+    deadline: Instant,
+    from: Offsets,
+}
+
+impl Reader {
+    fn read(mut self, mut doubts: [Doubts; 2]) -> ([Doubts; 2], Option<String>) {
+        let mut unread = None;
+        for (slot, doubts) in doubts.iter_mut().enumerate() {
+            if doubts.in_doubt.is_empty() {
+                continue;
+            }
+            self.add_partitions(slot);
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            let stopped = || self.stop.received().again;
+            let (topic, from) = (&self.topics[slot], &self.from[slot]);
+            let read = settle::settle(&self.config, topic, from, &self.run, doubts, left, stopped);
+            if let Err(error) = read {
+                let open = doubts.in_doubt.len() - doubts.found.len();
+                unread = Some(format!("{open} records of {topic} not looked up: {error}"));
+            }
+        }
+        (doubts, unread)
+    }
+
+    /// Partitions that were added during the run are read from their start.
+    fn add_partitions(&mut self, slot: usize) {
+        let topic = &self.topics[slot];
+        let client = self.sink_client.client();
+        if let Ok(metadata) = client.fetch_metadata(Some(topic), PARTITIONS_WITHIN) {
+            for partition in probe::partitions(&metadata, topic) {
+                self.from[slot].entry(partition).or_insert(0);
+            }
+        }
+    }
+}
