@@ -29,6 +29,7 @@ pub mod cli;
 pub mod commands;
 pub mod egress;
 pub mod event;
+pub mod event_time;
 pub mod exit;
 pub mod host;
 pub mod kafka;

@@ -1,5 +1,6 @@
 //! One run against a cluster, from the settings to the report.
 
+pub mod limits;
 mod lookup;
 mod ready;
 
@@ -19,7 +20,6 @@ use crate::host::egress::Guard;
 use crate::host::log;
 use crate::host::reporter::{Pulse, Reporter, View};
 use crate::host::signals::Stop;
-use crate::kafka::config;
 use crate::kafka::ledger::Account;
 use crate::kafka::producer::KafkaSink;
 use crate::latency::Times;
@@ -96,6 +96,8 @@ pub struct Cluster {
     pub config: ClientConfig,
     /// What of it may be reached, where that is limited.
     pub guard: Option<Guard>,
+    /// Whether it is the broker of the demo, which has no configuration to ask for.
+    pub is_embedded: bool,
 }
 
 /// Carries a run out against a cluster.
@@ -116,8 +118,8 @@ pub async fn deliver(
     {
         Outcome::unstarted(exit, Some(reason))
     } else {
-        let longest_wait = config::longest_wait(settings.delivery_timeout);
-        match KafkaSink::start(&cluster.config, settings.shard.count.into(), longest_wait) {
+        let shards = settings.shard.count.into();
+        match KafkaSink::start(&cluster.config, shards, settings.delivery_timeout) {
             Ok(sink) => {
                 let (outcome, watcher) = with_sink(settings, &plan, cluster, &sink, stop).await;
                 reporter = Some(watcher);
@@ -166,6 +168,9 @@ async fn with_sink(
         Ok(ends) => ends,
         Err((exit, reason)) => return (Outcome::unstarted(exit, Some(reason)), reporter),
     };
+    if let Err((exit, reason)) = limits::check(settings, cluster).await {
+        return (Outcome::unstarted(exit, Some(reason)), reporter);
+    }
     announce(settings, plan);
     let watch = tokio::spawn(announce_stop(stop.clone(), Arc::clone(&pulse)));
     let pacing = Pacing {
@@ -176,28 +181,29 @@ async fn with_sink(
     let ran = run(plan, sink, pacing, stop.clone(), pulse, Timestamp::now).await;
     watch.abort();
     let mut account = sink.ledger().close();
-    let unread = lookup::settle(
-        plan,
-        cluster,
-        sink,
-        &stop,
-        &mut account,
-        Lookup {
-            ends,
-            shard: settings.shard,
-            within: settings.delivery_timeout.saturating_sub(ran.drained_for),
-            has_headers: settings.record_headers == RecordHeaders::On,
-        },
-    );
-    let unread = unread.await;
+    let in_question = account.books.total_missing() > 0 && !stop.received().again;
+    let lookup = Lookup {
+        ends,
+        shard: settings.shard,
+        within: settings.delivery_timeout.saturating_sub(ran.drained_for),
+        has_headers: settings.record_headers == RecordHeaders::On,
+    };
+    let (unread, gone) = if in_question {
+        let settle = lookup::settle(plan, cluster, sink, &stop, &mut account, lookup);
+        tokio::join!(settle, limits::gone(sink, settings))
+    } else {
+        (None, None)
+    };
     let fatally = || sink.fatal().is_some_and(|(class, _)| class == FailureClass::Denied);
     let denied = sink.ledger().denied().is_some() || fatally();
     let exit = verdict(&account.books, ran.ending, ran.planned, denied);
+    let cause = match gone {
+        Some(gone) => Some(gone),
+        None => limits::cause(settings, cluster, &account.books).await,
+    };
     let reason = reason(&ran, exit, sink, &stop);
-    let reason = reason.map(|reason| match unread {
-        Some(unread) => format!("{reason}; {unread}"),
-        None => reason,
-    });
+    let reasons: Vec<_> = cause.into_iter().chain(reason).chain(unread).collect();
+    let reason = (exit != Exit::Success && !reasons.is_empty()).then(|| reasons.join("; "));
     let completed = ran.planned;
     (Outcome { account, lateness: ran.lateness, exit, reason, completed }, reporter)
 }

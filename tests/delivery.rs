@@ -164,40 +164,6 @@ fn a_passing_error_of_the_cluster_is_retried() {
     assert_eq!(by_seq(cluster.read(TOPICS[0], 20)).len(), 20);
 }
 
-/// A run whose first batch of each topic is refused while the next is in flight: the answers take a
-/// while, and each record is a batch.
-fn run_whose_first_batch_is_refused(cluster: &Cluster) -> Finished {
-    cluster.mock.broker_round_trip_time(1, Duration::from_millis(150)).unwrap();
-    let errors = [E::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION; 2];
-    cluster.mock.request_errors(RDKafkaApiKey::Produce, &errors);
-    let run = cluster.run().set("SLEEP_SEC", "0.02").set("BATCH", "40");
-    run.set("RDKAFKA_LINGER_MS", "0").finish()
-}
-
-#[test]
-fn a_batch_that_was_refused_is_not_delivered_because_the_next_one_was_accepted() {
-    let cluster = Cluster::start_with(1);
-    let finished = run_whose_first_batch_is_refused(&cluster);
-    balanced(&finished);
-    let mut missing = 0;
-    for (topic, reported) in TOPICS.into_iter().zip(finished.report()["topics"].as_array().unwrap())
-    {
-        let there = by_seq(cluster.read(topic, usize::MAX));
-        let absent: Vec<u64> = (0..40).filter(|seq| !there.contains_key(seq)).collect();
-        missing += absent.len();
-        assert_eq!(reported["acknowledged"], there.len(), "{reported}");
-        assert_eq!(reported["settled"]["not_found"], absent.len(), "{reported}");
-        let ranges = &reported["seq"]["not_found"];
-        let ranges: Vec<[u64; 2]> = serde_json::from_value(ranges["ranges"].clone()).unwrap();
-        let listed: Vec<u64> = ranges.into_iter().flat_map(|[from, to]| from..=to).collect();
-        assert_eq!(listed, absent, "{reported}");
-    }
-    assert!(missing > 0, "the mock cluster refused nothing that was then lost");
-    let text = format!("{} of 80 planned records delivered", 80 - missing);
-    finished.exits(74).says(&text);
-    finished.says(&format!("0 failed, {missing} unresolved, {missing} of them not in the log"));
-}
-
 #[test]
 fn records_that_the_cluster_refuses_are_counted_by_kind_and_the_rest_is_delivered() {
     let cluster = Cluster::start();

@@ -43,7 +43,7 @@ pub fn demo(settings: &Settings) -> Exit {
         info!("embedded broker at {address}; KAFKA_BOOTSTRAP and RDKAFKA_* are not used")
     });
     let config = config::embedded(&bootstrap, settings.delivery_timeout);
-    match sent(settings, &seed, identity, &Cluster { config, guard: None }) {
+    match sent(settings, &seed, identity, &Cluster { config, guard: None, is_embedded: true }) {
         Ok(session) => show(settings, &broker, session),
         Err(exit) => exit,
     }

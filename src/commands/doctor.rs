@@ -12,11 +12,14 @@ use rdkafka::metadata::Metadata;
 use super::egress::silence;
 use super::{exit_of, exit_of_seed, print};
 use crate::books::FailureClass;
+use crate::event::Kind;
+use crate::event_time::Conflict;
 use crate::exit::Exit;
 use crate::host::files;
 use crate::kafka::probe::{Bound, NotReady};
-use crate::kafka::{config, errors, probe};
-use crate::settings::{DEFINITIONS, Inputs, LoadError, Server, Settings};
+use crate::kafka::{self, config, errors, probe};
+use crate::session::limits;
+use crate::settings::{DEFINITIONS, EventTimeGuard, Inputs, LoadError, Server, Settings};
 
 /// How long one TCP connection may take: a packet filter that drops packets answers nothing.
 const TCP_WITHIN: Duration = Duration::from_secs(3);
@@ -174,7 +177,12 @@ fn check_cluster(settings: &Settings) -> (Vec<Finding>, Vec<Server>) {
         };
     let brokers = probe::advertised(&metadata);
     let mut findings = vec![ok("metadata", format!("{} advertised brokers", brokers.len()))];
-    findings.extend(check_topics(settings, &metadata));
+    let topics = check_topics(settings, &metadata);
+    let are_there = topics.iter().all(|topic| matches!(topic.result, Found::Well(_)));
+    findings.extend(topics);
+    if are_there {
+        findings.extend(check_limits(settings));
+    }
     findings.extend(brokers.iter().map(|broker| check_reach("advertised", broker)));
     (findings, brokers)
 }
@@ -205,6 +213,31 @@ fn check_topic(topic: &str, setting: &str, metadata: &Metadata) -> Finding {
         }
         Some(code) => bad(name, code.to_string(), "see the broker's log", Exit::Unavailable),
     }
+}
+
+/// Whether the topics take and keep what a run would send.
+fn check_limits(settings: &Settings) -> Vec<Finding> {
+    let topics = Kind::BOTH.map(|kind| kind.topic(settings));
+    let config = config::client(settings);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let limits = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
+        runtime.block_on(kafka::topics::limits(&config, topics, limits::ANSWER_WITHIN))
+    });
+    let name = |topic: &str| format!("limits of {topic}");
+    let limits = match limits {
+        Ok(limits) => limits,
+        Err(why) => return topics.map(|topic| skipped(name(topic), why.clone())).into(),
+    };
+    let is_off = settings.event_time_guard == EventTimeGuard::Off;
+    let conflicts = limits::conflicts(settings, &limits);
+    let findings = topics.iter().zip(conflicts).map(|(topic, conflict)| match conflict {
+        None => ok(name(topic), "it takes and keeps the events of a run"),
+        Some(conflict) if is_off => {
+            skipped(name(topic), format!("{} (EVENT_TIME_GUARD=off)", conflict.problem))
+        }
+        Some(Conflict { problem, remedy }) => bad(name(topic), problem, remedy, Exit::Config),
+    });
+    findings.collect()
 }
 
 /// Every setting with its value and where that came from.

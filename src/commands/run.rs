@@ -41,7 +41,11 @@ pub fn run(settings: &Settings) -> Exit {
             return publish(settings, Session { report, exit, reporter: None, sink: None });
         }
     };
-    let cluster = Cluster { config: config::client(settings), guard: Guard::of_process(settings) };
+    let cluster = Cluster {
+        config: config::client(settings),
+        guard: Guard::of_process(settings),
+        is_embedded: false,
+    };
     match sent(settings, &seed, identity, &cluster) {
         Ok(session) => publish(settings, session),
         Err(exit) => exit,
@@ -57,10 +61,13 @@ pub(super) fn sent(
 ) -> Result<Session, Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let session = runtime.and_then(|runtime| {
-        runtime.block_on(async {
+        let session = runtime.block_on(async {
             let stop = Stop::listen()?;
             Ok(deliver(settings, seed, identity, cluster, stop).await)
-        })
+        });
+        // A question to the cluster that nobody waits for any more may still block.
+        runtime.shutdown_background();
+        session
     });
     session.map_err(|error| {
         complain(&format!("cannot start: {error}"));

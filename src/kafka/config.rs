@@ -54,7 +54,8 @@ pub fn embedded(bootstrap: &str, delivery_timeout: Duration) -> ClientConfig {
         config.set(*property, *value);
     }
     config.set("bootstrap.servers", bootstrap);
-    config.set("message.timeout.ms", delivery_timeout.as_millis().to_string());
+    let message_timeout = delivery_timeout * MESSAGE_TIMEOUT;
+    config.set("message.timeout.ms", message_timeout.as_millis().to_string());
     let socket_timeout = socket_timeout(delivery_timeout).as_millis().to_string();
     config.set("socket.timeout.ms", &socket_timeout);
     // A port that accepts and is mute is told before the run gives up.
@@ -62,6 +63,11 @@ pub fn embedded(bootstrap: &str, delivery_timeout: Duration) -> ClientConfig {
     config.set_log_level(RDKafkaLogLevel::Warning);
     config
 }
+
+/// librdkafka's own time-out of a record, in delivery timeouts. The ledger gives a record up before;
+/// this one ends what it is still trying to send, and is no shorter than a pause of the process that
+/// should cost nothing.
+const MESSAGE_TIMEOUT: u32 = 4;
 
 /// Bounds of the socket timeout. The lower one is what a slow but living link needs for the first
 /// records of a run: 26 kB at 64 kbit/s, and a round trip of 600 ms. The upper one is librdkafka's own

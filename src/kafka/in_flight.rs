@@ -96,6 +96,14 @@ pub struct Doubts {
     pub copies: u64,
 }
 
+impl Doubts {
+    /// How many of those in doubt are neither found nor known not to be there.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        self.in_doubt.len() - self.found.len() - self.not_found.len()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

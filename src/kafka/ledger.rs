@@ -2,6 +2,11 @@
 //!
 //! librdkafka calls back on the polling thread; the run asks from its own. One lock holds all of it:
 //! a count and the time of the last answer can never disagree.
+//!
+//! Records are given up here, and not by librdkafka, whose own time-out comes later: it would give up
+//! the first record of a batch alone and send the rest under a new epoch, which the broker stores a
+//! second time; and it counts the time in which this process was stopped. It goes on trying to send
+//! what was given up here, with the sequence numbers by which the broker knows a copy.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -58,8 +63,8 @@ pub struct Account {
 /// What the polling thread has to know.
 #[derive(Debug, Clone, Copy)]
 pub struct Pending {
-    /// Answers so far.
-    pub answers: u64,
+    /// Records that have ended so far, and delivery reports so far.
+    pub answers: [u64; 2],
     /// Records that wait for one.
     pub open: u64,
     /// How long they have waited without an answer to any of them.
@@ -67,6 +72,9 @@ pub struct Pending {
     /// The books are closed.
     pub closed: bool,
 }
+
+/// How exactly a record's time is kept: it is given up so much too late at the most.
+const AGE_EVERY: Duration = Duration::from_millis(100);
 
 /// Pairs between two notes of how far the acknowledgements were.
 const NOTE_EVERY: u64 = 4096;
@@ -86,6 +94,16 @@ struct State {
     /// How long records have waited without an answer to any; `None` while none waits.
     silence: Option<Duration>,
     awake: Awake,
+    /// How long this process has run since the first look.
+    ran_for: Duration,
+    /// How long a record may wait.
+    delivery_timeout: Duration,
+    /// How long the process had run when these were the next indexes to be handed over.
+    ages: VecDeque<(Duration, [u64; 2])>,
+    /// The next index of each topic.
+    next: [u64; 2],
+    /// Delivery reports so far, those of records that had been given up included.
+    reports: u64,
     denied: Option<String>,
     last_error: Option<String>,
     said: BTreeSet<String>,
@@ -100,9 +118,10 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// A ledger of a run whose records should not wait for longer than `target`.
+    /// A ledger of a run whose records are given up after `delivery_timeout`, and should wait for
+    /// `target` at the most.
     #[must_use]
-    pub fn new(target: Duration) -> Self {
+    pub fn new(delivery_timeout: Duration, target: Duration) -> Self {
         let state = State {
             account: Account::default(),
             in_flight: Default::default(),
@@ -112,6 +131,11 @@ impl Ledger {
             closed: false,
             silence: None,
             awake: Awake::default(),
+            ran_for: Duration::ZERO,
+            delivery_timeout,
+            ages: VecDeque::new(),
+            next: [0, 0],
+            reports: 0,
             denied: None,
             last_error: None,
             said: BTreeSet::new(),
@@ -133,6 +157,7 @@ impl Ledger {
         }
         state.account.books.generated(kind);
         state.in_flight[slot(kind)].insert(index);
+        state.next[slot(kind)] = index + 1;
         state.silence.get_or_insert(Duration::ZERO);
         if kind == Kind::BOTH[0] && index.is_multiple_of(NOTE_EVERY) {
             state.note(index);
@@ -198,8 +223,10 @@ impl Ledger {
         if let Some(silence) = &mut state.silence {
             *silence += lap;
         }
+        state.ran_for += lap;
+        state.give_up_the_old();
         let books = &state.account.books;
-        let answers = books.total_generated() - books.total_open();
+        let answers = [books.total_generated() - books.total_open(), state.reports];
         let silence = state.silence.unwrap_or_default();
         Pending { answers, open: books.total_open(), silence, closed: state.closed }
     }
@@ -234,6 +261,35 @@ impl State {
         self.silence = (self.account.books.total_open() > 0).then_some(Duration::ZERO);
     }
 
+    /// Gives up the records whose time is over.
+    fn give_up_the_old(&mut self) {
+        if self.closed {
+            return;
+        }
+        let now = self.ran_for;
+        if self.ages.back().is_none_or(|(at, _)| now >= *at + AGE_EVERY) {
+            self.ages.push_back((now, self.next));
+        }
+        while let Some((at, next)) = self.ages.front().copied()
+            && now > at + self.delivery_timeout
+        {
+            self.ages.pop_front();
+            for kind in Kind::BOTH {
+                while let Some(index) = self.in_flight[slot(kind)].oldest()
+                    && index < next[slot(kind)]
+                {
+                    self.in_flight[slot(kind)].remove(index);
+                    self.account.books.failed(kind, failure(RDKafkaErrorCode::MessageTimedOut));
+                    self.account.doubts[slot(kind)].failed.insert(index);
+                    self.doubt(kind, index);
+                }
+            }
+            if self.account.books.total_open() == 0 {
+                self.silence = None;
+            }
+        }
+    }
+
     /// Notes how far the acknowledgements are. What is handed over from here on comes behind them.
     fn note(&mut self, index: u64) {
         if self.doubts_from.is_some() {
@@ -251,8 +307,8 @@ impl State {
     }
 
     /// A record ended without an acknowledgement, but can be in the log.
-    fn doubt(&mut self, stamp: &Stamp) {
-        self.account.doubts[slot(stamp.kind)].in_doubt.insert(stamp.index);
+    fn doubt(&mut self, kind: Kind, index: u64) {
+        self.account.doubts[slot(kind)].in_doubt.insert(index);
         if self.doubts_from.is_none() {
             // The oldest note that is kept is older than every record that was in flight.
             self.doubts_from = self.notes.pop_front().map(|(_, offsets)| offsets);
@@ -317,7 +373,17 @@ impl ProducerContext<NoCustomPartitioner> for Ledger {
     fn delivery(&self, result: &DeliveryResult<'_>, stamp: Box<Stamp>) {
         let now = Instant::now();
         let mut state = self.state();
-        if state.closed || !state.in_flight[slot(stamp.kind)].remove(stamp.index) {
+        if state.closed {
+            return;
+        }
+        state.reports += 1;
+        if !state.in_flight[slot(stamp.kind)].remove(stamp.index) {
+            // It was given up, and is in the log after all.
+            let doubts = &mut state.account.doubts[slot(stamp.kind)];
+            let is_stored = result.as_ref().is_ok_and(|message| message.offset() >= 0);
+            if is_stored && doubts.in_doubt.contains(stamp.index) {
+                doubts.found.insert(stamp.index);
+            }
             return;
         }
         match result {
@@ -335,7 +401,7 @@ impl ProducerContext<NoCustomPartitioner> for Ledger {
             Ok(_) => {
                 state.account.books.unconfirmed(stamp.kind);
                 state.account.doubts[slot(stamp.kind)].unresolved.insert(stamp.index);
-                state.doubt(&stamp);
+                state.doubt(stamp.kind, stamp.index);
                 state.answer();
             }
             Err((error, _)) => {
@@ -345,7 +411,7 @@ impl ProducerContext<NoCustomPartitioner> for Ledger {
                 state.account.books.failed(stamp.kind, failure);
                 state.account.doubts[slot(stamp.kind)].failed.insert(stamp.index);
                 if class != FailureClass::Denied {
-                    state.doubt(&stamp);
+                    state.doubt(stamp.kind, stamp.index);
                 }
                 // A record whose time ran out is no answer of the cluster.
                 if class != FailureClass::Silence || state.account.books.total_open() == 0 {

@@ -9,4 +9,5 @@ pub mod probe;
 pub mod producer;
 pub mod reader;
 pub mod settle;
+pub mod topics;
 pub mod window;

@@ -22,9 +22,13 @@ const TOPIC_GRACE: Duration = Duration::from_secs(5);
 /// Pause between two questions about a topic that is not there yet.
 const TOPIC_POLL: Duration = Duration::from_millis(100);
 
-/// Shortest and longest single wait: a signal and a refusal are noticed in between. The waits double,
+/// Shortest and longest single wait for metadata: a refusal is noticed in between. The waits double,
 /// because an answer that comes after its wait is lost, and a slow link answers late.
 const SLICES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2)];
+
+/// Single wait for a leader. A question that is given up still takes one of the five places that
+/// requests to a broker have.
+const LEADER_SLICE: Duration = SLICES[1];
 
 /// Pause before a leader that was not ready is asked again.
 const LEADER_POLL: Duration = Duration::from_millis(20);
@@ -238,11 +242,10 @@ impl Wait<'_> {
     }
 
     fn for_leader(&self, topic: &str, partition: i32) -> Result<i64, NotReady> {
-        let mut slices = Slices::default();
         loop {
             self.check()?;
             let left = self.left();
-            match self.client.fetch_watermarks(topic, partition, left.min(slices.next())) {
+            match self.client.fetch_watermarks(topic, partition, left.min(LEADER_SLICE)) {
                 Ok((_, end)) => return Ok(end),
                 Err(error) if left.is_zero() => {
                     let topic = topic.to_owned();

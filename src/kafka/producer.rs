@@ -19,6 +19,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 
+use super::config::longest_wait;
 use super::errors;
 use super::ledger::{Ledger, Stamp};
 use crate::books::FailureClass;
@@ -59,13 +60,18 @@ impl std::fmt::Debug for KafkaSink {
 }
 
 impl KafkaSink {
-    /// Starts a producer of one of `shards` shards, whose records should not wait for longer than
-    /// `target`. It connects by itself.
+    /// Starts a producer of one of `shards` shards, whose records are given up after
+    /// `delivery_timeout`. It connects by itself.
     ///
     /// # Errors
     /// The configuration as a whole is not one that librdkafka accepts.
-    pub fn start(config: &ClientConfig, shards: u64, target: Duration) -> KafkaResult<Self> {
-        let producer: BaseProducer<Ledger> = config.create_with_context(Ledger::new(target))?;
+    pub fn start(
+        config: &ClientConfig,
+        shards: u64,
+        delivery_timeout: Duration,
+    ) -> KafkaResult<Self> {
+        let ledger = Ledger::new(delivery_timeout, longest_wait(delivery_timeout));
+        let producer: BaseProducer<Ledger> = config.create_with_context(ledger)?;
         let producer = Arc::new(producer);
         let phase = Arc::new(Phase::default());
         let poller = {

@@ -63,7 +63,7 @@ pub fn settle(
         }
         true
     });
-    doubts.found = &doubts.in_doubt & &seen;
+    doubts.found |= &doubts.in_doubt & &seen;
     doubts.copies = copies;
     if read.is_ok() {
         doubts.not_found = &doubts.in_doubt - &doubts.found;

@@ -48,12 +48,30 @@ pub(super) async fn settle(
     account: &mut Account,
     lookup: Lookup,
 ) -> Option<String> {
-    let in_doubt: u64 = account.doubts.iter().map(|doubts| doubts.in_doubt.len()).sum();
-    if in_doubt == 0 || stop.received().again {
-        return None;
+    let (unread, doubts) = look_up(plan, cluster, sink, stop, account, lookup).await;
+    for (kind, doubts) in Kind::BOTH.into_iter().zip(&doubts) {
+        let (found, not_found) = (doubts.found.len(), doubts.not_found.len());
+        account.books.settle(kind, Settled { found, not_found });
+    }
+    account.doubts = doubts;
+    unread
+}
+
+async fn look_up(
+    plan: &Plan,
+    cluster: &Cluster,
+    sink: &KafkaSink,
+    stop: &Stop,
+    account: &Account,
+    lookup: Lookup,
+) -> (Option<String>, [Doubts; 2]) {
+    let doubts = account.doubts.clone();
+    let in_doubt: u64 = doubts.iter().map(Doubts::open).sum();
+    if in_doubt == 0 {
+        return (None, doubts);
     }
     if !lookup.has_headers {
-        return Some("records without headers cannot be looked up in the log".into());
+        return (Some("records without headers cannot be looked up in the log".into()), doubts);
     }
     // What is still in the queue must not arrive after it was looked for.
     sink.purge();
@@ -67,16 +85,9 @@ pub(super) async fn settle(
         deadline: Instant::now() + lookup.within.max(SHORTEST),
         from: [0, 1].map(|slot| later(&lookup.ends[slot], &account.doubts_from[slot])),
     };
-    let doubts = account.doubts.clone();
     // Reading blocks. A reader that failed in itself has found nothing.
     let read = tokio::task::spawn_blocking(move || reader.read(doubts)).await;
-    let (doubts, unread) = read.ok()?;
-    for (kind, doubts) in Kind::BOTH.into_iter().zip(&doubts) {
-        let (found, not_found) = (doubts.found.len(), doubts.not_found.len());
-        account.books.settle(kind, Settled { found, not_found });
-    }
-    account.doubts = doubts;
-    unread
+    read.unwrap_or_else(|_| (None, account.doubts.clone()))
 }
 
 /// For each partition of either the higher offset.
@@ -101,10 +112,10 @@ struct Reader {
 }
 
 impl Reader {
-    fn read(mut self, mut doubts: [Doubts; 2]) -> ([Doubts; 2], Option<String>) {
+    fn read(mut self, mut doubts: [Doubts; 2]) -> (Option<String>, [Doubts; 2]) {
         let mut unread = None;
         for (slot, doubts) in doubts.iter_mut().enumerate() {
-            if doubts.in_doubt.is_empty() {
+            if doubts.open() == 0 {
                 continue;
             }
             self.add_partitions(slot);
@@ -113,11 +124,11 @@ impl Reader {
             let (topic, from) = (&self.topics[slot], &self.from[slot]);
             let read = settle::settle(&self.config, topic, from, &self.run, doubts, left, stopped);
             if let Err(error) = read {
-                let open = doubts.in_doubt.len() - doubts.found.len();
+                let open = doubts.open();
                 unread = Some(format!("{open} records of {topic} not looked up: {error}"));
             }
         }
-        (doubts, unread)
+        (unread, doubts)
     }
 
     /// Partitions that were added during the run are read from their start.

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rdkafka::producer::Producer;
 
 use crate::exit::Exit;
+use crate::host::resolve;
 use crate::host::signals::Stop;
 use crate::kafka::ledger::Offsets;
 use crate::kafka::probe::{self, Bound, NotReady};
@@ -13,6 +15,9 @@ use crate::kafka::producer::KafkaSink;
 use crate::settings::{Server, Settings};
 
 use super::Cluster;
+
+/// How long a run that reached nobody asks for the addresses of its servers, to say why.
+const RESOLVE_WITHIN: Duration = Duration::from_millis(500);
 
 /// Waits until a broker answers, both topics exist and every partition's leader is ready; returns
 /// where the partitions end. It takes nine tenths of the delivery timeout at most: within it a client
@@ -41,8 +46,25 @@ pub(super) async fn wait_until_ready(
             check_egress(cluster, "advertised broker", &ready.brokers).await?;
             Ok(ready.ends)
         }
-        Err(error) => Err(refusal(&error, stop)),
+        Err(error) => {
+            let (exit, mut reason) = refusal(&error, stop);
+            if matches!(error, NotReady::Unreachable { .. }) {
+                reason.push_str(&unresolved(settings.kafka_bootstrap.servers()).await);
+            }
+            Err((exit, reason))
+        }
     }
+}
+
+/// The names that a resolver does not answer for: librdkafka waits for it without a word.
+async fn unresolved(servers: &[Server]) -> String {
+    let hosts: Vec<_> = servers.iter().map(|server| server.host.clone()).collect();
+    let resolved = tokio::task::spawn_blocking(move || {
+        resolve::all(hosts.iter().map(String::as_str), RESOLVE_WITHIN)
+    });
+    let resolved = resolved.await.unwrap_or_default();
+    let failed = resolved.iter().filter_map(|(host, found)| Some((host, found.as_ref().err()?)));
+    failed.map(|(host, why)| format!("; {host}: {why}")).collect()
 }
 
 /// The exit code of a cluster that is not ready, and why it is not.
@@ -55,22 +77,20 @@ fn refusal(error: &NotReady, stop: &Stop) -> (Exit, String) {
     (exit, error.to_string())
 }
 
-/// Asks the cluster on a thread that may block, until a signal comes.
+/// Asks the cluster on a thread that may block; after a signal nobody waits for that thread.
 async fn asked<T: Send + 'static>(
     stop: &Stop,
     question: impl FnOnce(&(dyn Fn() -> bool + Sync)) -> Result<T, NotReady> + Send + 'static,
 ) -> Result<T, NotReady> {
     let cancelled = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&cancelled);
-    let mut asked = tokio::task::spawn_blocking(move || question(&|| flag.load(Ordering::Relaxed)));
+    let asked = tokio::task::spawn_blocking(move || question(&|| flag.load(Ordering::Relaxed)));
     let answer = tokio::select! {
-        answer = &mut asked => answer,
-        _ = stop.first() => {
-            cancelled.store(true, Ordering::Relaxed);
-            asked.await
-        }
+        answer = asked => answer.unwrap_or(Err(NotReady::Cancelled)),
+        _ = stop.first() => Err(NotReady::Cancelled),
     };
-    answer.unwrap_or(Err(NotReady::Cancelled))
+    cancelled.store(true, Ordering::Relaxed);
+    answer
 }
 
 /// Whether the advertised brokers are on the egress allow list, asked with a client of its own: once

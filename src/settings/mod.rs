@@ -18,13 +18,15 @@ mod table;
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 pub use bootstrap::{Bootstrap, Server};
 pub use error::{LoadError, SettingError};
 pub use hosts::Hosts;
 pub use layers::{DEFAULT_ENV_FILE, ENV_FILE_VARIABLE, Found, Inputs, profile_file};
-pub use parse::{ArrivalsName, Faults, Pace, RecordHeaders, RecordKey, WorkloadName};
+pub use parse::{
+    ArrivalsName, EventTimeGuard, Faults, Pace, RecordHeaders, RecordKey, WorkloadName,
+};
 pub use properties::{PREFIX as PROPERTY_PREFIX, Properties, Property};
 pub use shard::Shard;
 pub use table::{DEFINITIONS, Definition, Settings, definition};
@@ -89,6 +91,17 @@ impl Settings {
     #[must_use]
     pub fn wall_limit(&self) -> Option<Duration> {
         self.duration.filter(|_| self.sleep.is_zero())
+    }
+
+    /// The time of the first and the last event of a run that starts now, by the mean of its gaps.
+    #[must_use]
+    pub fn event_span(&self, now: Timestamp) -> (Timestamp, Timestamp) {
+        let first = self.event_start.unwrap_or(now);
+        let span = self.sleep.as_secs_f64() * to_f64(self.batch);
+        let span = self.duration.map_or(span, |d| d.as_secs_f64().min(span));
+        let last = SignedDuration::try_from_secs_f64(span).ok();
+        let last = last.and_then(|span| first.checked_add(span).ok());
+        (first, last.unwrap_or(Timestamp::MAX))
     }
 
     /// Refuses a backfill whose last event no timestamp can hold.

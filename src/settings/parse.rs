@@ -178,6 +178,15 @@ words! {
 }
 
 words! {
+    /// Whether a run is refused that a topic would not keep.
+    EventTimeGuard, event_time_guard:
+    /// It is.
+    On = "on",
+    /// It is sent.
+    Off = "off"
+}
+
+words! {
     /// Faults to inject. This version knows none.
     Faults, faults:
     /// Clean events only.

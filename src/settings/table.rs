@@ -9,7 +9,9 @@ use super::bootstrap::{self, Bootstrap};
 use super::error::SettingError;
 use super::hosts::{self, Hosts};
 use super::layers::{Found, Layers};
-use super::parse::{self, ArrivalsName, Faults, Pace, RecordHeaders, RecordKey, WorkloadName};
+use super::parse::{
+    self, ArrivalsName, EventTimeGuard, Faults, Pace, RecordHeaders, RecordKey, WorkloadName,
+};
 use super::properties::{self, Properties};
 use super::shard::{self, Shard};
 use crate::egress::AllowList;
@@ -129,6 +131,9 @@ settings! {
     event_start: optional Timestamp, parse::instant, "EVENT_START", None,
         "an RFC 3339 time from 1970 to 9999, as in 2026-01-01T00:00:00Z",
         "stamp events from here on, spaced by the arrivals (backfill). Without it ts is the wall clock";
+    event_time_guard: required EventTimeGuard, parse::event_time_guard, "EVENT_TIME_GUARD", Some("on"),
+        "on or off",
+        "on: a run with EVENT_START is refused if a topic would refuse its events, or delete them within the hour; off: it is sent";
     pace: optional Pace, parse::pace, "PACE", None,
         "wall or none",
         "wall waits for each pair's time, none sends at full speed. Default: wall; none with EVENT_START";

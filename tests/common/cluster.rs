@@ -47,12 +47,12 @@ pub struct Received {
 impl Cluster {
     /// Starts a cluster with the default topics.
     pub fn start() -> Self {
-        Self::start_with(PARTITIONS)
+        Self::start_with(1, PARTITIONS)
     }
 
-    /// Starts a cluster whose topics have this number of partitions.
-    pub fn start_with(partitions: i32) -> Self {
-        let mock = MockCluster::new(1).expect("a mock cluster");
+    /// Starts a cluster of so many brokers, whose topics have so many partitions.
+    pub fn start_with(brokers: i32, partitions: i32) -> Self {
+        let mock = MockCluster::new(brokers).expect("a mock cluster");
         for topic in TOPICS {
             mock.create_topic(topic, partitions, 1).expect("a topic");
         }
