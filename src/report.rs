@@ -1,9 +1,9 @@
 //! The report of a run: every figure, as JSON and as a summary in words.
 
+mod ranges;
 mod words;
 
 use jiff::Timestamp;
-use roaring::RoaringTreemap;
 use serde::Serialize;
 
 use crate::books::{PartitionBooks, Settled};
@@ -14,6 +14,7 @@ use crate::latency::{Quantiles, Times};
 use crate::plan::Identity;
 use crate::settings::{Settings, Shard, to_f64};
 use crate::verdict::outcome;
+pub use ranges::{Ranges, SeqReport};
 
 /// One setting in the report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -51,57 +52,6 @@ pub struct TopicReport {
     pub seq: SeqReport,
     /// Acknowledgements by partition.
     pub partitions: Vec<PartitionBooks>,
-}
-
-/// The records of a topic that are not acknowledged, as ranges of `seq`: first and last. In a shard,
-/// those of the range that are the shard's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SeqReport {
-    /// Given up with an error.
-    pub failed: Ranges,
-    /// Neither acknowledged nor given up.
-    pub unresolved: Ranges,
-    /// Of both, those that were found in the log.
-    pub found: Ranges,
-    /// Of both, those that were not there.
-    pub not_found: Ranges,
-}
-
-/// Ascending ranges of `seq`, first and last.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Ranges {
-    /// The first of them, a thousand at the most.
-    pub ranges: Vec<[u64; 2]>,
-    /// How many more there are.
-    pub more: u64,
-}
-
-/// Most ranges in a list of the report.
-const MOST_RANGES: usize = 1_000;
-
-impl Ranges {
-    fn of(indexes: &RoaringTreemap, shard: Shard) -> Self {
-        let (number, count) = (u64::from(shard.index), u64::from(shard.count));
-        let seq = |index: u64| index * count + number;
-        let mut list = Self { ranges: Vec::new(), more: 0 };
-        let mut range: Option<[u64; 2]> = None;
-        for index in indexes {
-            match &mut range {
-                Some([_, last]) if *last + 1 == index => *last = index,
-                _ => list.push(range.replace([index, index]).map(|range| range.map(seq))),
-            }
-        }
-        list.push(range.map(|range| range.map(seq)));
-        list
-    }
-
-    fn push(&mut self, range: Option<[u64; 2]>) {
-        if self.ranges.len() < MOST_RANGES {
-            self.ranges.extend(range);
-        } else {
-            self.more += u64::from(range.is_some());
-        }
-    }
 }
 
 /// Failures of one kind.
@@ -275,7 +225,6 @@ fn topic(
 ) -> TopicReport {
     let topic = account.books.topic(kind);
     let doubts = &account.doubts[usize::from(kind != Kind::BOTH[0])];
-    let ranges = |indexes| Ranges::of(indexes, shard);
     TopicReport {
         topic: name,
         event: kind.schema_name(),
@@ -286,12 +235,7 @@ fn topic(
         unresolved: topic.unresolved(),
         settled: topic.settled(),
         copies: doubts.copies,
-        seq: SeqReport {
-            failed: ranges(&doubts.failed),
-            unresolved: ranges(&doubts.unresolved),
-            found: ranges(&doubts.found),
-            not_found: ranges(&doubts.not_found),
-        },
+        seq: SeqReport::of(doubts, shard),
         partitions: topic.partitions().copied().collect(),
     }
 }

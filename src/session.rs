@@ -3,6 +3,7 @@
 pub mod limits;
 mod lookup;
 mod ready;
+mod reason;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,11 +26,12 @@ use crate::kafka::producer::KafkaSink;
 use crate::latency::Times;
 use crate::plan::{Identity, Plan, Record};
 use crate::report::{Facts, Report};
-use crate::run::{Ending, Offer, Pacing, Ran, Sink, run};
+use crate::run::{Offer, Pacing, Sink, run};
 use crate::settings::{RecordHeaders, Settings};
 use crate::verdict::verdict;
 use crate::workload::seed::Seed;
 use lookup::Lookup;
+use reason::reason;
 
 /// A run that is over, and who still has to hear of it.
 #[derive(Debug)]
@@ -233,28 +235,4 @@ async fn announce_stop(stop: Stop, pulse: Arc<Pulse>) {
         let name = signal.name();
         info!("{name}: stopping, waiting for what was sent; a second signal ends the wait");
     });
-}
-
-/// Why not everything was delivered, in words.
-fn reason(ran: &Ran, exit: Exit, sink: &KafkaSink, stop: &Stop) -> Option<String> {
-    let ledger = sink.ledger();
-    let fatal = || sink.fatal().map(|(_, text)| text);
-    let last_error =
-        || ledger.last_error().map(|e| format!("; last error: {e}")).unwrap_or_default();
-    match (ran.ending, exit) {
-        (_, Exit::Success) => None,
-        (Ending::Signalled(signal), _) => {
-            let again = stop.received().again;
-            let again = if again { ", a second signal ended the wait" } else { "" };
-            Some(format!("stopped by {}{again}", signal.name()))
-        }
-        (Ending::Fatal, _) => fatal(),
-        (Ending::Silence, _) => {
-            Some(format!("no answer from the cluster within the delivery timeout{}", last_error()))
-        }
-        (Ending::Completed, Exit::NoPerm) => ledger.denied().or_else(fatal),
-        (Ending::Completed, _) => {
-            fatal().or_else(|| ledger.last_error().map(|error| format!("last error: {error}")))
-        }
-    }
 }

@@ -1,25 +1,19 @@
 //! `doctor`: what a run needs, checked one by one, each failure with its remedy.
 
+mod topics;
 mod unit;
 
 use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::metadata::Metadata;
-
 use super::egress::silence;
 use super::{exit_of, exit_of_seed, print};
-use crate::books::FailureClass;
-use crate::event::Kind;
-use crate::event_time::Conflict;
 use crate::exit::Exit;
 use crate::host::files;
 use crate::kafka::probe::{Bound, NotReady};
-use crate::kafka::{self, config, errors, probe};
-use crate::session::limits;
-use crate::settings::{DEFINITIONS, EventTimeGuard, Inputs, LoadError, Server, Settings};
+use crate::kafka::{config, probe};
+use crate::settings::{DEFINITIONS, Inputs, LoadError, Server, Settings};
 
 /// How long one TCP connection may take: a packet filter that drops packets answers nothing.
 const TCP_WITHIN: Duration = Duration::from_secs(3);
@@ -177,12 +171,7 @@ fn check_cluster(settings: &Settings) -> (Vec<Finding>, Vec<Server>) {
         };
     let brokers = probe::advertised(&metadata);
     let mut findings = vec![ok("metadata", format!("{} advertised brokers", brokers.len()))];
-    let topics = check_topics(settings, &metadata);
-    let are_there = topics.iter().all(|topic| matches!(topic.result, Found::Well(_)));
-    findings.extend(topics);
-    if are_there {
-        findings.extend(check_limits(settings));
-    }
+    findings.extend(topics::check(settings, &metadata));
     findings.extend(brokers.iter().map(|broker| check_reach("advertised", broker)));
     (findings, brokers)
 }
@@ -190,54 +179,6 @@ fn check_cluster(settings: &Settings) -> (Vec<Finding>, Vec<Server>) {
 fn no_metadata(silent: &NotReady) -> Finding {
     let (remedy, exit) = silence(silent);
     bad("metadata", silent.to_string(), remedy, exit)
-}
-
-fn check_topics(settings: &Settings, metadata: &Metadata) -> Vec<Finding> {
-    let named = [(&settings.topic_metric, "TOPIC_METRIC"), (&settings.topic_token, "TOPIC_TOKEN")];
-    named.map(|(topic, setting)| check_topic(topic, setting, metadata)).into()
-}
-
-fn check_topic(topic: &str, setting: &str, metadata: &Metadata) -> Finding {
-    let name = format!("topic {topic}");
-    let Some(found) = metadata.topics().iter().find(|t| t.name() == topic) else {
-        let remedy = format!(
-            "create it, or name another with {setting}; a run creates it only where the cluster \
-             creates topics on demand"
-        );
-        return bad(name, "does not exist, or may not be seen", remedy, Exit::Unavailable);
-    };
-    match found.error().map(RDKafkaErrorCode::from) {
-        None => ok(name, format!("{} partitions", found.partitions().len())),
-        Some(code) if errors::class(code) == FailureClass::Denied => {
-            bad(name, code.to_string(), "grant this client Write on the topic", Exit::NoPerm)
-        }
-        Some(code) => bad(name, code.to_string(), "see the broker's log", Exit::Unavailable),
-    }
-}
-
-/// Whether the topics take and keep what a run would send.
-fn check_limits(settings: &Settings) -> Vec<Finding> {
-    let topics = Kind::BOTH.map(|kind| kind.topic(settings));
-    let config = config::client(settings);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let limits = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
-        runtime.block_on(kafka::topics::limits(&config, topics, limits::ANSWER_WITHIN))
-    });
-    let name = |topic: &str| format!("limits of {topic}");
-    let limits = match limits {
-        Ok(limits) => limits,
-        Err(why) => return topics.map(|topic| skipped(name(topic), why.clone())).into(),
-    };
-    let is_off = settings.event_time_guard == EventTimeGuard::Off;
-    let conflicts = limits::conflicts(settings, &limits);
-    let findings = topics.iter().zip(conflicts).map(|(topic, conflict)| match conflict {
-        None => ok(name(topic), "it takes and keeps the events of a run"),
-        Some(conflict) if is_off => {
-            skipped(name(topic), format!("{} (EVENT_TIME_GUARD=off)", conflict.problem))
-        }
-        Some(Conflict { problem, remedy }) => bad(name(topic), problem, remedy, Exit::Config),
-    });
-    findings.collect()
 }
 
 /// Every setting with its value and where that came from.

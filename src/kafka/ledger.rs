@@ -8,7 +8,9 @@
 //! second time; and it counts the time in which this process was stopped. It goes on trying to send
 //! what was given up here, with the sequence numbers by which the broker knows a copy.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod state;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,14 +22,13 @@ use rdkafka::producer::{NoCustomPartitioner, ProducerContext};
 use tokio::sync::Notify;
 use tracing::{debug, warn};
 
-use super::errors::{class, failure, plain};
-use super::in_flight::{Doubts, InFlight};
-use super::window::Window;
-use crate::awake::Awake;
+use super::errors::{class, plain};
+use super::in_flight::Doubts;
 use crate::books::{Books, FailureClass};
 use crate::event::Kind;
 use crate::host::log;
 use crate::latency::Times;
+use state::State;
 
 /// Travels with a record through librdkafka and comes back with its fate.
 #[derive(Debug, Clone, Copy)]
@@ -73,37 +74,10 @@ pub struct Pending {
     pub closed: bool,
 }
 
-/// How exactly a record's time is kept: it is given up so much too late at the most.
-const AGE_EVERY: Duration = Duration::from_millis(100);
-
-/// Pairs between two notes of how far the acknowledgements were.
-const NOTE_EVERY: u64 = 4096;
-
+/// What was written down, and what librdkafka said.
 #[derive(Debug)]
-struct State {
-    account: Account,
-    in_flight: [InFlight; 2],
-    window: Window,
-    /// The last acknowledged offsets when a pair was handed over, by its index: for as long as a
-    /// record in flight may need them.
-    notes: VecDeque<(u64, Offsets)>,
-    /// Where the first record that ended without an acknowledgement can be.
-    doubts_from: Option<Offsets>,
-    /// No answer is taken any more: the report is written.
-    closed: bool,
-    /// How long records have waited without an answer to any; `None` while none waits.
-    silence: Option<Duration>,
-    awake: Awake,
-    /// How long this process has run since the first look.
-    ran_for: Duration,
-    /// How long a record may wait.
-    delivery_timeout: Duration,
-    /// How long the process had run when these were the next indexes to be handed over.
-    ages: VecDeque<(Duration, [u64; 2])>,
-    /// The next index of each topic.
-    next: [u64; 2],
-    /// Delivery reports so far, those of records that had been given up included.
-    reports: u64,
+struct Written {
+    state: State,
     denied: Option<String>,
     last_error: Option<String>,
     said: BTreeSet<String>,
@@ -112,7 +86,7 @@ struct State {
 /// The callbacks of a producer, and what they have written down.
 #[derive(Debug)]
 pub struct Ledger {
-    state: Mutex<State>,
+    written: Mutex<Written>,
     /// Answers came and are dealt with: there may be room in the queue, or nothing left to wait for.
     pub answered: Notify,
 }
@@ -122,198 +96,73 @@ impl Ledger {
     /// `target` at the most.
     #[must_use]
     pub fn new(delivery_timeout: Duration, target: Duration) -> Self {
-        let state = State {
-            account: Account::default(),
-            in_flight: Default::default(),
-            window: Window::new(target),
-            notes: VecDeque::new(),
-            doubts_from: None,
-            closed: false,
-            silence: None,
-            awake: Awake::default(),
-            ran_for: Duration::ZERO,
-            delivery_timeout,
-            ages: VecDeque::new(),
-            next: [0, 0],
-            reports: 0,
-            denied: None,
-            last_error: None,
-            said: BTreeSet::new(),
-        };
-        Self { state: Mutex::new(state), answered: Notify::new() }
+        let state = State::new(delivery_timeout, target);
+        let written = Written { state, denied: None, last_error: None, said: BTreeSet::new() };
+        Self { written: Mutex::new(written), answered: Notify::new() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn written(&self) -> MutexGuard<'_, Written> {
         // The data are plain counts: a panic elsewhere leaves them whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A record is about to be handed to librdkafka. Whether it may: not while as many wait as can be
     /// delivered in time.
     pub fn generated(&self, kind: Kind, index: u64) -> bool {
-        let mut state = self.state();
-        if state.account.books.total_open() >= state.window.size() {
-            return false;
-        }
-        state.account.books.generated(kind);
-        state.in_flight[slot(kind)].insert(index);
-        state.next[slot(kind)] = index + 1;
-        state.silence.get_or_insert(Duration::ZERO);
-        if kind == Kind::BOTH[0] && index.is_multiple_of(NOTE_EVERY) {
-            state.note(index);
-        }
-        true
+        self.written().state.generated(kind, index)
     }
 
     /// The queue had no room for a record that was counted as generated.
     pub fn withdrawn(&self, kind: Kind, index: u64) {
-        let mut state = self.state();
-        state.account.books.withdrawn(kind);
-        state.in_flight[slot(kind)].remove(index);
-        if state.account.books.total_open() == 0 {
-            state.silence = None;
-        }
+        self.written().state.withdrawn(kind, index);
     }
 
     /// A record was refused before it left.
     pub fn refused(&self, kind: Kind, index: u64, error: RDKafkaErrorCode) {
-        let mut state = self.state();
-        state.account.books.failed(kind, failure(error));
-        state.in_flight[slot(kind)].remove(index);
-        state.account.doubts[slot(kind)].failed.insert(index);
-        state.answer();
+        self.written().state.refused(kind, index, error);
     }
 
     /// Records that wait for an answer.
     #[must_use]
     pub fn open(&self) -> u64 {
-        self.state().account.books.total_open()
+        self.written().state.account().books.total_open()
     }
 
     /// How long records have waited without an answer to any of them. Time in which this process did
     /// not run does not count: what came in it still lies in the socket.
     #[must_use]
     pub fn silence(&self) -> Duration {
-        self.state().silence.unwrap_or_default()
+        self.written().state.silence()
     }
 
     /// Why the cluster refuses this client, where it does.
     #[must_use]
     pub fn denied(&self) -> Option<String> {
-        self.state().denied.clone()
+        self.written().denied.clone()
     }
 
     /// The last error that librdkafka reported.
     #[must_use]
     pub fn last_error(&self) -> Option<String> {
-        self.state().last_error.clone()
+        self.written().last_error.clone()
     }
 
     /// The books as they stand.
     #[must_use]
     pub fn books(&self) -> Books {
-        self.state().account.books.clone()
+        self.written().state.account().books.clone()
     }
 
-    /// What is still to come.
+    /// What is still to come. Gives up what has waited too long.
     #[must_use]
     pub fn pending(&self) -> Pending {
-        let mut state = self.state();
-        let lap = state.awake.lap(Instant::now());
-        if let Some(silence) = &mut state.silence {
-            *silence += lap;
-        }
-        state.ran_for += lap;
-        state.give_up_the_old();
-        let books = &state.account.books;
-        let answers = [books.total_generated() - books.total_open(), state.reports];
-        let silence = state.silence.unwrap_or_default();
-        Pending { answers, open: books.total_open(), silence, closed: state.closed }
+        self.written().state.pending(Instant::now())
     }
 
     /// Closes the books: what is open stays unresolved, whatever is answered later.
     #[must_use]
     pub fn close(&self) -> Account {
-        let mut state = self.state();
-        if !state.closed {
-            state.closed = true;
-            for kind in Kind::BOTH {
-                let open = state.in_flight[slot(kind)].all();
-                let doubts = &mut state.account.doubts[slot(kind)];
-                doubts.unresolved |= &open;
-                doubts.in_doubt |= &open;
-            }
-            let oldest = || state.notes.front().map(|(_, offsets)| offsets.clone());
-            state.account.doubts_from =
-                state.doubts_from.clone().or_else(oldest).unwrap_or_default();
-        }
-        state.account.clone()
-    }
-}
-
-/// Position of a kind of event in a pair of anything.
-pub(super) fn slot(kind: Kind) -> usize {
-    usize::from(kind != Kind::BOTH[0])
-}
-
-impl State {
-    fn answer(&mut self) {
-        self.silence = (self.account.books.total_open() > 0).then_some(Duration::ZERO);
-    }
-
-    /// Gives up the records whose time is over.
-    fn give_up_the_old(&mut self) {
-        if self.closed {
-            return;
-        }
-        let now = self.ran_for;
-        if self.ages.back().is_none_or(|(at, _)| now >= *at + AGE_EVERY) {
-            self.ages.push_back((now, self.next));
-        }
-        while let Some((at, next)) = self.ages.front().copied()
-            && now > at + self.delivery_timeout
-        {
-            self.ages.pop_front();
-            for kind in Kind::BOTH {
-                while let Some(index) = self.in_flight[slot(kind)].oldest()
-                    && index < next[slot(kind)]
-                {
-                    self.in_flight[slot(kind)].remove(index);
-                    self.account.books.failed(kind, failure(RDKafkaErrorCode::MessageTimedOut));
-                    self.account.doubts[slot(kind)].failed.insert(index);
-                    self.doubt(kind, index);
-                }
-            }
-            if self.account.books.total_open() == 0 {
-                self.silence = None;
-            }
-        }
-    }
-
-    /// Notes how far the acknowledgements are. What is handed over from here on comes behind them.
-    fn note(&mut self, index: u64) {
-        if self.doubts_from.is_some() {
-            return;
-        }
-        let oldest = self.in_flight.iter().filter_map(InFlight::oldest).min().unwrap_or(index);
-        while self.notes.get(1).is_some_and(|(at, _)| *at <= oldest) {
-            self.notes.pop_front();
-        }
-        let offsets = Kind::BOTH.map(|kind| {
-            let partitions = self.account.books.topic(kind).partitions();
-            partitions.map(|p| (p.partition, p.last_offset + 1)).collect()
-        });
-        self.notes.push_back((index, offsets));
-    }
-
-    /// A record ended without an acknowledgement, but can be in the log.
-    fn doubt(&mut self, kind: Kind, index: u64) {
-        self.account.doubts[slot(kind)].in_doubt.insert(index);
-        if self.doubts_from.is_none() {
-            // The oldest note that is kept is older than every record that was in flight.
-            self.doubts_from = self.notes.pop_front().map(|(_, offsets)| offsets);
-            self.notes.clear();
-        }
+        self.written().state.close()
     }
 }
 
@@ -321,14 +170,14 @@ impl ClientContext for Ledger {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let text = plain(message);
         {
-            let mut state = self.state();
-            if state.closed {
+            let mut written = self.written();
+            if written.state.is_closed() {
                 // The summary is the last line of a run.
                 return;
             }
             // librdkafka calls a connection that was closed on it an error only at times.
             if facility == "FAIL" {
-                state.last_error = Some(text.clone());
+                written.last_error = Some(text.clone());
             }
         }
         let text = format!("{facility}: {text}");
@@ -345,19 +194,19 @@ impl ClientContext for Ledger {
         let code = error.rdkafka_error_code();
         let text = if reason.is_empty() { error.to_string() } else { plain(reason) };
         let first = {
-            let mut state = self.state();
-            if state.closed {
+            let mut written = self.written();
+            if written.state.is_closed() {
                 return;
             }
             match code {
                 Some(code) if class(code) == FailureClass::Denied => {
-                    state.denied = Some(text.clone());
+                    written.denied = Some(text.clone());
                 }
                 // This one only sums up the others, which say more.
-                Some(RDKafkaErrorCode::AllBrokersDown) if state.last_error.is_some() => {}
-                _ => state.last_error = Some(text.clone()),
+                Some(RDKafkaErrorCode::AllBrokersDown) if written.last_error.is_some() => {}
+                _ => written.last_error = Some(text.clone()),
             }
-            state.said.insert(format!("{code:?}"))
+            written.said.insert(format!("{code:?}"))
         };
         if first {
             log::say(move || warn!(target: "librdkafka", "{text}"));
@@ -371,53 +220,16 @@ impl ProducerContext<NoCustomPartitioner> for Ledger {
     type DeliveryOpaque = Box<Stamp>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, stamp: Box<Stamp>) {
-        let now = Instant::now();
-        let mut state = self.state();
-        if state.closed {
+        let mut written = self.written();
+        if written.state.is_closed() {
             return;
         }
-        state.reports += 1;
-        if !state.in_flight[slot(stamp.kind)].remove(stamp.index) {
-            // It was given up, and is in the log after all.
-            let doubts = &mut state.account.doubts[slot(stamp.kind)];
-            let is_stored = result.as_ref().is_ok_and(|message| message.offset() >= 0);
-            if is_stored && doubts.in_doubt.contains(stamp.index) {
-                doubts.found.insert(stamp.index);
+        let outcome = match result {
+            Ok(message) => {
+                Ok((message.partition(), Some(message.offset()).filter(|offset| *offset >= 0)))
             }
-            return;
-        }
-        match result {
-            Ok(message) if message.offset() >= 0 => {
-                let account = &mut state.account;
-                account.books.acknowledged(stamp.kind, message.partition(), message.offset());
-                account.from_send.record(now.saturating_duration_since(stamp.sent));
-                account.from_due.record(now.saturating_duration_since(stamp.due));
-                let open = account.books.total_open();
-                state.window.acknowledged(stamp.sent, now, open);
-                state.answer();
-            }
-            // librdkafka infers a success where a later batch of the partition was accepted. The
-            // broker may have refused this one: it takes any first sequence of a producer.
-            Ok(_) => {
-                state.account.books.unconfirmed(stamp.kind);
-                state.account.doubts[slot(stamp.kind)].unresolved.insert(stamp.index);
-                state.doubt(stamp.kind, stamp.index);
-                state.answer();
-            }
-            Err((error, _)) => {
-                let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                let failure = failure(code);
-                let class = failure.class;
-                state.account.books.failed(stamp.kind, failure);
-                state.account.doubts[slot(stamp.kind)].failed.insert(stamp.index);
-                if class != FailureClass::Denied {
-                    state.doubt(stamp.kind, stamp.index);
-                }
-                // A record whose time ran out is no answer of the cluster.
-                if class != FailureClass::Silence || state.account.books.total_open() == 0 {
-                    state.answer();
-                }
-            }
-        }
+            Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)),
+        };
+        written.state.reported(&stamp, outcome, Instant::now());
     }
 }

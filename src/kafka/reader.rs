@@ -91,8 +91,8 @@ impl ClientContext for Quiet {
 
 impl ConsumerContext for Quiet {}
 
-/// Hands each record of a topic from these offsets of its partitions up to their ends to `each`,
-/// which returns whether it wants more. `producer` is the configuration of the run's producer.
+/// Hands each record of a topic from these offsets of its partitions up to their ends to `each`.
+/// `producer` is the configuration of the run's producer.
 ///
 /// # Errors
 /// [`Unread`]: the log was not read to its end.
@@ -102,7 +102,7 @@ pub fn read(
     from: &BTreeMap<i32, i64>,
     within: Duration,
     stopped: impl Fn() -> bool,
-    mut each: impl FnMut(&BorrowedMessage<'_>) -> bool,
+    mut each: impl FnMut(&BorrowedMessage<'_>),
 ) -> Result<(), Unread> {
     let failed = |error: KafkaError| Unread::Failed(error.to_string());
     let deadline = Instant::now() + within;
@@ -125,11 +125,7 @@ pub fn read(
         }
         match consumer.poll(left.min(SLICE)) {
             None => {}
-            Some(Ok(message)) => {
-                if !each(&message) {
-                    return Ok(());
-                }
-            }
+            Some(Ok(message)) => each(&message),
             Some(Err(KafkaError::PartitionEOF(partition))) => drop(unread.remove(&partition)),
             Some(Err(error)) => check(&error)?,
         }

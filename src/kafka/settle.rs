@@ -61,7 +61,6 @@ pub fn settle(
         {
             copies += 1;
         }
-        true
     });
     doubts.found |= &doubts.in_doubt & &seen;
     doubts.copies = copies;

@@ -1,0 +1,203 @@
+//! Waits for the answers of a cluster, each question asked again until it is answered or makes no sense
+//! any more.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::Client;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::Metadata;
+
+use super::super::errors;
+use super::super::ledger::Ledger;
+use super::{Bound, NamedTopic, NotReady};
+use crate::books::FailureClass;
+
+/// How long a topic may take to appear: a cluster that creates topics needs a moment for it.
+const TOPIC_GRACE: Duration = Duration::from_secs(5);
+
+/// Pause between two questions about a topic that is not there yet.
+const TOPIC_POLL: Duration = Duration::from_millis(100);
+
+/// Shortest and longest single wait for metadata: a refusal is noticed in between. The waits double,
+/// because an answer that comes after its wait is lost, and a slow link answers late.
+const SLICES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2)];
+
+/// Single wait for a leader. A question that is given up still takes one of the five places that
+/// requests to a broker have.
+const LEADER_SLICE: Duration = SLICES[1];
+
+/// Pause before a leader that was not ready is asked again.
+const LEADER_POLL: Duration = Duration::from_millis(20);
+
+/// Leaders that are asked at the same time.
+const ASKED_AT_ONCE: usize = 16;
+
+/// A bounded wait for answers.
+pub(super) struct Wait<'a> {
+    pub(super) client: &'a Client<Ledger>,
+    pub(super) bound: Bound,
+    pub(super) cancelled: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl Wait<'_> {
+    fn left(&self) -> Duration {
+        self.bound.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// What makes further waiting pointless.
+    fn check(&self) -> Result<(), NotReady> {
+        let ledger = self.client.context();
+        if (self.cancelled)() {
+            return Err(NotReady::Cancelled);
+        }
+        if let Some(reason) = ledger.denied() {
+            return Err(NotReady::Denied(reason));
+        }
+        if let Some((code, text)) = self.client.fatal_error() {
+            return Err(match errors::class(code) {
+                FailureClass::Denied => NotReady::Denied(text),
+                _ => NotReady::Fatal(text),
+            });
+        }
+        Ok(())
+    }
+
+    /// Metadata of a topic, or of all, from the first broker that answers.
+    pub(super) fn for_answer(&self, topic: Option<&str>) -> Result<Metadata, NotReady> {
+        let mut slices = Slices::default();
+        loop {
+            self.check()?;
+            let left = self.left();
+            match self.client.fetch_metadata(topic, left.min(slices.next())) {
+                Ok(metadata) => return Ok(metadata),
+                Err(error) if left.is_zero() => {
+                    let seen = self.client.context().last_error();
+                    let last_error = seen.unwrap_or_else(|| error.to_string());
+                    return Err(NotReady::Unreachable { within: self.bound.within, last_error });
+                }
+                Err(error) => check_denied(&error)?,
+            }
+        }
+    }
+
+    pub(super) fn for_topic(&self, topic: NamedTopic<'_>) -> Result<Metadata, NotReady> {
+        let (name, setting) = topic;
+        let mut until = None;
+        loop {
+            let metadata = self.for_answer(Some(name))?;
+            let Some(reason) = topic_state(&metadata, topic)? else { return Ok(metadata) };
+            let now = Instant::now();
+            let until = *until.get_or_insert(self.bound.deadline.min(now + TOPIC_GRACE));
+            // Another question needs some time too.
+            if now + TOPIC_POLL >= until {
+                return Err(NotReady::NoTopic { topic: name.into(), reason, setting });
+            }
+            std::thread::sleep(TOPIC_POLL);
+        }
+    }
+
+    /// Asks the leader of each partition for the partition's end, some at the same time.
+    pub(super) fn for_leaders(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+    ) -> Result<BTreeMap<i32, i64>, NotReady> {
+        let ends = Mutex::new(Ok(BTreeMap::new()));
+        let rest = Mutex::new(partitions.iter());
+        let work = || {
+            loop {
+                let next = lock(&rest).next();
+                let Some(partition) = next.filter(|_| lock(&ends).is_ok()) else { return };
+                let end = self.for_leader(topic, *partition);
+                let mut ends = lock(&ends);
+                match (end, ends.as_mut()) {
+                    (Ok(end), Ok(ends)) => drop(ends.insert(*partition, end)),
+                    (Err(error), Ok(_)) => *ends = Err(error),
+                    (_, Err(_)) => {}
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..partitions.len().min(ASKED_AT_ONCE) {
+                // This thread does the work that no other can be started for.
+                let _started = std::thread::Builder::new().spawn_scoped(scope, work);
+            }
+            work();
+        });
+        ends.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn for_leader(&self, topic: &str, partition: i32) -> Result<i64, NotReady> {
+        loop {
+            self.check()?;
+            let left = self.left();
+            match self.client.fetch_watermarks(topic, partition, left.min(LEADER_SLICE)) {
+                Ok((_, end)) => return Ok(end),
+                Err(error) if left.is_zero() => {
+                    let topic = topic.to_owned();
+                    let last_error = match error.rdkafka_error_code() {
+                        Some(RDKafkaErrorCode::OperationTimedOut) | None => {
+                            self.client.context().last_error()
+                        }
+                        Some(code) => Some(code.to_string()),
+                    };
+                    let last_error = last_error.unwrap_or_else(|| error.to_string());
+                    let within = self.bound.within;
+                    return Err(NotReady::NoLeader { topic, partition, within, last_error });
+                }
+                Err(error) => check_denied(&error)?,
+            }
+            std::thread::sleep(LEADER_POLL.min(left));
+        }
+    }
+}
+
+/// Waits that double.
+#[derive(Debug, Default)]
+struct Slices(u32);
+
+impl Slices {
+    fn next(&mut self) -> Duration {
+        let [shortest, longest] = SLICES;
+        let slice = shortest * (1 << self.0.min(8));
+        self.0 += 1;
+        slice.min(longest)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn check_denied(error: &KafkaError) -> Result<(), NotReady> {
+    match error.rdkafka_error_code() {
+        Some(code) if errors::class(code) == FailureClass::Denied => {
+            Err(NotReady::Denied(code.to_string()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `Ok(None)` where the topic is there, the reason where it may still come.
+fn topic_state(metadata: &Metadata, topic: NamedTopic<'_>) -> Result<Option<String>, NotReady> {
+    let (name, setting) = topic;
+    let Some(found) = metadata.topics().iter().find(|t| t.name() == name) else {
+        return Ok(Some("the cluster does not know it".into()));
+    };
+    let Some(error) = found.error() else {
+        let empty = found.partitions().is_empty();
+        return Ok(empty.then(|| "it has no partitions".into()));
+    };
+    let code = RDKafkaErrorCode::from(error);
+    match code {
+        RDKafkaErrorCode::UnknownTopicOrPartition
+        | RDKafkaErrorCode::UnknownTopic
+        | RDKafkaErrorCode::LeaderNotAvailable => Ok(Some(code.to_string())),
+        _ if errors::class(code) == FailureClass::Denied => {
+            Err(NotReady::Denied(format!("topic {name}: {code}")))
+        }
+        _ => Err(NotReady::NoTopic { topic: name.into(), reason: code.to_string(), setting }),
+    }
+}
