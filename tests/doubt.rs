@@ -117,6 +117,19 @@ fn without_headers_nothing_can_be_looked_up_and_the_report_says_so() {
     assert_ne!(finished.code, 0);
 }
 
+#[test]
+fn a_client_that_may_not_read_says_so_and_leaves_the_records_unresolved() {
+    let cluster = Cluster::start();
+    let denied = [E::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 100];
+    cluster.mock.request_errors(RDKafkaApiKey::Fetch, &denied);
+    let finished = run_whose_first_batch_is_refused(&cluster);
+    finished
+        .exits(74)
+        .says("1 records of gpu.metrics.v1 not looked up: this client may not read: ");
+    assert_eq!(finished.sum("unresolved"), 2);
+    assert_eq!(finished.report()["topics"][0]["settled"]["not_found"], 0);
+}
+
 // A request that is answered too late is sent again. The mock cluster stores it again, as a broker
 // does when the client has given up the first record of the batch and counts anew.
 #[test]

@@ -8,6 +8,7 @@
 //! second time; and it counts the time in which this process was stopped. It goes on trying to send
 //! what was given up here, with the sequence numbers by which the broker knows a copy.
 
+mod notes;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet};

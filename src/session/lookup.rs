@@ -66,7 +66,8 @@ async fn look_up(
     lookup: Lookup,
 ) -> (Option<String>, [Doubts; 2]) {
     let doubts = account.doubts.clone();
-    let in_doubt: u64 = doubts.iter().map(Doubts::open).sum();
+    // Also those that were answered late after all: only the log tells which are in it twice.
+    let in_doubt: u64 = doubts.iter().map(|doubts| doubts.in_doubt.len()).sum();
     if in_doubt == 0 {
         return (None, doubts);
     }
@@ -113,9 +114,9 @@ struct Reader {
 
 impl Reader {
     fn read(mut self, mut doubts: [Doubts; 2]) -> (Option<String>, [Doubts; 2]) {
-        let mut unread = None;
+        let mut unread = Vec::new();
         for (slot, doubts) in doubts.iter_mut().enumerate() {
-            if doubts.open() == 0 {
+            if doubts.in_doubt.is_empty() {
                 continue;
             }
             self.add_partitions(slot);
@@ -125,9 +126,10 @@ impl Reader {
             let read = settle::settle(&self.config, topic, from, &self.run, doubts, left, stopped);
             if let Err(error) = read {
                 let open = doubts.open();
-                unread = Some(format!("{open} records of {topic} not looked up: {error}"));
+                unread.push(format!("{open} records of {topic} not looked up: {error}"));
             }
         }
+        let unread = (!unread.is_empty()).then(|| unread.join("; "));
         (unread, doubts)
     }
 

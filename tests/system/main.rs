@@ -27,6 +27,7 @@ mod delivery;
 mod doctor;
 mod harness;
 mod kcat;
+mod limits;
 mod outage;
 mod proxy;
 mod records;

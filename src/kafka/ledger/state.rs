@@ -1,6 +1,6 @@
 //! What the ledger has written down: pure, but for the clock readings that it is handed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode;
@@ -8,7 +8,8 @@ use rdkafka::error::RDKafkaErrorCode;
 use super::super::errors::failure;
 use super::super::in_flight::{Doubts, InFlight};
 use super::super::window::Window;
-use super::{Account, Offsets, Pending, Stamp};
+use super::notes::Notes;
+use super::{Account, Pending, Stamp};
 use crate::awake::Awake;
 use crate::books::FailureClass;
 use crate::event::Kind;
@@ -25,11 +26,7 @@ pub(super) struct State {
     account: Account,
     in_flight: [InFlight; 2],
     window: Window,
-    /// The last acknowledged offsets when a pair was handed over, by its index: for as long as a
-    /// record in flight may need them.
-    notes: VecDeque<(u64, Offsets)>,
-    /// Where the first record that ended without an acknowledgement can be.
-    doubts_from: Option<Offsets>,
+    notes: Notes,
     /// No answer is taken any more: the report is written.
     closed: bool,
     /// How long records have waited without an answer to any; `None` while none waits.
@@ -58,8 +55,7 @@ impl State {
             account: Account::default(),
             in_flight: Default::default(),
             window: Window::new(target),
-            notes: VecDeque::new(),
-            doubts_from: None,
+            notes: Notes::default(),
             closed: false,
             silence: None,
             awake: Awake::default(),
@@ -217,30 +213,21 @@ impl State {
         }
     }
 
-    /// Notes how far the acknowledgements are. What is handed over from here on comes behind them.
     fn note(&mut self, index: u64) {
-        if self.doubts_from.is_some() {
-            return;
-        }
         let oldest = self.in_flight.iter().filter_map(InFlight::oldest).min().unwrap_or(index);
-        while self.notes.get(1).is_some_and(|(at, _)| *at <= oldest) {
-            self.notes.pop_front();
-        }
-        let offsets = Kind::BOTH.map(|kind| {
-            let partitions = self.account.books.topic(kind).partitions();
-            partitions.map(|p| (p.partition, p.last_offset + 1)).collect::<BTreeMap<_, _>>()
+        let books = &self.account.books;
+        self.notes.note(index, oldest, || {
+            Kind::BOTH.map(|kind| {
+                let partitions = books.topic(kind).partitions();
+                partitions.map(|p| (p.partition, p.last_offset + 1)).collect()
+            })
         });
-        self.notes.push_back((index, offsets));
     }
 
     /// A record ended without an acknowledgement, but can be in the log.
     fn doubt(&mut self, kind: Kind, index: u64) {
         self.doubts(kind).in_doubt.insert(index);
-        if self.doubts_from.is_none() {
-            // The oldest note that is kept is older than every record that was in flight.
-            self.doubts_from = self.notes.pop_front().map(|(_, offsets)| offsets);
-            self.notes.clear();
-        }
+        self.notes.pin();
     }
 
     /// Nothing is taken in any more: what waits is unresolved.
@@ -253,9 +240,7 @@ impl State {
                 doubts.unresolved |= &open;
                 doubts.in_doubt |= &open;
             }
-            let oldest = || self.notes.front().map(|(_, offsets)| offsets.clone());
-            let from = self.doubts_from.clone().or_else(oldest);
-            self.account.doubts_from = from.unwrap_or_default();
+            self.account.doubts_from = self.notes.from();
         }
         self.account.clone()
     }
@@ -356,6 +341,5 @@ mod tests {
         }
         let account = run.state.close();
         assert_eq!(account.doubts_from[0][&0], i64::try_from(3 * NOTE_EVERY).unwrap());
-        assert!(run.state.notes.is_empty());
     }
 }

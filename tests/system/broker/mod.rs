@@ -90,6 +90,11 @@ impl Broker {
         assert!(ready, "the new topics {topics:?} did not become usable");
     }
 
+    /// Deletes a topic.
+    pub fn delete_topic(&self, topic: &str) {
+        topics::delete(&self.bootstrap(), topic).unwrap_or_else(|error| panic!("{error}"));
+    }
+
     /// Allows a user an operation on topics, where the broker has an authorizer.
     ///
     /// To be called before the topics are created: the broker takes such things

@@ -11,6 +11,10 @@ const CREATE_TOPICS: i16 = 19;
 /// The oldest version that Kafka 4 accepts, and the simplest to write.
 const VERSION: i16 = 2;
 
+const DELETE_TOPICS: i16 = 20;
+/// The oldest version that Kafka 4 accepts.
+const DELETE_VERSION: i16 = 1;
+
 /// Creates each topic with its number of partitions, one replica each, and
 /// `configs` (such as `("message.timestamp.type", "LogAppendTime")`).
 ///
@@ -43,6 +47,22 @@ fn request(topics: &[(&str, u32)], configs: &[(&str, &str)]) -> Vec<u8> {
     bytes.extend(patience.to_be_bytes());
     bytes.push(0); // create, do not only validate
     bytes
+}
+
+/// Deletes a topic.
+pub fn delete(bootstrap: &str, topic: &str) -> Result<(), String> {
+    let mut bytes = wire::request(DELETE_TOPICS, DELETE_VERSION);
+    put_count(&mut bytes, 1);
+    put_string(&mut bytes, topic);
+    let patience = i32::try_from(PATIENCE.as_millis()).expect("the time limit fits an i32");
+    bytes.extend(patience.to_be_bytes());
+    let answer = wire::exchange(bootstrap, &bytes)
+        .map_err(|error| format!("no answer to DeleteTopics: {error}"))?;
+    // The throttle time, one topic's name, and its error code.
+    match answer.as_slice() {
+        [.., 0, 0] => Ok(()),
+        _ => Err(format!("{topic} was not deleted: {answer:?}")),
+    }
 }
 
 /// Looks for errors in a response; `None` if it cannot be understood.
