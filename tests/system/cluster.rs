@@ -44,8 +44,13 @@ pub struct Topics {
 impl Topics {
     /// Names that begin with `label`; no such topics need exist.
     pub fn named(broker: &Broker, label: &str) -> Self {
+        Self::at(broker.bootstrap(), label)
+    }
+
+    /// The same at these addresses.
+    pub fn at(bootstrap: String, label: &str) -> Self {
         let (metric, token) = (format!("{label}.metrics"), format!("{label}.tokens"));
-        Self { bootstrap: broker.bootstrap(), metric, token }
+        Self { bootstrap, metric, token }
     }
 
     /// Two new topics whose names begin with `label`.
@@ -114,6 +119,11 @@ impl Topics {
 
 /// A seed file of eight GPUs, whose keys spread over all partitions.
 pub fn eight_gpus() -> String {
+    gpus(8)
+}
+
+/// A seed file of so many GPUs, each with a key of its own.
+pub fn gpus(count: usize) -> String {
     let row = |index: usize| {
         format!(
             "{{\"gpu_index\":{index},\"name\":\"A100 40GB\",\"utilization\":0.5,\
@@ -121,7 +131,7 @@ pub fn eight_gpus() -> String {
              \"price_per_hour_usd\":3.2}}"
         )
     };
-    format!("[{}]", (0..8).map(row).collect::<Vec<_>>().join(","))
+    format!("[{}]", (0..count).map(row).collect::<Vec<_>>().join(","))
 }
 
 /// The partition, of three, that a Java client's default partitioner chooses for the keys `vm4/0` to

@@ -87,8 +87,7 @@ pub fn read_each(bootstrap: &str, topic: &str, mut each: impl FnMut(Received)) {
 /// It asks for this topic alone, so that topics which another test is creating
 /// do not matter. A broker that creates topics on demand would create it.
 pub fn end_offsets(bootstrap: &str, topic: &str) -> BTreeMap<i32, i64> {
-    let mut ends = ends_of(bootstrap, &["-t", topic]).unwrap_or_else(|error| panic!("{error}"));
-    ends.remove(topic).unwrap_or_else(|| panic!("there is no topic {topic}"))
+    try_end_offsets(bootstrap, topic).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The end offsets of every topic, or why the broker cannot be used yet: it
@@ -100,10 +99,45 @@ pub fn all_end_offsets(bootstrap: &str) -> Result<Ends, String> {
     ends_of(bootstrap, &[])
 }
 
-fn ends_of(bootstrap: &str, selection: &[&str]) -> Result<Ends, String> {
+/// The same as [`end_offsets`], or why they cannot be had at the moment.
+pub fn try_end_offsets(bootstrap: &str, topic: &str) -> Result<BTreeMap<i32, i64>, String> {
+    let mut ends = ends_of(bootstrap, &["-t", topic])?;
+    ends.remove(topic).ok_or_else(|| format!("there is no topic {topic}"))
+}
+
+/// Where a partition is.
+#[derive(Clone, Copy, Debug)]
+pub struct Placement {
+    /// The broker that leads it; -1 where none does.
+    pub leader: i32,
+    /// How many brokers have all of it.
+    pub in_sync: usize,
+}
+
+/// Where each partition of `topic` is, as the first broker that answers has it.
+pub fn placements(bootstrap: &str, topic: &str) -> Result<BTreeMap<i32, Placement>, String> {
+    let metadata = metadata(bootstrap, &["-t", topic])?;
+    let partitions = list(&metadata, "topics").iter().flat_map(|topic| list(topic, "partitions"));
+    let placed = partitions.map(|partition| {
+        let in_sync = list(partition, "isrs").len();
+        let leader = small_integer(partition, "leader");
+        (small_integer(partition, "partition"), Placement { leader, in_sync })
+    });
+    Ok(placed.collect())
+}
+
+/// How many brokers there are, as the first that answers has it.
+pub fn brokers(bootstrap: &str) -> Result<usize, String> {
+    Ok(list(&metadata(bootstrap, &[])?, "brokers").len())
+}
+
+fn metadata(bootstrap: &str, selection: &[&str]) -> Result<Value, String> {
     let mut kcat = tools::bounded(QUERY_LIMIT, "kcat");
-    kcat.args(["-L", "-J", "-m", "2", "-b", bootstrap]).args(selection);
-    let metadata = json_from(&mut kcat)?;
+    json_from(kcat.args(["-L", "-J", "-m", "2", "-b", bootstrap]).args(selection))
+}
+
+fn ends_of(bootstrap: &str, selection: &[&str]) -> Result<Ends, String> {
+    let metadata = metadata(bootstrap, selection)?;
     let mut kcat = tools::bounded(QUERY_LIMIT, "kcat");
     kcat.args(["-Q", "-J", "-b", bootstrap]);
     let mut partitions = Vec::new();

@@ -2,8 +2,8 @@
 //! else is.
 //!
 //! Run with `cargo test --features system-tests --test system -- --test-threads=2`, and
-//! with `--nocapture` to see the figures. It takes `java`, `kcat` and `openssl`, and `mvn` the first
-//! time.
+//! with `--nocapture` to see the figures, as root: three brokers that are one cluster have networks
+//! of their own. It takes `java`, `kcat`, `openssl` and `ip`, and `mvn` the first time.
 
 #![allow(
     clippy::expect_used,
@@ -35,5 +35,6 @@ mod recovery;
 mod same_bytes;
 mod security;
 mod signals;
+mod three;
 mod tools;
 mod topics;

@@ -1,13 +1,17 @@
-//! A TCP proxy between the program and a broker, which can lose the broker's answers.
+//! A TCP proxy between the program and a broker, which can lose answers and break connections.
 //!
 //! A killed broker may or may not have answered what it wrote. To have it written for certain and
-//! the answer lost for certain, something has to stand in between.
+//! the answer lost for certain, something has to stand in between. So it is with a connection that
+//! only one side knows to be gone.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
+use std::time::Duration;
+
+use rustix::net::sockopt::set_socket_linger;
 
 /// A proxy on a free loopback port. Its threads end with their connections, or with the process.
 pub struct Proxy {
@@ -19,8 +23,28 @@ pub struct Proxy {
 struct Shared {
     /// Where to connect to.
     broker: OnceLock<String>,
-    /// One switch for each connection so far: its answers are lost.
-    muted: Mutex<Vec<Arc<AtomicBool>>>,
+    /// Those that have not been broken.
+    connections: Mutex<Vec<Arc<Connection>>>,
+    /// Those that only the client has open.
+    half_open: Mutex<Vec<Arc<Connection>>>,
+    /// How many connections a storm has come upon.
+    struck: AtomicUsize,
+}
+
+struct Connection {
+    client: TcpStream,
+    broker: TcpStream,
+    fate: AtomicU8,
+}
+
+/// What becomes of what comes next on a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Fate {
+    Forwarded,
+    AnswersLost,
+    Broken,
+    Over,
 }
 
 impl Proxy {
@@ -51,9 +75,33 @@ impl Proxy {
 
     /// Loses all further answers on the connections that there are. Questions get through.
     pub fn lose_answers(&self) {
-        for muted in self.shared.muted.lock().expect("a lock").iter() {
-            muted.store(true, Ordering::SeqCst);
+        for connection in self.shared.connections.lock().expect("a lock").iter() {
+            connection.meets(Fate::AnswersLost);
         }
+    }
+
+    /// Strikes the connections that there are: one is reset, the next is left half open (the broker
+    /// loses it, the client hears nothing), the third is spared, and so on over all calls.
+    pub fn strike(&self) {
+        let mut connections = self.shared.connections.lock().expect("a lock");
+        connections.retain(|connection| !connection.has_met(Fate::Over));
+        connections.retain(|connection| {
+            let turn = self.shared.struck.fetch_add(1, Ordering::SeqCst) % 3;
+            match turn {
+                0 => connection.reset(),
+                1 => {
+                    connection.lose_broker();
+                    self.shared.half_open.lock().expect("a lock").push(Arc::clone(connection));
+                }
+                _ => return true,
+            }
+            false
+        });
+    }
+
+    /// How many connections are half open.
+    pub fn half_open(&self) -> usize {
+        self.shared.half_open.lock().expect("a lock").len()
     }
 }
 
@@ -61,24 +109,67 @@ impl Shared {
     fn connect(&self, client: TcpStream) -> io::Result<()> {
         let broker = self.broker.get().ok_or(io::ErrorKind::NotConnected)?;
         let broker = TcpStream::connect(broker)?;
-        let (questions, answers) = (client.try_clone()?, broker.try_clone()?);
-        let muted = Arc::new(AtomicBool::new(false));
-        self.muted.lock().expect("a lock").push(Arc::clone(&muted));
-        thread::spawn(move || forward(questions, broker, &AtomicBool::new(false)));
-        thread::spawn(move || forward(answers, client, &muted));
+        let fate = AtomicU8::new(Fate::Forwarded as u8);
+        let connection = Arc::new(Connection { client, broker, fate });
+        self.connections.lock().expect("a lock").push(Arc::clone(&connection));
+        let asked = Arc::clone(&connection);
+        thread::spawn(move || asked.forward_questions());
+        thread::spawn(move || connection.forward_answers());
         Ok(())
     }
 }
 
-/// Copies one direction until either side closes, then closes both.
-fn forward(mut from: TcpStream, mut to: TcpStream, muted: &AtomicBool) {
-    let mut bytes = vec![0; 1 << 16];
-    while let Ok(count @ 1..) = from.read(&mut bytes) {
-        if !muted.load(Ordering::SeqCst) && to.write_all(&bytes[..count]).is_err() {
-            break;
+impl Connection {
+    fn meets(&self, fate: Fate) {
+        self.fate.store(fate as u8, Ordering::SeqCst);
+    }
+
+    fn has_met(&self, fate: Fate) -> bool {
+        self.fate.load(Ordering::SeqCst) == fate as u8
+    }
+
+    /// Takes the connection from the broker, and tells the client nothing.
+    fn lose_broker(&self) {
+        self.meets(Fate::Broken);
+        // Either side may be closed already, here and below.
+        let _ = self.broker.shutdown(Shutdown::Both);
+    }
+
+    /// Resets the client's side as soon as both threads have let go of it, which is at once.
+    fn reset(&self) {
+        let _ = set_socket_linger(&self.client, Some(Duration::ZERO));
+        self.lose_broker();
+        // Ends the wait for a question; nothing is sent.
+        let _ = self.client.shutdown(Shutdown::Read);
+    }
+
+    fn forward_questions(&self) {
+        let mut bytes = vec![0; 1 << 16];
+        while let Ok(count @ 1..) = (&self.client).read(&mut bytes) {
+            if (&self.broker).write_all(&bytes[..count]).is_err() {
+                break;
+            }
+        }
+        self.close();
+    }
+
+    fn forward_answers(&self) {
+        let mut bytes = vec![0; 1 << 16];
+        while let Ok(count @ 1..) = (&self.broker).read(&mut bytes) {
+            let lost = self.has_met(Fate::AnswersLost);
+            if !lost && (&self.client).write_all(&bytes[..count]).is_err() {
+                break;
+            }
+        }
+        self.close();
+    }
+
+    /// Closes both sides, unless the connection is broken already.
+    fn close(&self) {
+        if !self.has_met(Fate::Broken) {
+            self.meets(Fate::Over);
+            let _ = self.client.shutdown(Shutdown::Both);
+            let _ = self.broker.shutdown(Shutdown::Both);
         }
     }
-    // Either may be closed already.
-    let _ = from.shutdown(Shutdown::Both);
-    let _ = to.shutdown(Shutdown::Both);
 }

@@ -12,6 +12,9 @@ use super::Broker;
 pub const PLAINTEXT: &str = "PLAINTEXT";
 const CONTROLLER: &str = "CONTROLLER";
 const LOOPBACK: &str = "127.0.0.1";
+/// The ports of a broker that has a network of its own.
+const CONTROLLER_PORT: u16 = 9090;
+const FIRST_CLIENT_PORT: u16 = 9092;
 
 /// Properties of every broker, chosen for one node that starts fast and keeps
 /// out of the tests' way. [`Options::properties`] override them.
@@ -39,6 +42,32 @@ const DEFAULTS: [(&str, &str); 17] = [
     ("num.io.threads", "4"),
 ];
 
+/// The place of a broker among three that are one cluster.
+///
+/// Each is a controller too, and runs in a network namespace of its own, in which
+/// every port is free.
+#[derive(Clone, Copy)]
+pub struct Seat<'a> {
+    /// Its number: 1, 2 or 3.
+    pub number: u8,
+    /// The network namespace that it runs in.
+    pub namespace: &'a str,
+    /// The host of each of the three, in the order of their numbers.
+    pub hosts: &'a [String; 3],
+}
+
+impl Seat<'_> {
+    /// Where the controller of each of the three listens.
+    fn controllers(self) -> [String; 3] {
+        std::array::from_fn(|index| format!("{}:{CONTROLLER_PORT}", self.hosts[index]))
+    }
+
+    /// The index of its own part of anything that all three have.
+    fn index(self) -> usize {
+        usize::from(self.number) - 1
+    }
+}
+
 /// What a test may ask for beyond a plain broker.
 #[derive(Clone, Copy, Default)]
 pub struct Options<'a> {
@@ -56,6 +85,8 @@ pub struct Options<'a> {
     /// The controller of this broker: the new one, whose number is 2, becomes
     /// a part of its cluster.
     pub joins: Option<&'a Broker>,
+    /// The place of this broker among three.
+    pub seat: Option<Seat<'a>>,
     /// Arguments for the `java` that runs the broker, after the harness's own
     /// so that they win.
     pub jvm_args: &'a [&'a str],
@@ -69,6 +100,8 @@ pub struct Options<'a> {
 /// Where a broker listens.
 pub struct Addresses {
     controller: String,
+    /// The number and address of each controller, as Kafka wants them.
+    voters: String,
     /// The client listeners, by name.
     clients: Vec<(String, String)>,
 }
@@ -80,6 +113,9 @@ impl Addresses {
     /// No port is given twice in one process, so that a broker which is down
     /// finds its own ports free when it starts again.
     pub fn reserve(options: &Options<'_>) -> (Self, Vec<TcpListener>) {
+        if let Some(seat) = options.seat {
+            return (Self::seated(options, seat), Vec::new());
+        }
         static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
         let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
         let mut held = Vec::new();
@@ -95,11 +131,13 @@ impl Addresses {
         };
         let names = options.listeners.iter().map(|(name, _)| *name);
         let is_open = |name| options.reached_as.iter().any(|(open, _)| *open == name);
+        let controller = match options.joins {
+            Some(other) => other.addresses.controller.clone(),
+            None => next(LOOPBACK),
+        };
         let addresses = Self {
-            controller: match options.joins {
-                Some(other) => other.addresses.controller.clone(),
-                None => next(LOOPBACK),
-            },
+            voters: format!("1@{controller}"),
+            controller,
             clients: iter::once(PLAINTEXT)
                 .chain(names)
                 .map(|name| {
@@ -109,6 +147,22 @@ impl Addresses {
                 .collect(),
         };
         (addresses, held)
+    }
+
+    /// The addresses of one of three brokers.
+    fn seated(options: &Options<'_>, seat: Seat<'_>) -> Self {
+        let controllers = seat.controllers();
+        let voters = (1..).zip(&controllers).map(|(id, address)| format!("{id}@{address}"));
+        let names = options.listeners.iter().map(|(name, _)| *name);
+        let clients = iter::once(PLAINTEXT).chain(names).zip(FIRST_CLIENT_PORT..);
+        let host = &seat.hosts[seat.index()];
+        Self {
+            voters: voters.collect::<Vec<_>>().join(","),
+            clients: clients
+                .map(|(name, port)| (name.to_owned(), format!("{host}:{port}")))
+                .collect(),
+            controller: controllers[seat.index()].clone(),
+        }
     }
 
     /// The address of the client listener `name`.
@@ -143,18 +197,20 @@ pub fn server_properties(options: &Options<'_>, data: &Path, addresses: &Address
         .map(|(name, protocol)| format!("{name}:{protocol}"))
         .collect::<Vec<_>>()
         .join(",");
-    let (roles, id, listeners) = match options.joins {
-        Some(_) => ("broker", "2", clients),
-        None => ("broker,controller", "1", format!("{clients},{CONTROLLER}://{controller}")),
+    let both = || format!("{clients},{CONTROLLER}://{controller}");
+    let (roles, id, listeners) = match (options.seat, options.joins) {
+        (Some(seat), _) => ("broker,controller", seat.number, both()),
+        (None, None) => ("broker,controller", 1, both()),
+        (None, Some(_)) => ("broker", 2, clients),
     };
     let own = [
         ("process.roles", roles.to_owned()),
-        ("node.id", id.to_owned()),
+        ("node.id", id.to_string()),
         ("listeners", listeners),
         ("advertised.listeners", advertised),
         ("inter.broker.listener.name", PLAINTEXT.to_owned()),
         ("listener.security.protocol.map", protocols),
-        ("controller.quorum.voters", format!("1@{controller}")),
+        ("controller.quorum.voters", addresses.voters.clone()),
         ("log.dirs", data.display().to_string()),
     ];
     let mut all: BTreeMap<&str, &str> = DEFAULTS.into_iter().collect();

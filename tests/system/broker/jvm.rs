@@ -45,14 +45,19 @@ impl Jvm {
     /// Asks the JVM to shut down (SIGTERM) and returns whether it did so
     /// within `limit`.
     pub fn terminate(&mut self, limit: Duration) -> bool {
+        self.signal("TERM");
+        tools::poll(limit, || self.ended()).is_some()
+    }
+
+    /// Sends a signal by name.
+    pub fn signal(&self, name: &str) {
         // The shell's own `kill`: procps need not be installed.
         let status = Command::new("sh")
-            .args(["-c", "kill -TERM \"$1\"", "stop"])
+            .args(["-c", "kill -\"$1\" \"$2\"", "signal", name])
             .arg(self.child.id().to_string())
             .status()
             .expect("sh to start");
         assert!(status.success(), "the JVM could not be signalled: {status}");
-        tools::poll(limit, || self.ended()).is_some()
     }
 }
 

@@ -6,6 +6,9 @@
 //! that we would write with our own misunderstandings in it. So the tests run
 //! the real thing, kill it, and start it again.
 //!
+//! Three of them can also be one cluster, each in a network namespace of its own:
+//! see [`Seat`].
+//!
 //! It takes `java` (17 or newer), `kcat` and, the first time on a machine,
 //! `mvn`.
 
@@ -13,16 +16,19 @@ mod acls;
 mod config;
 mod jars;
 mod jvm;
+mod leaders;
 mod node;
+mod partitions;
 mod topics;
 mod wire;
 
+use std::ops::Range;
 use std::thread;
 use std::time::Duration;
 
 pub use acls::Operation;
-pub use config::Options;
 use config::{Addresses, PLAINTEXT};
+pub use config::{Options, Seat};
 use jvm::Jvm;
 use node::{Node, NotStarted};
 
@@ -82,7 +88,7 @@ impl Broker {
     /// Returns when each of their partitions can be used.
     pub fn create_topics_with(&self, topics: &[(&str, u32)], configs: &[(&str, &str)]) {
         let bootstrap = self.bootstrap();
-        topics::create(&bootstrap, topics, configs).unwrap_or_else(|error| panic!("{error}"));
+        topics::create(&bootstrap, topics, 1, configs).unwrap_or_else(|error| panic!("{error}"));
         let ready = tools::comes_true(TOPICS_LIMIT, || {
             kcat::all_end_offsets(&bootstrap)
                 .is_ok_and(|usable| topics.iter().all(|(name, _)| usable.contains_key(*name)))
@@ -93,6 +99,25 @@ impl Broker {
     /// Deletes a topic.
     pub fn delete_topic(&self, topic: &str) {
         topics::delete(&self.bootstrap(), topic).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Creates topics with so many replicas of each partition, and does not wait until they can
+    /// be used.
+    pub fn begin_topics(&self, topics: &[(&str, u32)], replicas: u16) {
+        topics::create(&self.bootstrap(), topics, replicas, &[])
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Gives each topic so many partitions, and does not wait until the new ones can be used.
+    pub fn add_partitions(&self, topics: &[&str], partitions: u32) {
+        partitions::add(&self.bootstrap(), topics, partitions)
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Makes the first of these brokers, which have the partitions, the leader of each.
+    pub fn move_leaders(&self, topic: &str, partitions: Range<u32>, brokers: &[u8]) {
+        leaders::move_to(&self.bootstrap(), topic, partitions, brokers)
+            .unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// Allows a user an operation on topics, where the broker has an authorizer.
@@ -107,6 +132,16 @@ impl Broker {
     /// Kills the broker as a crash would (SIGKILL) and waits until it is gone.
     pub fn kill(&mut self) {
         drop(self.running.take());
+    }
+
+    /// Stops the broker's process (SIGSTOP). Its connections stay open.
+    pub fn pause(&self) {
+        self.running.as_ref().expect("a running broker to pause").signal("STOP");
+    }
+
+    /// Lets a stopped process go on (SIGCONT).
+    pub fn resume(&self) {
+        self.running.as_ref().expect("a running broker to resume").signal("CONT");
     }
 
     /// Shuts the broker down in good order (SIGTERM) and waits until it is

@@ -37,6 +37,8 @@ pub struct Node {
     bootstrap: String,
     jvm_args: Vec<String>,
     env: Vec<(String, String)>,
+    /// The network namespace that the JVMs run in, where it is not that of the tests.
+    namespace: Option<String>,
     launches: u32,
 }
 
@@ -51,6 +53,7 @@ impl Node {
             env: (options.env.iter())
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
+            namespace: options.seat.map(|seat| seat.namespace.to_owned()),
             launches: 0,
             directory,
         };
@@ -66,7 +69,7 @@ impl Node {
     pub fn launch(&mut self) -> Result<Jvm, NotStarted> {
         self.launches += 1;
         let printed = File::create(self.printed()).expect("a file for what the JVM prints");
-        let mut java = Command::new("java");
+        let mut java = self.java();
         self.describe(&mut java);
         java.args(&self.jvm_args)
             .arg("kafka.Kafka")
@@ -132,6 +135,15 @@ impl Node {
             String::from_utf8_lossy(&output.stderr),
             self.log_tail()
         );
+    }
+
+    /// The command for a JVM in the broker's network.
+    fn java(&self) -> Command {
+        let Some(namespace) = &self.namespace else { return Command::new("java") };
+        // `ip` becomes the JVM: its process id is the JVM's.
+        let mut ip = Command::new("ip");
+        ip.args(["netns", "exec", namespace, "java"]);
+        ip
     }
 
     /// Gives `java` the arguments that the broker and its tool share.

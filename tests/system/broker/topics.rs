@@ -5,7 +5,7 @@
 //! side effect and cannot choose how many partitions they get. This request
 //! takes milliseconds, and it shares no code with the project under test.
 
-use super::wire::{self, PATIENCE, put_count, put_string, take, take_string};
+use super::wire::{self, put_count, put_patience, put_string, take, take_string};
 
 const CREATE_TOPICS: i16 = 19;
 /// The oldest version that Kafka 4 accepts, and the simplest to write.
@@ -15,27 +15,29 @@ const DELETE_TOPICS: i16 = 20;
 /// The oldest version that Kafka 4 accepts.
 const DELETE_VERSION: i16 = 1;
 
-/// Creates each topic with its number of partitions, one replica each, and
+/// Creates each topic with its number of partitions, so many replicas of each, and
 /// `configs` (such as `("message.timestamp.type", "LogAppendTime")`).
 ///
-/// Says which topic could not be created and why.
+/// Says which topic could not be created and why. The topics need not be usable
+/// yet: a leader may still have to learn that it is one.
 pub fn create(
     bootstrap: &str,
     topics: &[(&str, u32)],
+    replicas: u16,
     configs: &[(&str, &str)],
 ) -> Result<(), String> {
-    let answer = wire::exchange(bootstrap, &request(topics, configs))
+    let answer = wire::exchange(bootstrap, &request(topics, replicas, configs))
         .map_err(|error| format!("no answer to CreateTopics: {error}"))?;
     check(&answer).unwrap_or_else(|| Err(format!("a malformed CreateTopics answer: {answer:?}")))
 }
 
-fn request(topics: &[(&str, u32)], configs: &[(&str, &str)]) -> Vec<u8> {
+fn request(topics: &[(&str, u32)], replicas: u16, configs: &[(&str, &str)]) -> Vec<u8> {
     let mut bytes = wire::request(CREATE_TOPICS, VERSION);
     put_count(&mut bytes, topics.len());
     for (name, partitions) in topics {
         put_string(&mut bytes, name);
         bytes.extend(partitions.to_be_bytes());
-        bytes.extend(1_i16.to_be_bytes()); // replication factor
+        bytes.extend(replicas.to_be_bytes());
         put_count(&mut bytes, 0); // no assignments: the controller chooses
         put_count(&mut bytes, configs.len());
         for (key, value) in configs {
@@ -43,8 +45,7 @@ fn request(topics: &[(&str, u32)], configs: &[(&str, &str)]) -> Vec<u8> {
             put_string(&mut bytes, value);
         }
     }
-    let patience = i32::try_from(PATIENCE.as_millis()).expect("the time limit fits an i32");
-    bytes.extend(patience.to_be_bytes());
+    put_patience(&mut bytes);
     bytes.push(0); // create, do not only validate
     bytes
 }

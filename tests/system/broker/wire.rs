@@ -6,7 +6,7 @@ use std::time::Duration;
 
 const CORRELATION_ID: i32 = 0x7357;
 /// The longest that the broker may take to carry out a request.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The start of a request that is not of a flexible version.
 pub fn request(api: i16, version: i16) -> Vec<u8> {
@@ -47,6 +47,12 @@ pub fn put_string(bytes: &mut Vec<u8>, text: &str) {
 pub fn put_count(bytes: &mut Vec<u8>, count: usize) {
     let count = i32::try_from(count).expect("a count fits an i32");
     bytes.extend(count.to_be_bytes());
+}
+
+/// Appends how many milliseconds the broker may take.
+pub fn put_patience(bytes: &mut Vec<u8>) {
+    let patience = i32::try_from(PATIENCE.as_millis()).expect("the time limit fits an i32");
+    bytes.extend(patience.to_be_bytes());
 }
 
 /// Takes the bytes of a number off the front.

@@ -17,7 +17,11 @@
     reason = "a failed test is a panic, and figures are printed; nobody links to it"
 )]
 
-#[allow(dead_code, reason = "shared with the tests against Kafka, which need more of it")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "shared with the tests against Kafka, which need more of it"
+)]
 #[path = "../broker/mod.rs"]
 mod broker;
 #[path = "../cache.rs"]
