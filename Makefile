@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps binary demo deb test test-system bench figures lint
+.PHONY: help deps binary demo deb test test-system soak bench figures lint
 .PHONY: setup build up run-once logs ps down restart doctor compose-demo
 
 CARGO ?= cargo
@@ -36,6 +36,9 @@ test: deps ## Build and pass the hermetic tests (embedded broker; no root)
 
 test-system: deps ## Test against the real parts (Apache Kafka, systemd, Docker); root. SKIP="part ..." leaves parts out
 	@CARGO="$(CARGO)" SKIP="$(SKIP)" tests/system/run
+
+soak: deps ## Test hundreds of runs against three brokers whose leaders move, for records lost; root
+	@CARGO="$(CARGO)" tests/system/run soak
 
 figures: deps ## Draw the figures of docs/workload.md anew
 	UPDATE_FIGURES=1 $(CARGO) test --locked --test figures

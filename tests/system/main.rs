@@ -3,7 +3,8 @@
 //!
 //! Run with `cargo test --features system-tests --test system -- --test-threads=2`, and
 //! with `--nocapture` to see the figures, as root: three brokers that are one cluster have networks
-//! of their own. It takes `java`, `kcat`, `openssl` and `ip`, and `mvn` the first time.
+//! of their own. It takes `java`, `kcat`, `openssl` and `ip`, and `mvn` the first time. With
+//! `VM4_SOAK` set, what happens to runs only now and then is tried many times; see `make soak`.
 
 #![allow(
     clippy::expect_used,
