@@ -55,8 +55,7 @@ pub fn delete(bootstrap: &str, topic: &str) -> Result<(), String> {
     let mut bytes = wire::request(DELETE_TOPICS, DELETE_VERSION);
     put_count(&mut bytes, 1);
     put_string(&mut bytes, topic);
-    let patience = i32::try_from(PATIENCE.as_millis()).expect("the time limit fits an i32");
-    bytes.extend(patience.to_be_bytes());
+    put_patience(&mut bytes);
     let answer = wire::exchange(bootstrap, &bytes)
         .map_err(|error| format!("no answer to DeleteTopics: {error}"))?;
     // The throttle time, one topic's name, and its error code.
