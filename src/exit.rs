@@ -6,6 +6,8 @@ use std::process::ExitCode;
 /// A signal that asks the run to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
+    /// SIGHUP, as from a terminal that goes away: what SIGTERM does.
+    Hangup,
     /// SIGINT, as from Ctrl-C.
     Interrupt,
     /// SIGTERM, as from `systemctl stop`.
@@ -13,12 +15,12 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// The signal's number on Linux.
+    /// The signal that the exit code tells of, its number on Linux: for SIGHUP it is SIGTERM.
     #[must_use]
-    pub fn number(self) -> u8 {
+    pub fn exit_number(self) -> u8 {
         match self {
             Self::Interrupt => 2,
-            Self::Terminate => 15,
+            Self::Hangup | Self::Terminate => 15,
         }
     }
 
@@ -26,6 +28,7 @@ impl Signal {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Hangup => "SIGHUP",
             Self::Interrupt => "SIGINT",
             Self::Terminate => "SIGTERM",
         }
@@ -35,7 +38,7 @@ impl Signal {
 /// What the process exits with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Every planned record was acknowledged.
+    /// Every planned record is in the log.
     Success,
     /// Bad command line.
     Usage,
@@ -47,7 +50,9 @@ pub enum Exit {
     Unavailable,
     /// The program failed in itself.
     Software,
-    /// Some records were not acknowledged, or output could not be written.
+    /// The system gives too little: file descriptors, threads or memory.
+    OsErr,
+    /// Some records are not in the log as far as is known, or output could not be written.
     IoErr,
     /// Authentication or authorization refused.
     NoPerm,
@@ -61,7 +66,7 @@ pub enum Exit {
 
 /// The documented exit codes, in the order of the documentation, each with when it is used.
 pub const DOCUMENTED: &[(Exit, &str)] = &[
-    (Exit::Success, "every planned record was acknowledged"),
+    (Exit::Success, "every planned record is in the log: acknowledged, or found there"),
     (Exit::Usage, "bad command line"),
     (Exit::DataErr, "the seed file is not valid: file, line, row and field named"),
     (Exit::NoInput, "a named file is missing or unreadable"),
@@ -69,7 +74,15 @@ pub const DOCUMENTED: &[(Exit, &str)] = &[
         Exit::Unavailable,
         "nothing could be delivered: no broker reached, topic absent and not creatable",
     ),
-    (Exit::IoErr, "some records were not acknowledged"),
+    (Exit::Software, "the program failed in itself: please report it"),
+    (
+        Exit::OsErr,
+        "the system gives too little: file descriptors, threads or memory; the limit is named",
+    ),
+    (
+        Exit::IoErr,
+        "some records are not in the log as far as is known, or the report could not be written",
+    ),
     (Exit::NoPerm, "authentication or authorization refused"),
     (
         Exit::Config,
@@ -80,9 +93,10 @@ pub const DOCUMENTED: &[(Exit, &str)] = &[
         Exit::Signalled(Signal::Interrupt),
         "stopped by SIGINT, and everything generated was delivered (else 74)",
     ),
+    (Exit::BrokenPipe, "the reader of stdout went away"),
     (
         Exit::Signalled(Signal::Terminate),
-        "stopped by SIGTERM, and everything generated was delivered (else 74)",
+        "stopped by SIGTERM or SIGHUP, and everything generated was delivered (else 74)",
     ),
 ];
 
@@ -97,15 +111,16 @@ impl Exit {
             Self::NoInput => 66,
             Self::Unavailable => 69,
             Self::Software => 70,
+            Self::OsErr => 71,
             Self::IoErr => 74,
             Self::NoPerm => 77,
             Self::Config => 78,
             Self::BrokenPipe => 128 + 13,
-            Self::Signalled(signal) => 128 + signal.number(),
+            Self::Signalled(signal) => 128 + signal.exit_number(),
         }
     }
 
-    /// The name that `systemctl status` shows for the code; for a signal the signal's.
+    /// The name that `systemctl status` shows for the code; for a signal that of the code's.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -115,10 +130,13 @@ impl Exit {
             Self::NoInput => "NOINPUT",
             Self::Unavailable => "UNAVAILABLE",
             Self::Software => "SOFTWARE",
+            Self::OsErr => "OSERR",
             Self::IoErr => "IOERR",
             Self::NoPerm => "NOPERM",
             Self::Config => "CONFIG",
             Self::BrokenPipe => "SIGPIPE",
+            // systemd knows the code, and not which of its two signals it was.
+            Self::Signalled(Signal::Hangup) => Signal::Terminate.name(),
             Self::Signalled(signal) => signal.name(),
         }
     }
@@ -126,11 +144,13 @@ impl Exit {
     /// The errno that `systemctl status` shows beside the status text; `None` on success.
     #[must_use]
     pub fn errno(self) -> Option<u32> {
-        // Numbers of errno(3) on Linux: EIO 5, EACCES 13, EINVAL 22, ENOENT 2, EHOSTUNREACH 113.
+        // Numbers of errno(3) on Linux: EIO 5, EACCES 13, EINVAL 22, ENOENT 2,
+        // EAGAIN 11, EHOSTUNREACH 113.
         match self {
             Self::Success | Self::Signalled(_) | Self::BrokenPipe => None,
             Self::NoInput => Some(2),
             Self::IoErr | Self::Software => Some(5),
+            Self::OsErr => Some(11),
             Self::NoPerm => Some(13),
             Self::Usage | Self::DataErr | Self::Config => Some(22),
             Self::Unavailable => Some(113),

@@ -15,7 +15,7 @@
 //! | [`kafka`] | librdkafka: producer, acknowledgements, questions, embedded broker |
 //! | [`books`], [`verdict`], [`report`] | what became of every record, the exit code of it, and its views |
 //! | [`session`] | one run against a cluster, from settings to report |
-//! | [`host`] | signals, journal, notify socket, terminal, files |
+//! | [`host`] | signals, limits, journal, notify socket, terminal, files |
 //! | [`egress`] | which addresses the systemd unit may reach |
 //! | [`commands`], [`cli`] | the edges on the same flow |
 //!
@@ -43,12 +43,17 @@ pub mod verdict;
 pub mod workload;
 
 use std::ffi::OsString;
+use std::io::{self, Write};
+use std::time::Duration;
 
 use cli::{Action, Invocation};
 use commands::generator;
 use exit::Exit;
-use host::{log, reporter};
+use host::{apart, limits, log};
 use settings::{Inputs, LoadError, Settings};
+
+/// How long a usage error waits for whoever reads stderr.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Runs the program for a command line, its name first, and this process's environment.
 #[must_use]
@@ -59,7 +64,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
     }
     let Invocation { action, flags } = match cli::parse(args) {
         Ok(invocation) => invocation,
-        Err(error) => return explain_usage(&error),
+        Err(error) => return explain_usage(error),
     };
     let command_defaults = if action == Action::Demo { commands::demo::DEFAULTS } else { &[] };
     let environment = std::env::vars_os().collect();
@@ -92,28 +97,38 @@ fn with_settings(
     settings: Result<Settings, LoadError>,
     command: impl FnOnce(&Settings) -> Exit,
 ) -> Exit {
+    let filter = settings.as_ref().map_or("info", |settings| &settings.log_filter);
+    if let Err(error) = log::start(filter) {
+        return without_log(&error);
+    }
     let exit = match &settings {
-        Ok(settings) => {
-            log::start(&settings.log_filter);
-            command(settings)
-        }
+        Ok(settings) => command(settings),
         Err(error) => {
-            log::start("info");
-            commands::complain(error);
             let exit = commands::exit_of(error);
-            reporter::last_words(&error.to_string(), exit.errno());
-            exit
+            commands::give_up(&limits::described(&error.to_string()), exit)
         }
     };
     log::finish();
     exit
 }
 
+/// Not even the log's thread could be started: says so from here, to whoever reads.
+fn without_log(error: &io::Error) -> Exit {
+    let text = limits::described(&format!("cannot start a thread: {error}"));
+    let _nobody_reads = writeln!(io::stderr(), "ERROR {text}");
+    Exit::OsErr
+}
+
 /// Help and version are a success; everything else that clap says is a usage error.
-fn explain_usage(error: &clap::Error) -> Exit {
-    // With stderr closed there is nobody to tell.
-    let _closed = error.print();
-    if error.use_stderr() { Exit::Usage } else { Exit::Success }
+fn explain_usage(error: clap::Error) -> Exit {
+    if !error.use_stderr() {
+        // With stdout closed there is nobody to tell.
+        let _closed = error.print();
+        return Exit::Success;
+    }
+    // A pipe that nobody reads must not keep the exit code back.
+    let _unread = apart::briefly(LAST_WORDS, move || drop(error.print()));
+    Exit::Usage
 }
 
 fn schema(name: &str) -> &'static str {

@@ -186,14 +186,6 @@ impl Report {
         }
     }
 
-    /// Replaces the verdict.
-    pub fn conclude(&mut self, exit: Exit, reason: Option<String>) {
-        self.outcome = outcome(exit);
-        self.exit_code = exit.code();
-        self.exit_name = exit.name();
-        self.reason = reason;
-    }
-
     /// The report as JSON text with a newline at its end.
     #[must_use]
     pub fn json(&self) -> String {

@@ -1,9 +1,9 @@
 //! One run against a cluster, from the settings to the report.
 
-pub mod limits;
 mod lookup;
 mod ready;
 mod reason;
+pub mod topic_check;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +18,9 @@ use crate::books::FailureClass;
 use crate::event::Kind;
 use crate::exit::Exit;
 use crate::host::egress::Guard;
-use crate::host::log;
 use crate::host::reporter::{Pulse, Reporter, View};
 use crate::host::signals::Stop;
+use crate::host::{limits, log};
 use crate::kafka::ledger::Account;
 use crate::kafka::producer::KafkaSink;
 use crate::latency::Times;
@@ -129,8 +129,8 @@ pub async fn deliver(
                 outcome
             }
             Err(error) => {
-                let reason = format!("librdkafka does not accept the configuration: {error}");
-                Outcome::unstarted(Exit::Config, Some(reason))
+                let (exit, reason) = limits::of_start(&error.to_string());
+                Outcome::unstarted(exit, Some(reason))
             }
         }
     };
@@ -170,7 +170,7 @@ async fn with_sink(
         Ok(ends) => ends,
         Err((exit, reason)) => return (Outcome::unstarted(exit, Some(reason)), reporter),
     };
-    if let Err((exit, reason)) = limits::check(settings, cluster).await {
+    if let Err((exit, reason)) = topic_check::check(settings, cluster).await {
         return (Outcome::unstarted(exit, Some(reason)), reporter);
     }
     announce(settings, plan);
@@ -192,7 +192,7 @@ async fn with_sink(
     };
     let (unread, gone) = if in_question {
         let settle = lookup::settle(plan, cluster, sink, &stop, &mut account, lookup);
-        tokio::join!(settle, limits::gone(sink, settings))
+        tokio::join!(settle, topic_check::gone(sink, settings))
     } else {
         (None, None)
     };
@@ -201,7 +201,7 @@ async fn with_sink(
     let exit = verdict(&account.books, ran.ending, ran.planned, denied);
     let cause = match gone {
         Some(gone) => Some(gone),
-        None => limits::cause(settings, cluster, &account.books).await,
+        None => topic_check::cause(settings, cluster, &account.books).await,
     };
     let reason = reason(&ran, exit, sink, &stop);
     let reasons: Vec<_> = cause.into_iter().chain(reason).chain(unread).collect();

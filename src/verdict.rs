@@ -40,7 +40,7 @@ pub fn outcome(exit: Exit) -> &'static str {
         Exit::NoPerm => "denied",
         Exit::DataErr | Exit::NoInput => "no-seed",
         Exit::Config | Exit::Usage => "misconfigured",
-        Exit::Software | Exit::BrokenPipe => "failed",
+        Exit::Software | Exit::OsErr | Exit::BrokenPipe => "failed",
     }
 }
 

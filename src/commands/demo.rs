@@ -7,13 +7,16 @@ use rdkafka::message::{Headers, Message, OwnedMessage};
 use tracing::info;
 
 use super::run::{publish, sent};
-use super::{complain, prepared, print};
+use super::{begin, give_up, not_printed, of_output, prepared, write};
 use crate::exit::Exit;
+use crate::host::apart::{Apart, Waited};
+use crate::host::limits::{self, Need};
 use crate::host::log;
+use crate::host::signals::Stop;
 use crate::kafka::config;
 use crate::kafka::embedded::EmbeddedBroker;
 use crate::report::Report;
-use crate::session::{Cluster, Session};
+use crate::session::Cluster;
 use crate::settings::Settings;
 
 /// Defaults of the demo that differ from the program's: small, and without waiting.
@@ -25,6 +28,10 @@ const READ_WITHIN: Duration = Duration::from_secs(10);
 /// Runs the demo.
 #[must_use]
 pub fn demo(settings: &Settings) -> Exit {
+    let stop = match begin(Need::of_demo()) {
+        Ok(stop) => stop,
+        Err(exit) => return exit,
+    };
     let (identity, seed) = match prepared(settings) {
         Ok(prepared) => prepared,
         Err(exit) => return exit,
@@ -33,8 +40,10 @@ pub fn demo(settings: &Settings) -> Exit {
     let broker = match EmbeddedBroker::start(&topics) {
         Ok(broker) => broker,
         Err(error) => {
-            complain(&format!("cannot start the embedded broker: {error}"));
-            return Exit::Software;
+            let text = format!("cannot start the embedded broker: {error}");
+            let exhausted = limits::is_exhausted(&text).is_some();
+            let exit = if exhausted { Exit::OsErr } else { Exit::Software };
+            return give_up(&limits::described(&text), exit);
         }
     };
     let bootstrap = broker.bootstrap();
@@ -43,22 +52,29 @@ pub fn demo(settings: &Settings) -> Exit {
         info!("embedded broker at {address}; KAFKA_BOOTSTRAP and RDKAFKA_* are not used")
     });
     let config = config::embedded(&bootstrap, settings.delivery_timeout);
-    match sent(settings, &seed, identity, &Cluster { config, guard: None, is_embedded: true }) {
-        Ok(session) => show(settings, &broker, session),
+    let cluster = Cluster { config, guard: None, is_embedded: true };
+    match sent(settings, &seed, identity, &cluster, &stop) {
+        Ok(session) => {
+            let unshown = show(&broker, &session.report, &stop).err();
+            publish(settings, session, &stop, unshown)
+        }
         Err(exit) => exit,
     }
 }
 
-fn show(settings: &Settings, broker: &EmbeddedBroker, session: Session) -> Exit {
-    let shown = match read_back(broker, &session.report) {
-        Ok(text) => print(&text),
-        Err(error) => {
-            complain(&format!("cannot read the records back: {error}"));
-            Exit::IoErr
+/// Prints what the broker has, however long a pager takes; a signal ends that.
+fn show(broker: &EmbeddedBroker, report: &Report, stop: &Stop) -> Result<(), (String, Exit)> {
+    let seen = stop.received().count();
+    let text = read_back(broker, report)
+        .map_err(|error| (format!("cannot read the records back: {error}"), Exit::IoErr))?;
+    let printing = Apart::start(move || write(&text));
+    match printing.and_then(|mut printing| printing.wait(stop, seen, None)) {
+        Ok(Waited::Done(Ok(())) | Waited::Late) => Ok(()),
+        Ok(Waited::Signal(signal)) => {
+            Err((format!("{} ended the printing", signal.name()), Exit::Signalled(signal)))
         }
-    };
-    let exit = publish(settings, session);
-    if exit == Exit::Success { shown } else { exit }
+        Ok(Waited::Done(Err(error))) | Err(error) => Err((not_printed(&error), of_output(&error))),
+    }
 }
 
 /// Every record as the broker has it, in the order of the pairs.

@@ -17,7 +17,9 @@ use tracing::{error, info, warn};
 
 use crate::exit::Exit;
 use crate::host::files::{self, SeedFileError};
-use crate::host::log;
+use crate::host::limits::{self, Need};
+use crate::host::signals::Stop;
+use crate::host::{log, reporter};
 use crate::plan::Identity;
 use crate::settings::{LoadError, Settings};
 use crate::workload;
@@ -28,6 +30,7 @@ use crate::workload::seed::Seed;
 pub fn exit_of(error: &LoadError) -> Exit {
     match error {
         LoadError::Settings(_) | LoadError::EnvFile { .. } => Exit::Config,
+        LoadError::File { .. } if limits::is_exhausted(&error.to_string()).is_some() => Exit::OsErr,
         LoadError::File { .. } => Exit::NoInput,
     }
 }
@@ -47,6 +50,23 @@ pub fn complain(error: &dyn std::fmt::Display) {
         let line = line.to_owned();
         log::say(move || error!("{line}"));
     }
+}
+
+/// Says why a command ends before it began, to the log and to systemd.
+#[must_use]
+pub fn give_up(problem: &str, exit: Exit) -> Exit {
+    complain(&problem);
+    reporter::last_words(problem, exit.errno());
+    exit
+}
+
+/// Listens to the stop signals, where the system gives what is needed.
+fn begin(need: Need) -> Result<Stop, Exit> {
+    limits::check(need).map_err(|problem| give_up(&problem, Exit::OsErr))?;
+    Stop::listen().map_err(|error| {
+        let problem = format!("cannot listen to signals: {error}");
+        give_up(&limits::described(&problem), Exit::OsErr)
+    })
 }
 
 /// The identity of a run that starts now.
@@ -89,18 +109,27 @@ fn prepared(settings: &Settings) -> Result<(Identity, Seed), Exit> {
 /// Prints text for the user's own use.
 #[must_use]
 pub fn print(text: &str) -> Exit {
+    write(text).map_or_else(|error| exit_of_output(&error), |()| Exit::Success)
+}
+
+fn write(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Exit::Success,
-        Err(error) => exit_of_output(&error),
-    }
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
 }
 
 /// The exit code of a failed write to stdout; a reader that went away is no error to talk about.
 fn exit_of_output(error: &io::Error) -> Exit {
-    if error.kind() == io::ErrorKind::BrokenPipe {
-        return Exit::BrokenPipe;
+    let exit = of_output(error);
+    if exit != Exit::BrokenPipe {
+        complain(&not_printed(error));
     }
-    complain(&format!("cannot write to stdout: {error}"));
-    Exit::IoErr
+    exit
+}
+
+fn of_output(error: &io::Error) -> Exit {
+    if error.kind() == io::ErrorKind::BrokenPipe { Exit::BrokenPipe } else { Exit::IoErr }
+}
+
+fn not_printed(error: &io::Error) -> String {
+    format!("cannot write to stdout: {error}")
 }

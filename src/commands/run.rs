@@ -1,13 +1,16 @@
 //! `run`: one batch to Kafka.
 
-use std::path::Path;
+use std::io;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
-use super::{complain, exit_of_seed, identity, seed};
+use super::{begin, exit_of_seed, give_up, identity, seed};
 use crate::exit::Exit;
+use crate::host::apart::{Apart, Waited};
 use crate::host::egress::Guard;
+use crate::host::limits::{self, Need};
 use crate::host::log::{self, SUMMARY};
 use crate::host::signals::Stop;
 use crate::host::{files, reporter};
@@ -18,27 +21,36 @@ use crate::session::{Cluster, Session, deliver};
 use crate::settings::Settings;
 use crate::workload::seed::Seed;
 
+/// How long a report may take before systemd is asked for the time.
+const QUIETLY: Duration = Duration::from_secs(1);
+
+/// How long a report may still take once a signal has ended the wait for it.
+const GRACE: Duration = Duration::from_millis(500);
+
 /// Sends one batch, and says what became of it.
 #[must_use]
 pub fn run(settings: &Settings) -> Exit {
+    let stop = match begin(Need::of_run(settings.kafka_bootstrap.servers().len())) {
+        Ok(stop) => stop,
+        Err(exit) => return exit,
+    };
     let identity = match identity(settings) {
         Ok(identity) => identity,
         Err(exit) => return exit,
     };
-    if let Some(path) = settings.report_path()
+    if let Some(path) = &settings.report_file
         && let Err(error) = files::check_writable(path)
     {
         let text = settings.refuse("REPORT_FILE", error.to_string()).to_string();
-        complain(&text);
-        reporter::last_words(&text, Exit::Config.errno());
-        return Exit::Config;
+        return give_up(&text, Exit::Config);
     }
     let seed = match seed(settings) {
         Ok(seed) => seed,
         Err(error) => {
             let exit = exit_of_seed(&error);
             let report = Report::new(settings, unstarted(identity, exit, error.to_string()));
-            return publish(settings, Session { report, exit, reporter: None, sink: None });
+            let session = Session { report, exit, reporter: None, sink: None };
+            return publish(settings, session, &stop, None);
         }
     };
     let cluster = Cluster {
@@ -46,33 +58,31 @@ pub fn run(settings: &Settings) -> Exit {
         guard: Guard::of_process(settings),
         is_embedded: false,
     };
-    match sent(settings, &seed, identity, &cluster) {
-        Ok(session) => publish(settings, session),
+    match sent(settings, &seed, identity, &cluster, &stop) {
+        Ok(session) => publish(settings, session, &stop, None),
         Err(exit) => exit,
     }
 }
 
-/// Carries a run out on this thread, stopped by the signals of this process.
+/// Carries a run out on this thread.
 pub(super) fn sent(
     settings: &Settings,
     seed: &Seed,
     identity: Identity,
     cluster: &Cluster,
+    stop: &Stop,
 ) -> Result<Session, Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let session = runtime.and_then(|runtime| {
-        let session = runtime.block_on(async {
-            let stop = Stop::listen()?;
-            Ok(deliver(settings, seed, identity, cluster, stop).await)
-        });
-        // A question to the cluster that nobody waits for any more may still block.
-        runtime.shutdown_background();
-        session
-    });
-    session.map_err(|error| {
-        complain(&format!("cannot start: {error}"));
-        Exit::Software
-    })
+    let runtime = runtime.map_err(|error| {
+        let text = format!("cannot start: {error}");
+        let exhausted = limits::is_exhausted(&text).is_some();
+        let exit = if exhausted { Exit::OsErr } else { Exit::Software };
+        give_up(&limits::described(&text), exit)
+    })?;
+    let session = runtime.block_on(deliver(settings, seed, identity, cluster, stop.clone()));
+    // A question to the cluster that nobody waits for any more may still block.
+    runtime.shutdown_background();
+    Ok(session)
 }
 
 /// The facts of a run that ended before it began.
@@ -89,18 +99,18 @@ fn unstarted(identity: Identity, exit: Exit, reason: String) -> Facts {
     }
 }
 
-/// Tells everybody who listens what became of a run: report file, log, systemd.
-pub(super) fn publish(settings: &Settings, session: Session) -> Exit {
-    let Session { mut report, mut exit, reporter, sink } = session;
-    if let Some(path) = &settings.report_file
-        && let Err(error) = write_report(path, &report)
-    {
-        complain(&format!("cannot write the report to {}: {error}", path.display()));
-        if matches!(exit, Exit::Success | Exit::Signalled(_)) {
-            exit = Exit::IoErr;
-            report.conclude(exit, Some("the report could not be written".into()));
-        }
-    }
+/// Tells everybody who listens what became of a run: log, systemd, report file. `unprinted` is what
+/// kept a command from printing it.
+///
+/// The report comes last: whoever is to take it may not be there, and a summary waits for nobody.
+pub(super) fn publish(
+    settings: &Settings,
+    session: Session,
+    stop: &Stop,
+    unprinted: Option<(String, Exit)>,
+) -> Exit {
+    let Session { report, mut exit, reporter, sink } = session;
+    let seen = stop.received().count();
     let summary = report.summary();
     summarize(&report, exit, summary.clone());
     log::finish();
@@ -108,17 +118,58 @@ pub(super) fn publish(settings: &Settings, session: Session) -> Exit {
         Some(reporter) => reporter.finish(&summary, exit.errno()),
         None => reporter::last_words(&summary, exit.errno()),
     }
+    let unwritten = settings.report_file.as_ref().and_then(|path| {
+        let json = report.json();
+        let to = path.clone();
+        let within = settings.delivery_timeout;
+        let taken = taken(move || files::write_report(&to, json.as_bytes()), within, stop, seen);
+        let problem = taken.err()?;
+        Some((format!("REPORT_FILE: no report in {}: {problem}", path.display()), Exit::IoErr))
+    });
+    for (problem, code) in unprinted.into_iter().chain(unwritten) {
+        if matches!(exit, Exit::Success | Exit::Signalled(_) | Exit::BrokenPipe) {
+            exit = code;
+        }
+        let text = format!("{problem}; exit {exit}");
+        let said = text.clone();
+        log::conclude(move || match exit {
+            Exit::Signalled(_) | Exit::BrokenPipe => warn!("{said}"),
+            _ => error!("{said}"),
+        });
+        log::finish();
+        reporter::last_words(&text, exit.errno());
+    }
     drop(sink);
     exit
 }
 
-fn write_report(path: &Path, report: &Report) -> std::io::Result<()> {
-    if path == Path::new("-") {
-        use std::io::Write;
-        let mut out = std::io::stdout().lock();
-        return out.write_all(report.json().as_bytes()).and_then(|()| out.flush());
+/// Has a report written, and waits until it is taken, but not for ever.
+fn taken(
+    write: impl FnOnce() -> io::Result<()> + Send + 'static,
+    within: Duration,
+    stop: &Stop,
+    seen: u32,
+) -> Result<(), String> {
+    let mut writing =
+        Apart::start(write).map_err(|error| format!("cannot start a thread: {error}"))?;
+    let mut wait =
+        |seen, within| writing.wait(stop, seen, Some(within)).map_err(|error| error.to_string());
+    let quietly = within.min(QUIETLY);
+    let mut waited = wait(seen, quietly)?;
+    if matches!(waited, Waited::Late) {
+        reporter::ask_for_time("waiting for somebody to take the report", within);
+        waited = wait(seen, within - quietly)?;
     }
-    files::write_atomically(path, report.json().as_bytes())
+    let mut problem = format!("nobody took it within {} s", within.as_secs_f64());
+    if let Waited::Signal(signal) = waited {
+        problem = format!("{} ended the wait", signal.name());
+        // A file that is being written is there in a moment.
+        waited = wait(u32::MAX, GRACE)?;
+    }
+    match waited {
+        Waited::Done(written) => written.map_err(|error| error.to_string()),
+        Waited::Signal(_) | Waited::Late => Err(problem),
+    }
 }
 
 /// The last log line: the run in words, and its figures as fields.
@@ -144,7 +195,7 @@ fn summarize(report: &Report, exit: Exit, text: String) {
             )
         };
     }
-    log::say(move || match exit {
+    log::conclude(move || match exit {
         Exit::Success => summary!(info),
         Exit::Signalled(_) => summary!(warn),
         _ => summary!(error),

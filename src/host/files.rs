@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, Mode, OFlags};
 
 use crate::settings::Settings;
 use crate::workload::seed::{self, Seed, SeedError};
@@ -91,21 +93,66 @@ fn read_seed(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Whether a report can be written to `path`, found out before the run and not after.
 ///
-/// # Errors
-/// What the system says.
-pub fn check_writable(path: &Path) -> io::Result<()> {
-    if replaces(path)? { temporary(path).map(drop) } else { open_special(path).map(drop) }
-}
-
-/// Writes a file so that it is there as a whole or not at all.
+/// A FIFO is not opened: that would wait for its reader, and closing it again would be the end for
+/// a reader that waits.
 ///
 /// # Errors
 /// What the system says.
-pub fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
-    if !replaces(path)? {
-        return open_special(path)?.write_all(content);
+pub fn check_writable(path: &Path) -> io::Result<()> {
+    if is_stdout(path) {
+        return if stdout_leads_nowhere() {
+            Err(io::Error::other("stdout is closed, or is a /dev/null that can be read too"))
+        } else {
+            Ok(())
+        };
     }
-    let mut file = temporary(path)?;
+    match target(path)? {
+        Target::Replaced(path) => temporary(&path).map(drop),
+        Target::Fifo => Ok(rustix::fs::access(path, Access::WRITE_OK)?),
+        // A terminal line without a carrier would wait for it.
+        Target::Device => {
+            let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+            Ok(rustix::fs::open(path, flags, Mode::empty()).map(drop)?)
+        }
+    }
+}
+
+/// Writes a report, so that a file is there as a whole or not at all. A device, a FIFO and stdout
+/// are written to, which may take for ever.
+///
+/// # Errors
+/// What the system says.
+pub fn write_report(path: &Path, content: &[u8]) -> io::Result<()> {
+    if is_stdout(path) {
+        let mut out = io::stdout().lock();
+        return out.write_all(content).and_then(|()| out.flush());
+    }
+    write_atomically(path, content)
+}
+
+/// The standard output of this process, by whichever name.
+fn is_stdout(path: &Path) -> bool {
+    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
+}
+
+/// Whether stdout was closed at the start of the process: then the standard library has opened
+/// /dev/null in its place, for reading and writing, as no shell does for `>/dev/null`.
+fn stdout_leads_nowhere() -> bool {
+    let null = |path: &str| {
+        let there = fs::metadata(path).ok().filter(|there| there.file_type().is_char_device());
+        there.map(|there| there.rdev())
+    };
+    let both_ways = rustix::fs::fcntl_getfl(io::stdout())
+        .is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR);
+    both_ways && null("/proc/self/fd/1").is_some_and(|out| null("/dev/null") == Some(out))
+}
+
+/// Writes a file so that it is there as a whole or not at all.
+fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
+    let Target::Replaced(path) = target(path)? else {
+        return fs::OpenOptions::new().write(true).open(path)?.write_all(content);
+    };
+    let mut file = temporary(&path)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
     file.persist(path).map(drop).map_err(|e| e.error)
@@ -129,18 +176,29 @@ pub fn rewrite(path: &Path, content: &[u8]) -> io::Result<()> {
     file.persist(path).map(drop).map_err(|e| e.error)
 }
 
-/// Whether `path` is to be replaced: a device or a pipe is written to instead.
-fn replaces(path: &Path) -> io::Result<bool> {
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => Err(io::Error::other("it is a directory")),
-        Ok(metadata) => Ok(metadata.is_file()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
-        Err(e) => Err(e),
-    }
+/// What is at a path that a file is to be written to.
+enum Target {
+    /// A file or nothing: it is replaced as a whole. A link to a file stays.
+    Replaced(PathBuf),
+    /// A FIFO.
+    Fifo,
+    /// A device, or something like it.
+    Device,
 }
 
-fn open_special(path: &Path) -> io::Result<fs::File> {
-    fs::OpenOptions::new().write(true).open(path)
+fn target(path: &Path) -> io::Result<Target> {
+    match fs::metadata(path) {
+        Ok(there) if there.is_dir() => Err(io::Error::other("it is a directory")),
+        Ok(there) if there.is_file() => Ok(match fs::canonicalize(path) {
+            Ok(path) => Target::Replaced(path),
+            // An open file whose name is gone, as /proc/self/fd may have it.
+            Err(_) => Target::Device,
+        }),
+        Ok(there) if there.file_type().is_fifo() => Ok(Target::Fifo),
+        Ok(_) => Ok(Target::Device),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Target::Replaced(path.into())),
+        Err(e) => Err(e),
+    }
 }
 
 fn temporary(path: &Path) -> io::Result<tempfile::NamedTempFile> {

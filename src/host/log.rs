@@ -8,8 +8,9 @@ use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
 
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::format::debug_fn;
@@ -33,20 +34,29 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 type Call = Box<dyn FnOnce() + Send>;
 
+/// Pause between two tries to hand a full queue its last calls.
+const RETRY: Duration = Duration::from_millis(10);
+
 static CALLS: OnceLock<SyncSender<Call>> = OnceLock::new();
 
+/// The run is over: only its last words are heard.
+static CONCLUDED: AtomicBool = AtomicBool::new(false);
+
 /// Starts the log with a `tracing` filter that the settings have checked.
-pub fn start(filter: &str) {
+///
+/// # Errors
+/// There is no thread for it.
+pub fn start(filter: &str) -> io::Result<()> {
     let filter = filter.to_owned();
     let (calls, queue) = sync_channel::<Call>(QUEUE);
     let worker = move || {
         install(&filter);
         work(&queue);
     };
-    if std::thread::Builder::new().name("log".into()).spawn(worker).is_ok() {
-        // Only the first log of a process counts.
-        let _already_started = CALLS.set(calls);
-    }
+    std::thread::Builder::new().name("log".into()).spawn(worker)?;
+    // Only the first log of a process counts.
+    let _already_started = CALLS.set(calls);
+    Ok(())
 }
 
 fn work(queue: &Receiver<Call>) {
@@ -57,18 +67,41 @@ fn work(queue: &Receiver<Call>) {
 
 /// Runs a log call (`say(move || info!(...))`) on the log's thread. Never blocks.
 pub fn say(call: impl FnOnce() + Send + 'static) {
-    if let Some(calls) = CALLS.get() {
+    if let Some(calls) = CALLS.get()
+        && !CONCLUDED.load(Ordering::Relaxed)
+    {
         // A full queue means that nobody takes log lines: the run matters more.
         let _dropped = calls.try_send(Box::new(call));
+    }
+}
+
+/// Runs a log call behind which nothing is said but by another of these: the client library may
+/// still have something to say of a run whose summary is out.
+///
+/// Waits for room in a queue that is full.
+pub fn conclude(call: impl FnOnce() + Send + 'static) {
+    CONCLUDED.store(true, Ordering::Relaxed);
+    push(Box::new(call));
+}
+
+fn push(mut call: Call) {
+    let Some(calls) = CALLS.get() else { return };
+    let deadline = Instant::now() + LAST_WORDS;
+    while let Err(TrySendError::Full(refused)) = calls.try_send(call) {
+        if Instant::now() >= deadline {
+            return;
+        }
+        call = refused;
+        std::thread::sleep(RETRY);
     }
 }
 
 /// Waits until everything said so far is written, or it is clear that nobody takes it.
 pub fn finish() {
     let (done, written) = sync_channel::<()>(1);
-    say(move || {
+    push(Box::new(move || {
         let _nobody_waits = done.send(());
-    });
+    }));
     let _late = written.recv_timeout(LAST_WORDS);
 }
 

@@ -1,7 +1,9 @@
-//! What surrounds the process: signals, journal, notify socket, terminal, files.
+//! What surrounds the process: signals, limits, journal, notify socket, terminal, files.
 
+pub mod apart;
 pub mod egress;
 pub mod files;
+pub mod limits;
 pub mod log;
 pub mod reporter;
 pub mod resolve;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use sd_notify::NotifyState;
 
+use super::apart;
 use crate::books::Books;
 
 /// How often systemd hears of progress.
@@ -196,8 +197,8 @@ fn progress(view: &View, books: &Books) -> String {
     format!("{acknowledged}{of} records acknowledged, {waiting} waiting, {failed} failed")
 }
 
-fn extension(delivery_timeout: Duration) -> u32 {
-    let micros = (delivery_timeout + TIMEOUT_MARGIN).as_micros();
+fn extension(wait: Duration) -> u32 {
+    let micros = (wait + TIMEOUT_MARGIN).as_micros();
     u32::try_from(micros).unwrap_or(u32::MAX)
 }
 
@@ -206,19 +207,22 @@ fn notify(states: &[NotifyState<'_>]) {
     let _nobody_listens = sd_notify::notify(states);
 }
 
-/// Tells systemd how a run ended that had no reporter, without waiting for ever.
+/// Tells systemd how a run ended, without waiting for ever.
 pub fn last_words(status: &str, errno: Option<u32>) {
-    if std::env::var_os("NOTIFY_SOCKET").is_none() {
-        return;
-    }
     let status = status.replace('\n', " ");
-    let (done, written) = sync_channel(1);
-    let work = move || {
-        say_last(&status, errno);
-        let _nobody_waits = done.send(());
-    };
-    if std::thread::Builder::new().name("report".into()).spawn(work).is_ok() {
-        let _late = written.recv_timeout(LAST_WORDS);
+    briefly(move || say_last(&status, errno));
+}
+
+/// Asks systemd for the time that a wait after the run may take.
+pub fn ask_for_time(status: &'static str, wait: Duration) {
+    briefly(move || {
+        notify(&[NotifyState::Status(status), NotifyState::ExtendTimeoutUsec(extension(wait))]);
+    });
+}
+
+fn briefly(say: impl FnOnce() + Send + 'static) {
+    if std::env::var_os("NOTIFY_SOCKET").is_some() {
+        let _late = apart::briefly(LAST_WORDS, say);
     }
 }
 

@@ -1,6 +1,9 @@
-//! SIGTERM and SIGINT, as a value that a run can wait on.
+//! SIGTERM, SIGINT and SIGHUP, as a value that a run can wait on.
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::{fs, io, thread};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use tokio::sync::watch;
 
 use crate::exit::Signal;
@@ -12,6 +15,16 @@ pub struct Received {
     pub first: Option<Signal>,
     /// Whether another one came.
     pub again: bool,
+    /// The latest signal, and how many came.
+    latest: Option<(Signal, u32)>,
+}
+
+impl Received {
+    /// How many signals came.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.latest.map_or(0, |(_, count)| count)
+    }
 }
 
 /// A listener for stop signals.
@@ -22,6 +35,33 @@ pub struct Stop(watch::Receiver<Received>);
 #[derive(Debug, Clone)]
 pub struct Stopper(watch::Sender<Received>);
 
+/// Calls `handle` for each signal from now on, on a thread of its own, until the process ends.
+///
+/// # Errors
+/// The handlers cannot be installed, or there is no thread for them.
+pub fn each(mut handle: impl FnMut(Signal) + Send + 'static) -> io::Result<()> {
+    let ignored = ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default());
+    // Under nohup(1) the run is to outlive the terminal.
+    let hangup = (ignored & 1 == 0).then_some(SIGHUP);
+    let mut signals = Signals::new([SIGINT, SIGTERM].into_iter().chain(hangup))?;
+    let work = move || {
+        for number in signals.forever() {
+            match number {
+                SIGHUP => handle(Signal::Hangup),
+                SIGINT => handle(Signal::Interrupt),
+                _ => handle(Signal::Terminate),
+            }
+        }
+    };
+    thread::Builder::new().name("signals".into()).spawn(work).map(drop)
+}
+
+/// The mask of ignored signals in proc_pid_status(5), SIGHUP lowest.
+fn ignored(status: &str) -> u64 {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
 impl Stop {
     /// A connected pair.
     #[must_use]
@@ -30,23 +70,13 @@ impl Stop {
         (Stopper(sender), Self(receiver))
     }
 
-    /// Listens to SIGTERM and SIGINT of this process. Needs a tokio runtime.
+    /// Listens to the signals of this process until it ends.
     ///
     /// # Errors
-    /// The handlers cannot be installed.
-    pub fn listen() -> std::io::Result<Self> {
+    /// As [`each`] has them.
+    pub fn listen() -> io::Result<Self> {
         let (stopper, stop) = Self::channel();
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::spawn(async move {
-            loop {
-                let signal = tokio::select! {
-                    _ = terminate.recv() => Signal::Terminate,
-                    _ = interrupt.recv() => Signal::Interrupt,
-                };
-                stopper.send(signal);
-            }
-        });
+        each(move |signal| stopper.send(signal))?;
         Ok(stop)
     }
 
@@ -69,6 +99,14 @@ impl Stop {
         self.until(|received| received.again).await;
     }
 
+    /// Waits for one more signal than these.
+    pub async fn beyond(&self, seen: u32) -> Signal {
+        match self.until(|received| received.count() > seen).await.latest {
+            Some((signal, _)) => signal,
+            None => std::future::pending().await,
+        }
+    }
+
     async fn until(&self, condition: impl Fn(&Received) -> bool) -> Received {
         let mut receiver = self.0.clone();
         let received = receiver.wait_for(condition).await.map(|received| *received);
@@ -83,9 +121,21 @@ impl Stop {
 impl Stopper {
     /// Notes a signal.
     pub fn send(&self, signal: Signal) {
-        self.0.send_modify(|received| match received.first {
-            None => received.first = Some(signal),
-            Some(_) => received.again = true,
+        self.0.send_modify(|received| {
+            received.again |= received.first.is_some();
+            received.first = received.first.or(Some(signal));
+            received.latest = Some((signal, received.count().saturating_add(1)));
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignored_signals_are_read_as_the_kernel_has_them() {
+        assert_eq!(ignored("SigBlk:\t0000000000000002\nSigIgn:\t0000000000001001\n"), 0x1001);
+        assert_eq!(ignored(""), 0);
     }
 }

@@ -4,8 +4,24 @@
 //! sends each n-th pair of the run, so `seq` is the index times n, plus the shard's number.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use roaring::RoaringTreemap;
+
+use crate::event::Kind;
+
+/// Travels with a record through librdkafka and comes back with its fate.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamp {
+    /// Which of the two events.
+    pub kind: Kind,
+    /// Position among the pairs of this process.
+    pub index: u64,
+    /// When it was handed over.
+    pub sent: Instant,
+    /// When it was meant to be.
+    pub due: Instant,
+}
 
 /// Bits in a word of the window.
 const WORD: u64 = u64::BITS as u64;

@@ -24,25 +24,12 @@ use tokio::sync::Notify;
 use tracing::{debug, warn};
 
 use super::errors::{class, plain};
-use super::in_flight::Doubts;
+use super::in_flight::{Doubts, Stamp};
 use crate::books::{Books, FailureClass};
 use crate::event::Kind;
-use crate::host::log;
+use crate::host::{limits, log};
 use crate::latency::Times;
 use state::State;
-
-/// Travels with a record through librdkafka and comes back with its fate.
-#[derive(Debug, Clone, Copy)]
-pub struct Stamp {
-    /// Which of the two events.
-    pub kind: Kind,
-    /// Position among the pairs of this process.
-    pub index: u64,
-    /// When it was handed over.
-    pub sent: Instant,
-    /// When it was meant to be.
-    pub due: Instant,
-}
 
 /// The offset of each partition of each topic, the metric's first, at or after which a record is.
 pub type Offsets = [BTreeMap<i32, i64>; 2];
@@ -80,6 +67,7 @@ pub struct Pending {
 struct Written {
     state: State,
     denied: Option<String>,
+    exhausted: Option<String>,
     last_error: Option<String>,
     said: BTreeSet<String>,
 }
@@ -98,7 +86,13 @@ impl Ledger {
     #[must_use]
     pub fn new(delivery_timeout: Duration, target: Duration) -> Self {
         let state = State::new(delivery_timeout, target);
-        let written = Written { state, denied: None, last_error: None, said: BTreeSet::new() };
+        let written = Written {
+            state,
+            denied: None,
+            exhausted: None,
+            last_error: None,
+            said: BTreeSet::new(),
+        };
         Self { written: Mutex::new(written), answered: Notify::new() }
     }
 
@@ -140,6 +134,12 @@ impl Ledger {
     #[must_use]
     pub fn denied(&self) -> Option<String> {
         self.written().denied.clone()
+    }
+
+    /// What the system gives too little of, as far as librdkafka has met it.
+    #[must_use]
+    pub fn exhausted(&self) -> Option<String> {
+        self.written().exhausted.clone()
     }
 
     /// The last error that librdkafka reported.
@@ -198,6 +198,9 @@ impl ClientContext for Ledger {
             let mut written = self.written();
             if written.state.is_closed() {
                 return;
+            }
+            if limits::is_exhausted(&text).is_some() {
+                written.exhausted = Some(text.clone());
             }
             match code {
                 Some(code) if class(code) == FailureClass::Denied => {

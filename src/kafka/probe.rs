@@ -53,6 +53,9 @@ pub enum NotReady {
     /// The cluster refuses this client.
     #[error("the cluster refused access: {0}")]
     Denied(String),
+    /// The system gives too little: descriptors, threads or memory.
+    #[error("{0}")]
+    Exhausted(String),
     /// librdkafka does not accept the configuration.
     #[error("librdkafka does not accept the configuration: {0}")]
     Client(String),

@@ -21,7 +21,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 
 use super::config::longest_wait;
 use super::errors;
-use super::ledger::{Ledger, Stamp};
+use super::in_flight::Stamp;
+use super::ledger::Ledger;
 use crate::books::FailureClass;
 use crate::plan::Record;
 use crate::run::Offer;

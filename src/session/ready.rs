@@ -72,6 +72,8 @@ fn refusal(error: &NotReady, stop: &Stop) -> (Exit, String) {
     let exit = match (error, stop.received().first) {
         (NotReady::Cancelled, Some(signal)) => Exit::Signalled(signal),
         (NotReady::Denied(_), _) => Exit::NoPerm,
+        (NotReady::Exhausted(_), _) => Exit::OsErr,
+        (NotReady::Client(_), _) => Exit::Config,
         _ => Exit::Unavailable,
     };
     (exit, error.to_string())

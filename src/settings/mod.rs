@@ -15,7 +15,6 @@ mod secrets;
 mod shard;
 mod table;
 
-use std::path::Path;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -133,12 +132,6 @@ impl Settings {
         });
         let properties = self.properties.values();
         named.chain(properties.map(|p| (p.setting.as_str(), p.shown(), p.origin.as_str())))
-    }
-
-    /// The report's path, unless it goes to stdout or nowhere.
-    #[must_use]
-    pub fn report_path(&self) -> Option<&Path> {
-        self.report_file.as_deref().filter(|path| *path != Path::new("-"))
     }
 }
 

@@ -134,6 +134,25 @@ impl Producer {
         &mut self.command
     }
 
+    /// The same, started by another program: its name and arguments stand before the binary's.
+    pub fn started_by(mut self, starter: &[&str]) -> Self {
+        let old = self.command();
+        let mut new = Command::new(starter[0]);
+        new.args(&starter[1..]).arg(old.get_program()).args(old.get_args()).env_clear();
+        for (name, value) in old.get_envs() {
+            new.env(name, value.expect("a value"));
+        }
+        new.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        new.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.command = new;
+        self
+    }
+
+    /// The same, started by a shell that does this first.
+    pub fn after(self, shell: &str) -> Self {
+        self.started_by(&["sh", "-c", &format!("{shell} exec \"$0\" \"$@\"")])
+    }
+
     /// Starts the run.
     pub fn start(mut self) -> Running {
         let started = Instant::now();
@@ -201,6 +220,17 @@ impl Running {
     #[track_caller]
     pub fn until_it_says(&self, text: &str) {
         eventually(text, || self.stderr.so_far().contains(text).then_some(()));
+    }
+
+    /// The word behind this text on standard error, once it is there.
+    #[track_caller]
+    pub fn word_behind(&self, text: &str) -> String {
+        eventually(text, || {
+            let said = self.stderr.so_far();
+            let (_, rest) = said.split_once(text)?;
+            let (word, _) = rest.split_once(|c: char| c.is_whitespace() || c == ';')?;
+            Some(word.to_owned())
+        })
     }
 
     /// The process id.

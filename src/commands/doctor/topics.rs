@@ -9,7 +9,7 @@ use crate::event::Kind;
 use crate::event_time::Conflict;
 use crate::exit::Exit;
 use crate::kafka::{config, errors, topics};
-use crate::session::limits;
+use crate::session::topic_check;
 use crate::settings::{EventTimeGuard, Settings};
 
 /// Checks both topics.
@@ -50,7 +50,7 @@ fn check_limits(settings: &Settings) -> Vec<Finding> {
     let config = config::client(settings);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let limits = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
-        runtime.block_on(topics::limits(&config, topics, limits::ANSWER_WITHIN))
+        runtime.block_on(topics::limits(&config, topics, topic_check::ANSWER_WITHIN))
     });
     let name = |topic: &str| format!("limits of {topic}");
     let limits = match limits {
@@ -58,7 +58,7 @@ fn check_limits(settings: &Settings) -> Vec<Finding> {
         Err(why) => return topics.map(|topic| skipped(name(topic), why.clone())).into(),
     };
     let is_off = settings.event_time_guard == EventTimeGuard::Off;
-    let conflicts = limits::conflicts(settings, &limits);
+    let conflicts = topic_check::conflicts(settings, &limits);
     let findings = topics.iter().zip(conflicts).map(|(topic, conflict)| match conflict {
         None => ok(name(topic), "it takes and keeps the events of a run"),
         Some(conflict) if is_off => {

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::super::errors::failure;
-use super::super::in_flight::{Doubts, InFlight};
+use super::super::in_flight::{Doubts, InFlight, Stamp};
 use super::super::window::Window;
 use super::notes::Notes;
-use super::{Account, Pending, Stamp};
+use super::{Account, Pending};
 use crate::awake::Awake;
 use crate::books::FailureClass;
 use crate::event::Kind;

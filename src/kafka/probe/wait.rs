@@ -13,6 +13,7 @@ use super::super::errors;
 use super::super::ledger::Ledger;
 use super::{Bound, NamedTopic, NotReady};
 use crate::books::FailureClass;
+use crate::host::limits;
 
 /// How long a topic may take to appear: a cluster that creates topics needs a moment for it.
 const TOPIC_GRACE: Duration = Duration::from_secs(5);
@@ -54,6 +55,9 @@ impl Wait<'_> {
         }
         if let Some(reason) = ledger.denied() {
             return Err(NotReady::Denied(reason));
+        }
+        if let Some(text) = ledger.exhausted() {
+            return Err(NotReady::Exhausted(limits::described(&text)));
         }
         if let Some((code, text)) = self.client.fatal_error() {
             return Err(match errors::class(code) {
