@@ -216,7 +216,7 @@ fn topic(
     shard: Shard,
 ) -> TopicReport {
     let topic = account.books.topic(kind);
-    let doubts = &account.doubts[usize::from(kind != Kind::BOTH[0])];
+    let doubts = &account.doubts[kind as usize];
     TopicReport {
         topic: name,
         event: kind.schema_name(),

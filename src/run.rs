@@ -18,8 +18,8 @@ use crate::latency::Times;
 use crate::plan::Plan;
 use crate::workload::arrivals::Due;
 
-use sink::{GRACE, awake_for, hopeless, no_hope};
-pub use sink::{Offer, Sink};
+pub use sink::{GRACE, Offer, Sink};
+use sink::{awake_for, hopeless, no_hope};
 
 /// Pairs sent in one go at full speed before signals are looked at.
 const PAIRS_AT_A_STRETCH: u64 = 64;

@@ -26,7 +26,7 @@ use crate::kafka::producer::KafkaSink;
 use crate::latency::Times;
 use crate::plan::{Identity, Plan, Record};
 use crate::report::{Facts, Report};
-use crate::run::{Offer, Pacing, Sink, run};
+use crate::run::{Ending, Offer, Pacing, Sink, run};
 use crate::settings::{RecordHeaders, Settings};
 use crate::verdict::verdict;
 use crate::workload::seed::Seed;
@@ -187,7 +187,11 @@ async fn with_sink(
     let lookup = Lookup {
         ends,
         shard: settings.shard,
-        within: settings.delivery_timeout.saturating_sub(ran.drained_for),
+        within: match ran.ending {
+            // It answers nobody, so it will hardly be read.
+            Ending::Silence => Duration::ZERO,
+            _ => settings.delivery_timeout.saturating_sub(ran.drained_for),
+        },
         has_headers: settings.record_headers == RecordHeaders::On,
     };
     let (unread, gone) = if in_question {

@@ -139,7 +139,9 @@ pub(super) fn publish(
         log::finish();
         reporter::last_words(&text, exit.errno());
     }
-    drop(sink);
+    if let Some(sink) = sink {
+        sink.close();
+    }
     exit
 }
 

@@ -143,7 +143,10 @@ pub fn describe(
 ) -> Result<Metadata, NotReady> {
     let sink = KafkaSink::start(config, 1, bound.within).map_err(NotReady::of_start)?;
     let producer = sink.producer();
-    Wait { client: producer.client(), bound, cancelled }.for_answer(None)
+    let metadata = Wait { client: producer.client(), bound, cancelled }.for_answer(None);
+    drop(producer);
+    sink.close();
+    metadata
 }
 
 /// Address of each broker that the cluster advertises.

@@ -24,6 +24,7 @@ use super::errors;
 use super::in_flight::Stamp;
 use super::ledger::Ledger;
 use crate::books::FailureClass;
+use crate::host::apart::briefly;
 use crate::plan::Record;
 use crate::run::Offer;
 
@@ -35,6 +36,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 
 /// Sleep while no record waits: only errors of connections can come, and the next record ends it.
 const IDLE_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a client may take to end.
+const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 
 /// A producer and its polling thread.
 pub struct KafkaSink {
@@ -163,6 +167,12 @@ impl KafkaSink {
     /// may still arrive.
     pub fn purge(&self) {
         self.producer.purge(PurgeConfig::default().queue().inflight());
+    }
+
+    /// Ends the client. A name server that does not answer holds up one of its threads, and a client
+    /// that waits for it, for minutes: then the end of the process ends them.
+    pub fn close(self) {
+        let _in_time = briefly(CLOSED_WITHIN, move || drop(self));
     }
 
     fn wake(&self) {

@@ -9,11 +9,11 @@ use super::Ending;
 use crate::awake::Awake;
 use crate::plan::Record;
 
-/// Time beyond the delivery timeout in which a record's own time-out may still be reported:
-/// librdkafka looks for those once a second. What it has not reported by then is unresolved, which
-/// says the same. Longer would be more exact, but a run without a broker is to end within 2 s of
-/// the timeout, and closing a client with a full queue takes its part of that.
-pub(super) const GRACE: Duration = Duration::from_millis(600);
+/// How much longer than the delivery timeout a run waits for a cluster that answers nothing: an answer
+/// that came in time still has to be polled. What is open then is unresolved. A run without a broker is
+/// to end within 2 s of the timeout, and reading the log and closing a client with a full queue take
+/// their part of that.
+pub const GRACE: Duration = Duration::from_millis(600);
 
 /// How often a waiting run looks whether waiting still makes sense.
 const WATCH_EVERY: Duration = Duration::from_millis(100);

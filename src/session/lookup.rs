@@ -19,12 +19,12 @@ use crate::kafka::settle::{self, Run};
 use crate::plan::Plan;
 use crate::settings::Shard;
 
-/// Shortest time for reading the log, however long the run has waited before: two requests on a slow
+/// Shortest time for reading the log, however long the run has waited before: a request on a slow
 /// link, or a refused connection.
-const SHORTEST: Duration = Duration::from_millis(1_000);
+const SHORTEST: Duration = Duration::from_millis(700);
 
 /// How long the question may take which partitions there are by now.
-const PARTITIONS_WITHIN: Duration = Duration::from_millis(500);
+const PARTITIONS_WITHIN: Duration = Duration::from_millis(200);
 
 /// What the lookup needs to know of the run.
 pub(super) struct Lookup {
@@ -115,12 +115,15 @@ struct Reader {
 impl Reader {
     fn read(mut self, mut doubts: [Doubts; 2]) -> (Option<String>, [Doubts; 2]) {
         let mut unread = Vec::new();
+        let mut shares = if doubts.iter().all(|d| !d.in_doubt.is_empty()) { 2 } else { 1 };
         for (slot, doubts) in doubts.iter_mut().enumerate() {
             if doubts.in_doubt.is_empty() {
                 continue;
             }
             self.add_partitions(slot);
-            let left = self.deadline.saturating_duration_since(Instant::now());
+            // A topic that cannot be read leaves time for the other.
+            let left = self.deadline.saturating_duration_since(Instant::now()) / shares;
+            shares = 1;
             let stopped = || self.stop.received().again;
             let (topic, from) = (&self.topics[slot], &self.from[slot]);
             let read = settle::settle(&self.config, topic, from, &self.run, doubts, left, stopped);

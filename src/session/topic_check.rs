@@ -20,7 +20,7 @@ use crate::settings::{EventTimeGuard, RecordKey, Settings};
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long a run that failed asks for the cause.
-const CAUSE_WITHIN: Duration = Duration::from_secs(1);
+const CAUSE_WITHIN: Duration = Duration::from_millis(700);
 
 /// An event with its headers is smaller than this, unless its seed row has fields of its own.
 const RECORD_BYTES: u64 = 512;

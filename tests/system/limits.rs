@@ -32,7 +32,9 @@ fn doctor(topics: &Topics, start: &str) -> Finished {
 
 #[test]
 fn a_backfill_that_the_broker_would_delete_is_refused_with_the_remedy() {
-    let topics = create(cluster::plain(), "retention", &[]);
+    // Kafka's own default.
+    let week = [("retention.ms", "604800000")];
+    let topics = create(cluster::plain(), "retention", &week);
     let start = in_hours(-24 * 30);
     let problem = "topic retention.metrics keeps records for 7 d (retention.ms), and the events begin \
                    30 d ago: the broker would delete them within the hour";
@@ -49,7 +51,7 @@ fn a_backfill_that_the_broker_would_delete_is_refused_with_the_remedy() {
     assert!(finished.stdout.contains(&line), "{}", finished.stdout);
 
     backfill(&topics, &start).set("EVENT_TIME_GUARD", "off").finish().exits(0);
-    let kept = create(cluster::plain(), "kept", &[("retention.ms", "-1")]);
+    let kept = create(cluster::plain(), "kept", &[]);
     backfill(&kept, &start).finish().exits(0).says("100 of 100 planned records delivered");
     assert_eq!(kept.records_in_log(), 100);
     let finished = doctor(&kept, &start);

@@ -13,9 +13,14 @@ use super::{Account, Pending};
 use crate::awake::Awake;
 use crate::books::FailureClass;
 use crate::event::Kind;
+use crate::run::GRACE;
 
-/// How exactly a record's time is kept: it is given up so much too late at the most.
+/// How exactly a record's time is kept.
 const AGE_EVERY: Duration = Duration::from_millis(100);
+
+/// How much longer than the delivery timeout a record waits: a cluster that answers nothing at all
+/// ends the run before, with all of its records unresolved.
+const PATIENCE: Duration = GRACE.saturating_mul(2);
 
 /// Pairs between two notes of how far the acknowledgements were.
 const NOTE_EVERY: u64 = 4096;
@@ -42,11 +47,6 @@ pub(super) struct State {
     next: [u64; 2],
     /// Delivery reports so far, those of records that had been given up included.
     reports: u64,
-}
-
-/// Position of a kind of event in a pair of anything.
-fn slot(kind: Kind) -> usize {
-    usize::from(kind != Kind::BOTH[0])
 }
 
 impl State {
@@ -84,7 +84,7 @@ impl State {
     }
 
     fn doubts(&mut self, kind: Kind) -> &mut Doubts {
-        &mut self.account.doubts[slot(kind)]
+        &mut self.account.doubts[kind as usize]
     }
 
     /// A record is about to be handed over; not while as many wait as can be delivered in time.
@@ -93,8 +93,8 @@ impl State {
             return false;
         }
         self.account.books.generated(kind);
-        self.in_flight[slot(kind)].insert(index);
-        self.next[slot(kind)] = index + 1;
+        self.in_flight[kind as usize].insert(index);
+        self.next[kind as usize] = index + 1;
         self.silence.get_or_insert(Duration::ZERO);
         if kind == Kind::BOTH[0] && index.is_multiple_of(NOTE_EVERY) {
             self.note(index);
@@ -105,7 +105,7 @@ impl State {
     /// The queue had no room for it.
     pub(super) fn withdrawn(&mut self, kind: Kind, index: u64) {
         self.account.books.withdrawn(kind);
-        self.in_flight[slot(kind)].remove(index);
+        self.in_flight[kind as usize].remove(index);
         if self.open() == 0 {
             self.silence = None;
         }
@@ -114,7 +114,7 @@ impl State {
     /// It was refused before it left.
     pub(super) fn refused(&mut self, kind: Kind, index: u64, code: RDKafkaErrorCode) {
         self.account.books.failed(kind, failure(code));
-        self.in_flight[slot(kind)].remove(index);
+        self.in_flight[kind as usize].remove(index);
         self.doubts(kind).failed.insert(index);
         self.answer();
     }
@@ -128,7 +128,7 @@ impl State {
     ) {
         let Stamp { kind, index, .. } = *stamp;
         self.reports += 1;
-        if !self.in_flight[slot(kind)].remove(index) {
+        if !self.in_flight[kind as usize].remove(index) {
             // It was given up, and is in the log after all.
             let is_stored = matches!(outcome, Ok((_, Some(_))));
             let doubts = self.doubts(kind);
@@ -199,14 +199,14 @@ impl State {
             self.ages.push_back((now, self.next));
         }
         while let Some((at, next)) = self.ages.front().copied()
-            && now > at + self.delivery_timeout
+            && now > at + self.delivery_timeout + PATIENCE
         {
             self.ages.pop_front();
             for kind in Kind::BOTH {
-                while let Some(index) = self.in_flight[slot(kind)].oldest()
-                    && index < next[slot(kind)]
+                while let Some(index) = self.in_flight[kind as usize].oldest()
+                    && index < next[kind as usize]
                 {
-                    self.in_flight[slot(kind)].remove(index);
+                    self.in_flight[kind as usize].remove(index);
                     self.failed(kind, index, RDKafkaErrorCode::MessageTimedOut);
                 }
             }
@@ -235,7 +235,7 @@ impl State {
         if !self.closed {
             self.closed = true;
             for kind in Kind::BOTH {
-                let open = self.in_flight[slot(kind)].all();
+                let open = self.in_flight[kind as usize].all();
                 let doubts = self.doubts(kind);
                 doubts.unresolved |= &open;
                 doubts.in_doubt |= &open;
@@ -309,8 +309,8 @@ mod tests {
         run.pass(TIMEOUT / 2);
         // The process was stopped for an hour.
         run.now += Duration::from_secs(3600);
-        assert_eq!(run.pass(TIMEOUT / 3).open, 2);
-        assert_eq!(run.pass(TIMEOUT / 3).open, 0);
+        assert_eq!(run.pass(TIMEOUT / 2).open, 2);
+        assert_eq!(run.pass(PATIENCE).open, 0);
         assert_eq!(run.state.account().books.total_failed(), 2);
         // The report comes after all: it is in the log.
         run.report(0, Ok(Some(7)));

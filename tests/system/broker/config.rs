@@ -18,7 +18,7 @@ const FIRST_CLIENT_PORT: u16 = 9092;
 
 /// Properties of every broker, chosen for one node that starts fast and keeps
 /// out of the tests' way. [`Options::properties`] override them.
-const DEFAULTS: [(&str, &str); 17] = [
+const DEFAULTS: [(&str, &str); 18] = [
     ("controller.listener.names", CONTROLLER),
     ("auto.create.topics.enable", "false"),
     ("num.partitions", "1"),
@@ -40,6 +40,8 @@ const DEFAULTS: [(&str, &str); 17] = [
     // Kafka's 128 MB would be a quarter of the test broker's heap.
     ("log.cleaner.dedupe.buffer.size", "2097152"),
     ("num.io.threads", "4"),
+    // The tests backfill, at times that stay the same while the calendar moves on.
+    ("log.retention.ms", "-1"),
 ];
 
 /// The place of a broker among three that are one cluster.

@@ -11,6 +11,7 @@ use crate::{on_every_release, put_oneshot};
 on_every_release! {
     a_broker_that_is_not_on_the_list_is_told_at_once_and_one_command_mends_it,
     a_broker_that_is_only_advertised_is_told_too,
+    brokers_are_told_also_if_the_bootstrap_address_is_none_of_them,
     a_broker_with_an_ipv6_address_is_reached_once_it_is_on_the_list,
     a_broker_with_a_name_needs_its_name_server_on_the_list,
     an_instance_has_the_list_of_its_profile,
@@ -111,6 +112,19 @@ fn a_broker_that_is_only_advertised_is_told_too(release: Release) {
     let covered =
         format!("ok    unit's egress: {first},{second}; covers 1 bootstrap and 2 advertised");
     assert!(doctor.stdout.contains(&covered), "{}", doctor.stdout);
+}
+
+// A load balancer, say: the client forgets it once it has learned of the brokers.
+fn brokers_are_told_also_if_the_bootstrap_address_is_none_of_them(release: Release) {
+    let installed = Installed::without_egress(release);
+    let [first, second] = installed.addresses;
+    let other = installed.machine.add_host_address().v4;
+    installed.set(&format!("KAFKA_BOOTSTRAP={other}:{}\n", installed.port()));
+    let missing = format!("advertised broker {}:{} may not be", NAMES[0], installed.port());
+    let listed = format!("allow list has {other}");
+    ends_at_once(&installed, UNIT, &[&missing, &first.to_string(), &listed]);
+    assert_eq!(apply(&installed, &[]).stdout, format!("EGRESS_ALLOW={first},{second}\n"));
+    delivers(&installed, UNIT);
 }
 
 fn a_broker_with_an_ipv6_address_is_reached_once_it_is_on_the_list(release: Release) {
