@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cluster::{Cluster, Received, TOPICS};
-use common::{Finished, Running};
+use common::{Finished, Running, validator};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr as E};
 use serde_json::Value;
 
@@ -67,6 +67,9 @@ fn a_batch_that_was_refused_is_not_delivered_because_the_next_one_was_accepted()
         assert_eq!(listed(&reported["seq"]["unresolved"]), absent, "{reported}");
     }
     assert!(missing > 0, "the mock cluster refused nothing that was then lost");
+    let schema = validator(vm4_producer::report::SCHEMA);
+    let errors: Vec<_> = schema.iter_errors(finished.report()).map(|e| e.to_string()).collect();
+    assert_eq!(errors, Vec::<String>::new());
     let text = format!("{} of 80 planned records delivered", 80 - missing);
     finished.exits(74).says(&text);
     finished.says(&format!("0 failed, {missing} unresolved, {missing} of them not in the log"));

@@ -13,7 +13,7 @@ use rdkafka::producer::Producer;
 use super::ledger::{Ledger, Offsets};
 use super::producer::KafkaSink;
 use crate::settings::Server;
-use wait::Wait;
+use wait::{Slices, Wait};
 
 /// Why a run cannot begin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -143,7 +143,8 @@ pub fn describe(
 ) -> Result<Metadata, NotReady> {
     let sink = KafkaSink::start(config, 1, bound.within).map_err(NotReady::of_start)?;
     let producer = sink.producer();
-    let metadata = Wait { client: producer.client(), bound, cancelled }.for_answer(None);
+    let wait = Wait { client: producer.client(), bound, cancelled };
+    let metadata = wait.for_answer(None, Slices::first_contact());
     drop(producer);
     sink.close();
     metadata

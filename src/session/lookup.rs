@@ -1,9 +1,11 @@
 //! After a run: is what has no acknowledgement in the log?
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::producer::Producer;
+use rdkafka::config::ClientConfig;
+use rdkafka::producer::{BaseProducer, Producer};
 use tracing::info;
 
 use super::Cluster;
@@ -12,7 +14,7 @@ use crate::event::Kind;
 use crate::host::log;
 use crate::host::signals::Stop;
 use crate::kafka::in_flight::Doubts;
-use crate::kafka::ledger::{Account, Offsets};
+use crate::kafka::ledger::{Account, Ledger, Offsets};
 use crate::kafka::probe;
 use crate::kafka::producer::KafkaSink;
 use crate::kafka::settle::{self, Run};
@@ -78,7 +80,7 @@ async fn look_up(
     sink.purge();
     log::say(move || info!("looking up in the log {in_doubt} records without acknowledgement"));
     let reader = Reader {
-        sink_client: sink.producer(),
+        producer: sink.producer(),
         config: cluster.config.clone(),
         topics: Kind::BOTH.map(|kind| plan.topic(kind).to_owned()),
         run: Run { id: plan.identity.run_id.clone(), shard: lookup.shard },
@@ -103,8 +105,8 @@ fn later(ends: &BTreeMap<i32, i64>, acknowledged: &BTreeMap<i32, i64>) -> BTreeM
 
 /// What the reading thread takes along.
 struct Reader {
-    sink_client: std::sync::Arc<rdkafka::producer::BaseProducer<crate::kafka::ledger::Ledger>>,
-    config: rdkafka::config::ClientConfig,
+    producer: Arc<BaseProducer<Ledger>>,
+    config: ClientConfig,
     topics: [String; 2],
     run: Run,
     stop: Stop,
@@ -139,7 +141,7 @@ impl Reader {
     /// Partitions that were added during the run are read from their start.
     fn add_partitions(&mut self, slot: usize) {
         let topic = &self.topics[slot];
-        let client = self.sink_client.client();
+        let client = self.producer.client();
         if let Ok(metadata) = client.fetch_metadata(Some(topic), PARTITIONS_WITHIN) {
             for partition in probe::partitions(&metadata, topic) {
                 self.from[slot].entry(partition).or_insert(0);

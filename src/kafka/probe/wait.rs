@@ -25,6 +25,9 @@ const TOPIC_POLL: Duration = Duration::from_millis(100);
 /// because an answer that comes after its wait is lost, and a slow link answers late.
 const SLICES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2)];
 
+/// Single wait of a client that asks one question.
+const FIRST_CONTACT: Duration = Duration::from_secs(5);
+
 /// Single wait for a leader. A question that is given up still takes one of the five places that
 /// requests to a broker have.
 const LEADER_SLICE: Duration = SLICES[1];
@@ -69,8 +72,11 @@ impl Wait<'_> {
     }
 
     /// Metadata of a topic, or of all, from the first broker that answers.
-    pub(super) fn for_answer(&self, topic: Option<&str>) -> Result<Metadata, NotReady> {
-        let mut slices = Slices::default();
+    pub(super) fn for_answer(
+        &self,
+        topic: Option<&str>,
+        mut slices: Slices,
+    ) -> Result<Metadata, NotReady> {
         loop {
             self.check()?;
             let left = self.left();
@@ -90,7 +96,7 @@ impl Wait<'_> {
         let (name, setting) = topic;
         let mut until = None;
         loop {
-            let metadata = self.for_answer(Some(name))?;
+            let metadata = self.for_answer(Some(name), Slices::default())?;
             let Some(reason) = topic_state(&metadata, topic)? else { return Ok(metadata) };
             let now = Instant::now();
             let until = *until.get_or_insert(self.bound.deadline.min(now + TOPIC_GRACE));
@@ -159,15 +165,30 @@ impl Wait<'_> {
 }
 
 /// Waits that double.
-#[derive(Debug, Default)]
-struct Slices(u32);
+#[derive(Debug)]
+pub(super) struct Slices {
+    next: Duration,
+    longest: Duration,
+}
+
+impl Default for Slices {
+    fn default() -> Self {
+        let [next, longest] = SLICES;
+        Self { next, longest }
+    }
+}
 
 impl Slices {
+    /// For the first question of a client: only the first broker that it reaches is certain to be one
+    /// of the bootstrap servers, so the question has to wait for that one.
+    pub(super) fn first_contact() -> Self {
+        Self { next: FIRST_CONTACT, longest: FIRST_CONTACT }
+    }
+
     fn next(&mut self) -> Duration {
-        let [shortest, longest] = SLICES;
-        let slice = shortest * (1 << self.0.min(8));
-        self.0 += 1;
-        slice.min(longest)
+        let slice = self.next;
+        self.next = (slice * 2).min(self.longest);
+        slice
     }
 }
 
