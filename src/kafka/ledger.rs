@@ -8,10 +8,11 @@
 //! second time; and it counts the time in which this process was stopped. It goes on trying to send
 //! what was given up here, with the sequence numbers by which the broker knows a copy.
 
+mod account;
 mod notes;
 mod state;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,34 +21,19 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{NoCustomPartitioner, ProducerContext};
+use rdkafka::statistics::Statistics;
 use tokio::sync::Notify;
 use tracing::{debug, warn};
 
 use super::errors::{class, plain};
-use super::in_flight::{Doubts, Stamp};
+use super::in_flight::Stamp;
+use super::probe;
 use crate::books::{Books, FailureClass};
 use crate::event::Kind;
 use crate::host::{limits, log};
-use crate::latency::Times;
+use crate::settings::Server;
+pub use account::{Account, Offsets};
 use state::State;
-
-/// The offset of each partition of each topic, the metric's first, at or after which a record is.
-pub type Offsets = [BTreeMap<i32, i64>; 2];
-
-/// Books and latencies at one moment.
-#[derive(Debug, Clone, Default)]
-pub struct Account {
-    /// The books.
-    pub books: Books,
-    /// The records without an acknowledgement, the metrics first.
-    pub doubts: [Doubts; 2],
-    /// Where the first of them can be in the log, as far as acknowledgements tell.
-    pub doubts_from: Offsets,
-    /// From hand-over to acknowledgement.
-    pub from_send: Times,
-    /// From the intended time to acknowledgement.
-    pub from_due: Times,
-}
 
 /// What the polling thread has to know.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +54,7 @@ struct Written {
     state: State,
     denied: Option<String>,
     exhausted: Option<String>,
+    learned: Vec<Server>,
     last_error: Option<String>,
     said: BTreeSet<String>,
 }
@@ -90,6 +77,7 @@ impl Ledger {
             state,
             denied: None,
             exhausted: None,
+            learned: Vec::new(),
             last_error: None,
             said: BTreeSet::new(),
         };
@@ -142,6 +130,12 @@ impl Ledger {
         self.written().exhausted.clone()
     }
 
+    /// The brokers that the client has learned of, if it writes statistics.
+    #[must_use]
+    pub fn learned(&self) -> Vec<Server> {
+        self.written().learned.clone()
+    }
+
     /// The last error that librdkafka reported.
     #[must_use]
     pub fn last_error(&self) -> Option<String> {
@@ -189,6 +183,10 @@ impl ClientContext for Ledger {
             }
             _ => log::say(move || debug!(target: "librdkafka", "{text}")),
         }
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.written().learned = probe::learned_brokers(statistics);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

@@ -9,11 +9,15 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::metadata::Metadata;
 use rdkafka::producer::Producer;
+use rdkafka::statistics::Statistics;
 
 use super::ledger::{Ledger, Offsets};
 use super::producer::KafkaSink;
 use crate::settings::Server;
 use wait::{Slices, Wait};
+
+/// How often a client says what it has learned.
+const STATISTICS_EVERY: Duration = Duration::from_millis(20);
 
 /// Why a run cannot begin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -148,6 +152,42 @@ pub fn describe(
     drop(producer);
     sink.close();
     metadata
+}
+
+/// Asks a cluster for its brokers alone.
+///
+/// A client learns them from the first server that it reaches, and from then on asks none but them:
+/// if they cannot be reached, a question of ours is never answered. Its statistics tell what it knows.
+///
+/// # Errors
+/// [`NotReady`], once `within` is over, or at once where waiting cannot help.
+pub fn brokers(
+    config: &ClientConfig,
+    bound: Bound,
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> Result<Vec<Server>, NotReady> {
+    let mut config = config.clone();
+    config.set("statistics.interval.ms", STATISTICS_EVERY.as_millis().to_string());
+    let sink = KafkaSink::start(&config, 1, bound.within).map_err(NotReady::of_start)?;
+    let producer = sink.producer();
+    let wait = Wait { client: producer.client(), bound, cancelled };
+    let brokers = wait.for_brokers();
+    drop(producer);
+    sink.close();
+    brokers
+}
+
+/// The brokers in a client's statistics that it has learned of, and not only been told.
+pub(super) fn learned_brokers(statistics: Statistics) -> Vec<Server> {
+    let learned = statistics.brokers.into_values().filter(|broker| broker.nodeid >= 0);
+    let servers = learned.filter_map(|broker| {
+        let (host, port) = broker.nodename.rsplit_once(':')?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Some(Server { host, port: port.parse().ok()? })
+    });
+    let mut servers: Vec<_> = servers.collect();
+    servers.sort_by(|a, b| (&a.host, a.port).cmp(&(&b.host, b.port)));
+    servers
 }
 
 /// Address of each broker that the cluster advertises.

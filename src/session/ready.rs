@@ -103,10 +103,7 @@ async fn check_advertised(
     stop: &Stop,
 ) -> Result<(), (Exit, String)> {
     let config = cluster.config.clone();
-    let brokers = asked(stop, move |cancelled| {
-        let metadata = probe::describe(&config, bound, cancelled);
-        metadata.map(|metadata| probe::advertised(&metadata))
-    });
+    let brokers = asked(stop, move |cancelled| probe::brokers(&config, bound, cancelled));
     match brokers.await {
         Ok(brokers) => check_egress(cluster, "advertised broker", &brokers).await,
         Err(error) => Err(refusal(&error, stop)),

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, Options};
 use crate::cluster::{self, PARTITIONS, Topics};
 use crate::common::{Finished, Producer};
 use crate::tools;
@@ -96,6 +96,20 @@ fn a_topic_that_is_deleted_during_the_run_is_named() {
     broker.delete_topic(&topics.token);
     let finished = running.finish();
     finished.exits(74).says("topic deleted.tokens is not there any more");
+}
+
+// A load balancer, say: once the client has learned of the brokers, it asks none but them.
+#[test]
+fn brokers_off_the_egress_list_are_told_also_if_the_bootstrap_address_is_none_of_them() {
+    let broker = Broker::start_with(&Options {
+        listeners: &[("OUTSIDE", "PLAINTEXT")],
+        advertised: &[("OUTSIDE", "127.0.0.5:1")],
+        ..Options::default()
+    });
+    let topics = create(&broker, "elsewhere", &[]);
+    let run = topics.direct(Producer::run(&broker.address("OUTSIDE")));
+    let finished = run.set("VM4_EGRESS_IN_FORCE", "127.0.0.1").finish();
+    finished.exits(78).says("advertised broker 127.0.0.5:1 may not be reached at 127.0.0.5");
 }
 
 /// Runs the program with a name server that is bound, and answers nobody.

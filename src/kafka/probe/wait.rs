@@ -14,6 +14,7 @@ use super::super::ledger::Ledger;
 use super::{Bound, NamedTopic, NotReady};
 use crate::books::FailureClass;
 use crate::host::limits;
+use crate::settings::Server;
 
 /// How long a topic may take to appear: a cluster that creates topics needs a moment for it.
 const TOPIC_GRACE: Duration = Duration::from_secs(5);
@@ -89,6 +90,23 @@ impl Wait<'_> {
                 }
                 Err(error) => check_denied(&error)?,
             }
+        }
+    }
+
+    /// The brokers, as soon as the client has learned of any.
+    pub(super) fn for_brokers(&self) -> Result<Vec<Server>, NotReady> {
+        loop {
+            self.check()?;
+            let brokers = self.client.context().learned();
+            if !brokers.is_empty() {
+                return Ok(brokers);
+            }
+            if self.left().is_zero() {
+                let last_error = self.client.context().last_error();
+                let last_error = last_error.unwrap_or_else(|| "no answer".to_owned());
+                return Err(NotReady::Unreachable { within: self.bound.within, last_error });
+            }
+            std::thread::sleep(LEADER_POLL);
         }
     }
 
