@@ -33,6 +33,8 @@ pub fn bootstrap() -> &'static str {
             "KAFKA_CONTROLLER_QUORUM_VOTERS=1@localhost:9093",
             "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR=1",
             "KAFKA_AUTO_CREATE_TOPICS_ENABLE=false",
+            // The tests backfill, at times that stay the same while the calendar moves on.
+            "KAFKA_LOG_RETENTION_MS=-1",
             &listeners,
         ];
         let mut command = vec!["docker", "run", "--detach", "--name=broker", "--network=host"];
