@@ -7,6 +7,7 @@ pub mod in_flight;
 pub mod ledger;
 pub mod probe;
 pub mod producer;
+mod quiet;
 pub mod reader;
 pub mod settle;
 pub mod topics;

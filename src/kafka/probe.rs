@@ -145,13 +145,7 @@ pub fn describe(
     bound: Bound,
     cancelled: &(dyn Fn() -> bool + Sync),
 ) -> Result<Metadata, NotReady> {
-    let sink = KafkaSink::start(config, 1, bound.within).map_err(NotReady::of_start)?;
-    let producer = sink.producer();
-    let wait = Wait { client: producer.client(), bound, cancelled };
-    let metadata = wait.for_answer(None, Slices::first_contact());
-    drop(producer);
-    sink.close();
-    metadata
+    apart(config, bound, cancelled, |wait| wait.for_answer(None, Slices::first_contact()))
 }
 
 /// Asks a cluster for its brokers alone.
@@ -168,13 +162,22 @@ pub fn brokers(
 ) -> Result<Vec<Server>, NotReady> {
     let mut config = config.clone();
     config.set("statistics.interval.ms", STATISTICS_EVERY.as_millis().to_string());
-    let sink = KafkaSink::start(&config, 1, bound.within).map_err(NotReady::of_start)?;
+    apart(&config, bound, cancelled, |wait| wait.for_brokers())
+}
+
+/// Asks with a client that is started for this question.
+fn apart<T>(
+    config: &ClientConfig,
+    bound: Bound,
+    cancelled: &(dyn Fn() -> bool + Sync),
+    question: impl FnOnce(&Wait<'_>) -> Result<T, NotReady>,
+) -> Result<T, NotReady> {
+    let sink = KafkaSink::start(config, 1, bound.within).map_err(NotReady::of_start)?;
     let producer = sink.producer();
-    let wait = Wait { client: producer.client(), bound, cancelled };
-    let brokers = wait.for_brokers();
+    let answer = question(&Wait { client: producer.client(), bound, cancelled });
     drop(producer);
     sink.close();
-    brokers
+    answer
 }
 
 /// The brokers in a client's statistics that it has learned of, and not only been told.

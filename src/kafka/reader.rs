@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
-use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::Offset;
 
 use super::errors;
+use super::quiet::Quiet;
 use crate::books::FailureClass;
 
 /// Longest single wait, so that the bound and the caller's wish to stop are noticed.
@@ -79,17 +79,6 @@ pub enum Unread {
     #[error("stopped")]
     Stopped,
 }
-
-/// A consumer's callbacks: it says nothing; who reads says what came of it.
-#[derive(Debug, Clone, Copy)]
-struct Quiet;
-
-impl ClientContext for Quiet {
-    fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
-    fn error(&self, _: KafkaError, _: &str) {}
-}
-
-impl ConsumerContext for Quiet {}
 
 /// Hands each record of a topic from these offsets of its partitions up to their ends to `each`.
 /// `producer` is the configuration of the run's producer.

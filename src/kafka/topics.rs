@@ -3,20 +3,11 @@
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
-use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::config::ClientConfig;
+use rdkafka::error::RDKafkaErrorCode;
 
+use super::quiet::Quiet;
 use crate::event_time::TopicLimits;
-
-/// A client that says nothing: who asks says what came of it.
-#[derive(Debug, Clone, Copy)]
-struct Quiet;
-
-impl ClientContext for Quiet {
-    fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
-    fn error(&self, _: KafkaError, _: &str) {}
-}
 
 /// Asks for the limits of topics, in their order.
 ///
