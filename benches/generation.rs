@@ -14,8 +14,7 @@ use std::hint::black_box;
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use vm4_producer::event::Kind;
-use vm4_producer::plan::{Identity, Plan};
+use vm4_producer::plan::{Buffer, Identity, Plan};
 use vm4_producer::settings::{Inputs, Settings};
 use vm4_producer::workload::seed;
 
@@ -83,17 +82,13 @@ fn generation(criterion: &mut Criterion<CpuTime>) {
             ("WORKLOAD", workload),
             ("ARRIVALS", arrivals),
         ]);
-        let mut buffer = Vec::with_capacity(1024);
+        let now = || plan.identity.started_at;
         group.bench_function(format!("{workload}, arrivals {arrivals}"), |bencher| {
             bencher.iter(|| {
-                let mut bytes = 0;
-                for due in plan.schedule.clone() {
-                    let pair = plan.pair(due, plan.identity.started_at);
-                    for kind in Kind::BOTH {
-                        bytes += plan.record(kind, &pair, &mut buffer).value.len();
-                    }
+                let mut buffer = Buffer::default();
+                for emission in plan.emissions() {
+                    black_box(plan.render(&emission, now, &mut buffer));
                 }
-                black_box(bytes)
             });
         });
     }

@@ -24,9 +24,10 @@
 //! be printed. Whatever listens to the run (journal, systemd, terminal) cannot stop it.
 
 pub mod awake;
-pub mod books;
+pub mod batch;
 pub mod cli;
 pub mod commands;
+pub mod delivery;
 pub mod egress;
 pub mod event;
 pub mod event_time;
@@ -36,10 +37,8 @@ pub mod kafka;
 pub mod latency;
 pub mod plan;
 pub mod report;
-pub mod run;
-pub mod session;
+pub mod send_loop;
 pub mod settings;
-pub mod verdict;
 pub mod workload;
 
 use std::ffi::OsString;

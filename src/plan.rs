@@ -1,5 +1,6 @@
 //! The plan of a run: who it is, and every record it will send, as a function of `seq`.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -33,6 +34,28 @@ impl Identity {
     }
 }
 
+/// One record that is to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Emission {
+    /// Time from the start of the run (or from `EVENT_START`) to the record.
+    pub scheduled: Duration,
+    /// Index of the pair in the run, from 0.
+    pub seq: u64,
+    /// Which of the pair's two events.
+    pub kind: Kind,
+}
+
+impl Emission {
+    /// Whether it is the first record of its pair.
+    #[must_use]
+    pub fn begins_pair(&self) -> bool {
+        self.kind == Kind::BOTH[0]
+    }
+}
+
+/// Name and value of a record header.
+pub type Header<'a> = (&'static str, &'a str);
+
 /// One record, ready to send. It borrows the plan and the caller's buffer.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
@@ -42,25 +65,32 @@ pub struct Record<'a> {
     pub topic: &'a str,
     /// Key, unless left out.
     pub key: Option<&'a str>,
-    /// Run id for the headers, unless they are left out.
-    pub run: Option<&'a str>,
     /// Index of the pair in the run.
     pub seq: u64,
     /// Record timestamp, ms since 1970.
     pub timestamp_ms: i64,
-    /// Value.
-    pub value: &'a [u8],
+    /// Value; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+    headers: Option<[Header<'a>; 3]>,
 }
 
-impl Record<'_> {
-    /// Calls `add` with name and value of each header, in their order.
-    pub fn each_header(&self, mut add: impl FnMut(&str, &str)) {
-        if let Some(run) = self.run {
-            add("run", run);
-            add("seq", &self.seq.to_string());
-            add("content-type", CONTENT_TYPE);
-        }
+impl<'a> Record<'a> {
+    /// The headers in their order; none if they are left out.
+    #[must_use]
+    pub fn headers(&self) -> &[Header<'a>] {
+        self.headers.as_ref().map_or(&[], |headers| headers)
     }
+}
+
+/// What rendering keeps from one record to the next.
+#[derive(Debug, Default)]
+pub struct Buffer<'p> {
+    /// The pair of the last record: both of its records have the time at which the first was rendered.
+    pair: Option<Stamped<'p>>,
+    /// The latest reading of the wall clock.
+    latest: Timestamp,
+    value: Vec<u8>,
+    seq: String,
 }
 
 /// Everything that decides what is sent.
@@ -106,32 +136,57 @@ impl Plan {
         }
     }
 
-    /// The pair that is due; `now` stamps it where there is no `EVENT_START`.
-    #[must_use]
-    pub fn pair(&self, due: Due, now: Timestamp) -> Stamped<'_> {
-        let at = self.event_start.map_or(now, |start| later(start, due.offset));
-        Stamped::new(self.workload.pair(due.seq, whole_millisecond(at)))
+    /// Every record of this process, in the order in which they are to be sent.
+    pub fn emissions(&self) -> impl Iterator<Item = Emission> {
+        self.schedule.clone().flat_map(|Due { seq, offset: scheduled }| {
+            Kind::BOTH.map(|kind| Emission { scheduled, seq, kind })
+        })
     }
 
-    /// Writes one of the pair's two records into `buffer`, which is cleared before.
-    pub fn record<'a>(
-        &'a self,
-        kind: Kind,
-        stamped: &Stamped<'_>,
-        buffer: &'a mut Vec<u8>,
+    /// Renders a record. The same emission again, right after, gives the same bytes.
+    ///
+    /// `now` is asked once a pair, and stamps it if there is no `EVENT_START`. A wall clock that is
+    /// set back must not reverse the order within a key, so time stands still until it catches up.
+    pub fn render<'a, 'p>(
+        &'p self,
+        emission: &Emission,
+        now: impl FnOnce() -> Timestamp,
+        buffer: &'a mut Buffer<'p>,
     ) -> Record<'a> {
-        buffer.clear();
-        self.encoder.value(kind, stamped, buffer);
-        let pair = &stamped.pair;
+        let Buffer { pair, latest, value, seq } = buffer;
+        let stamped = match pair {
+            Some(stamped) if stamped.pair.seq == emission.seq => &*stamped,
+            _ => {
+                let at = match self.event_start {
+                    Some(start) => later(start, emission.scheduled),
+                    None => {
+                        *latest = now().max(*latest);
+                        *latest
+                    }
+                };
+                let new = Stamped::new(self.workload.pair(emission.seq, whole_millisecond(at)));
+                &*pair.insert(new)
+            }
+        };
+        value.clear();
+        self.encoder.value(emission.kind, stamped, value);
         Record {
-            kind,
-            topic: self.topic(kind),
-            key: (self.key == RecordKey::Gpu).then(|| self.encoder.key(pair)),
-            run: (self.headers == RecordHeaders::On).then_some(self.identity.run_id.as_str()),
-            seq: pair.seq,
-            timestamp_ms: pair.at.as_millisecond(),
-            value: buffer,
+            kind: emission.kind,
+            topic: self.topic(emission.kind),
+            key: (self.key == RecordKey::Gpu).then(|| self.encoder.key(&stamped.pair)),
+            seq: emission.seq,
+            timestamp_ms: stamped.pair.at.as_millisecond(),
+            value: Some(value),
+            headers: (self.headers == RecordHeaders::On).then(|| self.headers_of(emission, seq)),
         }
+    }
+
+    /// The headers of a record; the text of its `seq` is written into `seq`.
+    fn headers_of<'a>(&'a self, emission: &Emission, seq: &'a mut String) -> [Header<'a>; 3] {
+        seq.clear();
+        // Writing to a string cannot fail.
+        let _written = write!(seq, "{}", emission.seq);
+        [("run", &self.identity.run_id), ("seq", seq), ("content-type", CONTENT_TYPE)]
     }
 }
 

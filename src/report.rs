@@ -3,17 +3,17 @@
 mod ranges;
 mod words;
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::books::{PartitionBooks, Settled};
+use crate::delivery::{Outcome, PartitionCounts, RunEnd, Settled, Totals};
 use crate::event::Kind;
 use crate::exit::Exit;
-use crate::kafka::ledger::Account;
 use crate::latency::{Quantiles, Times};
 use crate::plan::Identity;
 use crate::settings::{Settings, Shard, to_f64};
-use crate::verdict::outcome;
 pub use ranges::{Ranges, SeqReport};
 
 /// One setting in the report.
@@ -51,7 +51,7 @@ pub struct TopicReport {
     /// Which records are not acknowledged.
     pub seq: SeqReport,
     /// Acknowledgements by partition.
-    pub partitions: Vec<PartitionBooks>,
+    pub partitions: Vec<PartitionCounts>,
 }
 
 /// Failures of one kind.
@@ -93,6 +93,8 @@ pub struct Report {
     pub exit_code: u8,
     /// Its name.
     pub exit_name: &'static str,
+    #[serde(skip)]
+    exit: Exit,
     /// Why, in words, where not everything was delivered.
     pub reason: Option<String>,
     /// Both topics.
@@ -120,37 +122,36 @@ pub struct Report {
 /// The JSON Schema of the report.
 pub const SCHEMA: &str = include_str!("../packaging/schemas/report.v1.schema.json");
 
-/// What a report is made of beside the settings.
+/// A run that is over.
 #[derive(Debug)]
-pub struct Facts {
-    /// Who the run is.
+pub struct Run {
+    /// Who it is.
     pub identity: Identity,
-    /// Pairs planned for this process, where known.
+    /// Pairs planned for this process, if known.
     pub planned_pairs: Option<u64>,
-    /// Books and latencies.
-    pub account: Account,
+    /// Counts and latencies.
+    pub totals: Totals,
     /// Lateness of the pairs.
     pub lateness: Times,
-    /// The verdict.
-    pub exit: Exit,
-    /// Why, where not everything was delivered.
-    pub reason: Option<String>,
+    /// How it ended.
+    pub end: RunEnd,
     /// Wall clock at the end.
     pub ended_at: Timestamp,
-    /// Duration of the run, s.
-    pub elapsed_sec: f64,
+    /// How long it took.
+    pub elapsed: Duration,
 }
 
 impl Report {
     /// The report of a run.
     #[must_use]
-    pub fn new(settings: &Settings, facts: Facts) -> Self {
-        let Facts { identity, planned_pairs, account, lateness, exit, reason, .. } = facts;
-        let books = &account.books;
+    pub fn new(settings: &Settings, run: Run) -> Self {
+        let Run { identity, planned_pairs, totals, lateness, end, ended_at, elapsed } = run;
+        let outcome = Outcome::of(&end, &totals.counts);
+        let counts = &totals.counts;
         let topic_name = |kind: Kind| kind.topic(settings).to_owned();
-        let topic = |kind| topic(topic_name(kind), kind, planned_pairs, &account, settings.shard);
+        let topic = |kind| topic(topic_name(kind), kind, planned_pairs, &totals, settings.shard);
         let topics = Kind::BOTH.map(topic);
-        let errors = books.failures().map(|(kind, text, failures)| ErrorReport {
+        let errors = counts.failures().map(|(kind, text, failures)| ErrorReport {
             topic: topic_name(kind),
             kind: text.to_owned(),
             count: failures.count,
@@ -160,30 +161,39 @@ impl Report {
             value: value.into(),
             source: source.into(),
         });
+        let elapsed_sec = elapsed.as_secs_f64();
         Self {
             version: env!("CARGO_PKG_VERSION"),
             run_id: identity.run_id,
             run_seed: identity.run_seed,
             host: settings.hostname.to_string(),
             shard: settings.shard.to_string(),
-            outcome: outcome(exit),
-            exit_code: exit.code(),
-            exit_name: exit.name(),
-            reason,
+            outcome: outcome.word(),
+            exit_code: outcome.exit.code(),
+            exit_name: outcome.exit.name(),
+            exit: outcome.exit,
+            reason: outcome.reason,
             topics: topics.into(),
             errors: errors.collect(),
             faults: std::collections::BTreeMap::new(),
             started_at: format!("{:.3}", identity.started_at),
-            ended_at: format!("{:.3}", facts.ended_at),
-            elapsed_sec: (facts.elapsed_sec * 1e6).round() / 1e6,
-            rate_per_sec: rate(books.total_acknowledged(), facts.elapsed_sec),
+            ended_at: format!("{ended_at:.3}"),
+            elapsed_sec: (elapsed_sec * 1e6).round() / 1e6,
+            rate_per_sec: rate(counts.total_acknowledged(), elapsed_sec),
             latency_ms: LatencyReport {
-                from_send: account.from_send.quantiles(),
-                from_intended: account.from_due.quantiles(),
+                from_send: totals.from_send.quantiles(),
+                from_intended: totals.from_scheduled.quantiles(),
             },
             lateness_ms: lateness.quantiles(),
             settings: listing.collect(),
         }
+    }
+
+    /// The exit code of the run. That of the process differs if the run cannot be shown or its report
+    /// cannot be written.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        self.exit
     }
 
     /// The report as JSON text with a newline at its end.
@@ -212,11 +222,11 @@ fn topic(
     name: String,
     kind: Kind,
     planned: Option<u64>,
-    account: &Account,
+    totals: &Totals,
     shard: Shard,
 ) -> TopicReport {
-    let topic = account.books.topic(kind);
-    let doubts = &account.doubts[kind as usize];
+    let topic = totals.counts.topic(kind);
+    let doubts = &totals.doubts[kind as usize];
     TopicReport {
         topic: name,
         event: kind.schema_name(),

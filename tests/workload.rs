@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 use vm4_producer::event::Kind;
-use vm4_producer::plan::{Identity, Plan};
+use vm4_producer::plan::{Buffer, Emission, Identity, Plan};
 use vm4_producer::settings::{Inputs, Settings};
 use vm4_producer::workload::seed::{self, Seed};
 
@@ -107,21 +107,17 @@ fn records(
     let settings = Settings::load(&Inputs { environment, ..Inputs::default() }).unwrap();
     let start = "2026-01-01T00:00:00Z".parse().unwrap();
     let plan = Plan::new(&settings, seed, Identity::new(&settings, start, 0));
-    let mut due: Vec<_> = plan.schedule.clone().collect();
+    let mut emissions: Vec<_> = plan.emissions().collect();
     if backwards {
-        due.reverse();
+        emissions.reverse();
     }
-    let mut records = BTreeMap::new();
-    let mut buffer = Vec::new();
-    for due in due {
-        let pair = plan.pair(due, start);
-        for kind in Kind::BOTH {
-            let record = plan.record(kind, &pair, &mut buffer);
-            let key = record.key.unwrap().to_owned();
-            records.insert((due.seq, kind), (key, record.timestamp_ms, record.value.to_vec()));
-        }
-    }
-    records
+    let mut buffer = Buffer::default();
+    let render = |emission: Emission| {
+        let record = plan.render(&emission, || start, &mut buffer);
+        let (key, value) = (record.key.unwrap().to_owned(), record.value.unwrap().to_vec());
+        ((emission.seq, emission.kind), (key, record.timestamp_ms, value))
+    };
+    emissions.into_iter().map(render).collect()
 }
 
 #[test]

@@ -1,22 +1,20 @@
 //! `demo`: a run against a broker inside the process, read back with a consumer and shown.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use rdkafka::message::{Headers, Message, OwnedMessage};
 use tracing::info;
 
-use super::run::{publish, sent};
-use super::{begin, give_up, not_printed, of_output, prepared, write};
+use super::run::{Problem, publish, sent};
+use super::{begin, cannot_start, not_printed, of_output, prepared, write};
+use crate::batch::Cluster;
 use crate::exit::Exit;
 use crate::host::apart::{Apart, Waited};
-use crate::host::limits::{self, Need};
-use crate::host::log;
+use crate::host::limits::Need;
 use crate::host::signals::Stop;
-use crate::kafka::config;
 use crate::kafka::embedded::EmbeddedBroker;
+use crate::kafka::reader::{self, ReadRecord};
+use crate::kafka::{Config, config};
 use crate::report::Report;
-use crate::session::Cluster;
 use crate::settings::Settings;
 
 /// Defaults of the demo that differ from the program's: small, and without waiting.
@@ -39,33 +37,30 @@ pub fn demo(settings: &Settings) -> Exit {
     let topics = [settings.topic_metric.as_str(), settings.topic_token.as_str()];
     let broker = match EmbeddedBroker::start(&topics) {
         Ok(broker) => broker,
-        Err(error) => {
-            let text = format!("cannot start the embedded broker: {error}");
-            let exhausted = limits::is_exhausted(&text).is_some();
-            let exit = if exhausted { Exit::OsErr } else { Exit::Software };
-            return give_up(&limits::described(&text), exit);
-        }
+        Err(error) => return cannot_start(&error),
     };
     let bootstrap = broker.bootstrap();
-    let address = bootstrap.clone();
-    log::say(move || {
-        info!("embedded broker at {address}; KAFKA_BOOTSTRAP and RDKAFKA_* are not used")
-    });
+    info!("embedded broker at {bootstrap}; KAFKA_BOOTSTRAP and RDKAFKA_* are not used");
     let config = config::embedded(&bootstrap, settings.delivery_timeout);
     let cluster = Cluster { config, guard: None, is_embedded: true };
     match sent(settings, &seed, identity, &cluster, &stop) {
-        Ok(session) => {
-            let unshown = show(&broker, &session.report, &stop).err();
-            publish(settings, session, &stop, unshown)
+        Ok((report, client)) => {
+            let unshown = show(&broker, &cluster.config, &report, &stop).err();
+            publish(settings, &report, client, &stop, unshown)
         }
         Err(exit) => exit,
     }
 }
 
 /// Prints what the broker has, however long a pager takes; a signal ends that.
-fn show(broker: &EmbeddedBroker, report: &Report, stop: &Stop) -> Result<(), (String, Exit)> {
+fn show(
+    broker: &EmbeddedBroker,
+    config: &Config,
+    report: &Report,
+    stop: &Stop,
+) -> Result<(), Problem> {
     let seen = stop.received().count();
-    let text = read_back(broker, report)
+    let text = read_back(broker, config, report)
         .map_err(|error| (format!("cannot read the records back: {error}"), Exit::IoErr))?;
     let printing = Apart::start(move || write(&text));
     match printing.and_then(|mut printing| printing.wait(stop, seen, None)) {
@@ -78,50 +73,42 @@ fn show(broker: &EmbeddedBroker, report: &Report, stop: &Stop) -> Result<(), (St
 }
 
 /// Every record as the broker has it, in the order of the pairs.
-fn read_back(broker: &EmbeddedBroker, report: &Report) -> Result<String, String> {
+fn read_back(broker: &EmbeddedBroker, config: &Config, report: &Report) -> Result<String, String> {
     let mut records = Vec::new();
     for (rank, topic) in report.topics.iter().enumerate() {
-        let expected = usize::try_from(topic.acknowledged).unwrap_or(usize::MAX);
-        let read = broker.read(&topic.topic, expected, READ_WITHIN).map_err(|e| e.to_string())?;
-        if read.len() < expected {
-            return Err(format!(
-                "{} of {expected} records of {} came back",
-                read.len(),
-                topic.topic
-            ));
+        let (name, from, before) = (&topic.topic, broker.beginning(), records.len());
+        let read = reader::read(
+            config,
+            name,
+            &from,
+            READ_WITHIN,
+            || false,
+            |record| {
+                let seq = record.header("seq").and_then(|seq| seq.parse().ok()).unwrap_or(0_u64);
+                let place = (seq, rank, record.partition(), record.offset());
+                records.push((place, shown(name, record)));
+            },
+        );
+        read.map_err(|error| error.to_string())?;
+        let (read, expected) = ((records.len() - before) as u64, topic.acknowledged);
+        if read < expected {
+            return Err(format!("{read} of {expected} records of {name} came back"));
         }
-        records.extend(read.into_iter().map(|record| (seq(&record), rank, record)));
     }
-    records.sort_by_key(|(seq, rank, record)| (*seq, *rank, record.partition(), record.offset()));
-    let mut text = String::new();
-    for (_, _, record) in &records {
-        describe(record, &mut text).map_err(|e| e.to_string())?;
-    }
-    Ok(text)
+    records.sort_by_key(|(place, _)| *place);
+    Ok(records.into_iter().map(|(_, text)| text).collect())
 }
 
-fn header<'m>(record: &'m OwnedMessage, name: &str) -> Option<&'m str> {
-    let headers = record.headers()?;
-    let value = headers.iter().find(|header| header.key == name)?.value?;
-    std::str::from_utf8(value).ok()
-}
-
-fn seq(record: &OwnedMessage) -> u64 {
-    header(record, "seq").and_then(|seq| seq.parse().ok()).unwrap_or(0)
-}
-
-fn describe(record: &OwnedMessage, text: &mut String) -> std::fmt::Result {
+fn shown(topic: &str, record: &ReadRecord<'_>) -> String {
     let lossy = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or(b"-")).into_owned();
-    writeln!(
-        text,
-        "pair {}  {} [{}] @ {}  key {}  run {}  timestamp {}\n    {}",
-        header(record, "seq").unwrap_or("-"),
-        record.topic(),
+    format!(
+        "pair {}  {topic} [{}] @ {}  key {}  run {}  timestamp {}\n    {}\n",
+        record.header("seq").unwrap_or("-"),
         record.partition(),
         record.offset(),
         lossy(record.key()),
-        header(record, "run").unwrap_or("-"),
-        record.timestamp().to_millis().unwrap_or_default(),
-        lossy(record.payload()),
+        record.header("run").unwrap_or("-"),
+        record.timestamp_ms().unwrap_or_default(),
+        lossy(record.value()),
     )
 }

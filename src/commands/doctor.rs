@@ -8,11 +8,11 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use super::egress::silence;
-use super::{exit_of, exit_of_seed, print};
+use super::{cause_of_seed, exit_of, print};
 use crate::exit::Exit;
 use crate::host::files;
-use crate::kafka::probe::{Bound, NotReady};
-use crate::kafka::{config, probe};
+use crate::kafka::admin::{self, Bound, NotReady};
+use crate::kafka::config;
 use crate::settings::{DEFINITIONS, Inputs, LoadError, Server, Settings};
 
 /// How long one TCP connection may take: a packet filter that drops packets answers nothing.
@@ -135,7 +135,7 @@ fn check_seed(settings: &Settings) -> Finding {
             "seed file",
             error.to_string(),
             "correct the file, or GPU_SEED",
-            exit_of_seed(&error),
+            cause_of_seed(&error).exit(),
         ),
     }
 }
@@ -163,15 +163,15 @@ fn check_reach(what: &str, server: &Server) -> Finding {
 
 /// The findings, and the brokers that the cluster advertises.
 fn check_cluster(settings: &Settings) -> (Vec<Finding>, Vec<Server>) {
-    let metadata =
-        match probe::describe(&config::client(settings), Bound::within(METADATA_WITHIN), &|| false)
+    let cluster =
+        match admin::describe(&config::client(settings), Bound::within(METADATA_WITHIN), &|| false)
         {
-            Ok(metadata) => metadata,
+            Ok(cluster) => cluster,
             Err(silent) => return (vec![no_metadata(&silent)], Vec::new()),
         };
-    let brokers = probe::advertised(&metadata);
+    let brokers = cluster.brokers.clone();
     let mut findings = vec![ok("metadata", format!("{} advertised brokers", brokers.len()))];
-    findings.extend(topics::check(settings, &metadata));
+    findings.extend(topics::check(settings, &cluster));
     findings.extend(brokers.iter().map(|broker| check_reach("advertised", broker)));
     (findings, brokers)
 }

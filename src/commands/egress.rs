@@ -13,8 +13,8 @@ use crate::egress::AllowList;
 use crate::exit::Exit;
 use crate::host::egress::{Families, Needs};
 use crate::host::{files, log, systemctl};
+use crate::kafka::admin::{self, Bound, NotReady};
 use crate::kafka::config;
-use crate::kafka::probe::{self, Bound, NotReady};
 use crate::settings::{DEFAULT_ENV_FILE, Inputs, LoadError, Server, Settings, edit, profile_file};
 
 /// The setting that is printed and written.
@@ -46,12 +46,12 @@ pub fn egress(settings: &Settings, inputs: &Inputs, apply: bool) -> Exit {
 fn needed(settings: &Settings) -> Result<AllowList, Failed> {
     let bootstrap = settings.kafka_bootstrap.servers();
     let mut needed = resolved(settings, "broker", bootstrap)?;
-    let metadata =
-        probe::describe(&config::client(settings), Bound::within(ANSWER_WITHIN), &|| false)
+    let cluster =
+        admin::describe(&config::client(settings), Bound::within(ANSWER_WITHIN), &|| false)
             .map_err(|silent| {
                 (silence(&silent).1, format!("cannot ask for the advertised brokers: {silent}"))
             })?;
-    needed.extend(resolved(settings, "advertised broker", &probe::advertised(&metadata))?);
+    needed.extend(resolved(settings, "advertised broker", &cluster.brokers)?);
 
     let mut in_force = settings.egress();
     let mut list = settings.egress_allow.clone().unwrap_or_default();

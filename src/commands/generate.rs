@@ -1,15 +1,20 @@
 //! `generate`: the events of a run as NDJSON on stdout, at full speed, without Kafka.
 
+use std::cell::RefCell;
+use std::future;
 use std::io::{self, Write};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::time::Instant;
 
-use super::{exit_of_output, prepared};
-use crate::event::Kind;
+use super::{exit_of_output, prepared, runtime};
 use crate::exit::Exit;
+use crate::host::signals::Stop;
 use crate::plan::{Plan, Record};
+use crate::send_loop::{self, Limits, QueueFull, Sink};
 use crate::settings::Settings;
 
 /// Prints every event of the run; with `values_only` just the values.
@@ -19,59 +24,90 @@ pub fn generate(settings: &Settings, values_only: bool) -> Exit {
         Ok(prepared) => prepared,
         Err(exit) => return exit,
     };
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(exit) => return exit,
+    };
     let plan = Plan::new(settings, &seed, identity);
-    let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    let written = write_all(settings, &plan, values_only, &mut out).and_then(|()| out.flush());
-    match written {
+    let out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let sink = Lines { out: RefCell::new(out), values_only, error: RefCell::new(None) };
+    let limits = Limits {
+        waits: false,
+        wall_limit: settings.wall_limit(),
+        delivery_timeout: settings.delivery_timeout,
+    };
+    // A signal ends the process.
+    let (_stopper, stop) = Stop::channel();
+    runtime.block_on(send_loop::send(&plan, &sink, limits, &stop, Arc::default(), Timestamp::now));
+    match sink.finish() {
         Ok(()) => Exit::Success,
         Err(error) => exit_of_output(&error),
     }
 }
 
-fn write_all(
-    settings: &Settings,
-    plan: &Plan,
+/// Writes each record as a line.
+struct Lines<W> {
+    out: RefCell<W>,
     values_only: bool,
-    out: &mut impl Write,
-) -> io::Result<()> {
-    let wall_limit = settings.wall_limit();
-    let start = Instant::now();
-    let mut value = Vec::with_capacity(1024);
-    let mut latest = Timestamp::MIN;
-    for due in plan.schedule.clone() {
-        if wall_limit.is_some_and(|limit| start.elapsed() >= limit) {
-            break;
+    error: RefCell<Option<io::Error>>,
+}
+
+impl<W: Write> Lines<W> {
+    fn write(&self, record: &Record<'_>) -> io::Result<()> {
+        let out = &mut *self.out.borrow_mut();
+        if self.values_only {
+            out.write_all(record.value.unwrap_or_default())?;
+        } else {
+            write_envelope(record, out)?;
         }
-        latest = latest.max(Timestamp::now());
-        let pair = plan.pair(due, latest);
-        for kind in Kind::BOTH {
-            let record = plan.record(kind, &pair, &mut value);
-            if values_only {
-                out.write_all(record.value)?;
-            } else {
-                write_envelope(&record, out)?;
-            }
-            out.write_all(b"\n")?;
-        }
+        out.write_all(b"\n")
     }
-    Ok(())
+
+    fn finish(self) -> io::Result<()> {
+        self.error.into_inner().map_or(Ok(()), Err)?;
+        self.out.into_inner().flush()
+    }
+}
+
+impl<W: Write> Sink for Lines<W> {
+    fn try_send(&self, record: &Record<'_>, _: Instant) -> Result<(), QueueFull> {
+        self.write(record).map_err(|error| {
+            // Nothing follows: the sink is fatal from here on.
+            *self.error.borrow_mut() = Some(error);
+            QueueFull
+        })
+    }
+
+    fn answered(&self) -> impl Future<Output = ()> {
+        future::pending()
+    }
+
+    fn in_flight(&self) -> u64 {
+        0
+    }
+
+    fn silent_for(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn is_fatal(&self) -> bool {
+        self.error.borrow().is_some()
+    }
+
+    fn finish_sending(&self) {}
 }
 
 /// The record as one JSON object; the value stands in it byte by byte.
 fn write_envelope(record: &Record<'_>, out: &mut impl Write) -> io::Result<()> {
     let key = record.key.map_or(Value::Null, Value::from);
     write!(out, "{{\"topic\":{},\"key\":{key},\"headers\":{{", Value::from(record.topic))?;
-    let mut written = Ok(());
     let mut separator = "";
-    record.each_header(|name, value| {
-        let (name, value) = (Value::from(name), Value::from(value));
-        if written.is_ok() {
-            written = write!(out, "{separator}{name}:{value}");
-        }
+    for (name, value) in record.headers() {
+        let (name, value) = (Value::from(*name), Value::from(*value));
+        write!(out, "{separator}{name}:{value}")?;
         separator = ",";
-    });
-    written?;
+    }
     write!(out, "}},\"timestamp\":{},\"value\":", record.timestamp_ms)?;
-    out.write_all(record.value)?;
+    out.write_all(record.value.unwrap_or(b"null"))?;
     out.write_all(b"}")
 }

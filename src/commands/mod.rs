@@ -13,8 +13,10 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 use rand::TryRng;
+use tokio::runtime::Runtime;
 use tracing::{error, info, warn};
 
+use crate::delivery::Cause;
 use crate::exit::Exit;
 use crate::host::files::{self, SeedFileError};
 use crate::host::limits::{self, Need};
@@ -35,12 +37,11 @@ pub fn exit_of(error: &LoadError) -> Exit {
     }
 }
 
-/// The exit code of a seed file that cannot be used.
-#[must_use]
-pub fn exit_of_seed(error: &SeedFileError) -> Exit {
+/// Why a run cannot begin with this seed file.
+fn cause_of_seed(error: &SeedFileError) -> Cause {
     match error {
-        SeedFileError::Unreadable { .. } => Exit::NoInput,
-        SeedFileError::Invalid { .. } => Exit::DataErr,
+        SeedFileError::Unreadable { .. } => Cause::SeedUnreadable,
+        SeedFileError::Invalid { .. } => Cause::SeedInvalid,
     }
 }
 
@@ -67,6 +68,20 @@ fn begin(need: Need) -> Result<Stop, Exit> {
         let problem = format!("cannot listen to signals: {error}");
         give_up(&limits::described(&problem), Exit::OsErr)
     })
+}
+
+/// The runtime of a command.
+fn runtime() -> Result<Runtime, Exit> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| cannot_start(&error))
+}
+
+/// Says that the program failed to start something, for want of a limit or in itself.
+fn cannot_start(error: &dyn std::fmt::Display) -> Exit {
+    let text = format!("cannot start: {error}");
+    let exhausted = limits::is_exhausted(&text).is_some();
+    let exit = if exhausted { Exit::OsErr } else { Exit::Software };
+    give_up(&limits::described(&text), exit)
 }
 
 /// The identity of a run that starts now.
@@ -101,7 +116,7 @@ fn prepared(settings: &Settings) -> Result<(Identity, Seed), Exit> {
     let identity = identity(settings)?;
     let seed = seed(settings).map_err(|error| {
         complain(&error);
-        exit_of_seed(&error)
+        cause_of_seed(&error).exit()
     })?;
     Ok((identity, seed))
 }

@@ -6,18 +6,21 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
-use super::{begin, exit_of_seed, give_up, identity, seed};
+use super::{begin, cause_of_seed, give_up, identity, runtime, seed};
+use crate::batch::{self, Client, Cluster};
+use crate::delivery::{NotStarted, RunEnd, Totals};
 use crate::exit::Exit;
 use crate::host::apart::{Apart, Waited};
 use crate::host::egress::Guard;
-use crate::host::limits::{self, Need};
+use crate::host::files::SeedFileError;
+use crate::host::limits::Need;
 use crate::host::log::{self, SUMMARY};
 use crate::host::signals::Stop;
 use crate::host::{files, reporter};
 use crate::kafka::config;
+use crate::latency::Times;
 use crate::plan::Identity;
-use crate::report::{Facts, Report};
-use crate::session::{Cluster, Session, deliver};
+use crate::report::{Report, Run};
 use crate::settings::Settings;
 use crate::workload::seed::Seed;
 
@@ -27,7 +30,7 @@ const QUIETLY: Duration = Duration::from_secs(1);
 /// How long a report may still take once a signal has ended the wait for it.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Sends one batch, and says what became of it.
+/// Sends one batch, and says how that ended.
 #[must_use]
 pub fn run(settings: &Settings) -> Exit {
     let stop = match begin(Need::of_run(settings.kafka_bootstrap.servers().len())) {
@@ -47,10 +50,8 @@ pub fn run(settings: &Settings) -> Exit {
     let seed = match seed(settings) {
         Ok(seed) => seed,
         Err(error) => {
-            let exit = exit_of_seed(&error);
-            let report = Report::new(settings, unstarted(identity, exit, error.to_string()));
-            let session = Session { report, exit, reporter: None, sink: None };
-            return publish(settings, session, &stop, None);
+            let report = Report::new(settings, without_seed(identity, &error));
+            return publish(settings, &report, Client::default(), &stop, None);
         }
     };
     let cluster = Cluster {
@@ -59,7 +60,7 @@ pub fn run(settings: &Settings) -> Exit {
         is_embedded: false,
     };
     match sent(settings, &seed, identity, &cluster, &stop) {
-        Ok(session) => publish(settings, session, &stop, None),
+        Ok((report, client)) => publish(settings, &report, client, &stop, None),
         Err(exit) => exit,
     }
 }
@@ -71,66 +72,58 @@ pub(super) fn sent(
     identity: Identity,
     cluster: &Cluster,
     stop: &Stop,
-) -> Result<Session, Exit> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| {
-        let text = format!("cannot start: {error}");
-        let exhausted = limits::is_exhausted(&text).is_some();
-        let exit = if exhausted { Exit::OsErr } else { Exit::Software };
-        give_up(&limits::described(&text), exit)
-    })?;
-    let session = runtime.block_on(deliver(settings, seed, identity, cluster, stop.clone()));
+) -> Result<(Report, Client), Exit> {
+    let runtime = runtime()?;
+    let sent = runtime.block_on(batch::send(settings, seed, identity, cluster, stop.clone()));
     // A question to the cluster that nobody waits for any more may still block.
     runtime.shutdown_background();
-    Ok(session)
+    Ok(sent)
 }
 
-/// The facts of a run that ended before it began.
-fn unstarted(identity: Identity, exit: Exit, reason: String) -> Facts {
-    Facts {
+/// A run that ended before it began.
+fn without_seed(identity: Identity, error: &SeedFileError) -> Run {
+    Run {
         identity,
         planned_pairs: None,
-        account: crate::kafka::ledger::Account::default(),
-        lateness: crate::latency::Times::default(),
-        exit,
-        reason: Some(reason),
+        totals: Totals::default(),
+        lateness: Times::default(),
+        end: RunEnd::NotStarted(NotStarted::new(cause_of_seed(error), error)),
         ended_at: Timestamp::now(),
-        elapsed_sec: 0.0,
+        elapsed: Duration::ZERO,
     }
 }
 
-/// Tells everybody who listens what became of a run: log, systemd, report file. `unprinted` is what
-/// kept a command from printing it.
+/// What went wrong after a run, and the exit code if the run itself went well.
+pub(super) type Problem = (String, Exit);
+
+/// The exit code of the process: that of the run, if it says what is missing.
+fn exit_with(run: Exit, problem: Option<&Problem>) -> Exit {
+    match (run, problem) {
+        (Exit::Success | Exit::Signalled(_) | Exit::BrokenPipe, Some((_, exit))) => *exit,
+        _ => run,
+    }
+}
+
+/// Tells everybody who listens how a run ended: log, systemd, report file. `unprinted` is what kept a
+/// command from printing it.
 ///
 /// The report comes last: whoever is to take it may not be there, and a summary waits for nobody.
 pub(super) fn publish(
     settings: &Settings,
-    session: Session,
+    report: &Report,
+    mut client: Client,
     stop: &Stop,
-    unprinted: Option<(String, Exit)>,
+    unprinted: Option<Problem>,
 ) -> Exit {
-    let Session { report, mut exit, reporter, sink } = session;
     let seen = stop.received().count();
-    let summary = report.summary();
-    summarize(&report, exit, summary.clone());
+    let mut exit = exit_with(report.exit(), unprinted.as_ref());
+    let summary = report.summary(exit, unprinted.as_ref().map(|(text, _)| text.as_str()));
+    summarize(report, exit, summary.clone());
     log::finish();
-    match reporter {
-        Some(reporter) => reporter.finish(&summary, exit.errno()),
-        None => reporter::last_words(&summary, exit.errno()),
-    }
-    let unwritten = settings.report_file.as_ref().and_then(|path| {
-        let json = report.json();
-        let to = path.clone();
-        let within = settings.delivery_timeout;
-        let taken = taken(move || files::write_report(&to, json.as_bytes()), within, stop, seen);
-        let problem = taken.err()?;
-        Some((format!("REPORT_FILE: no report in {}: {problem}", path.display()), Exit::IoErr))
-    });
-    for (problem, code) in unprinted.into_iter().chain(unwritten) {
-        if matches!(exit, Exit::Success | Exit::Signalled(_) | Exit::BrokenPipe) {
-            exit = code;
-        }
-        let text = format!("{problem}; exit {exit}");
+    client.tell(&summary, exit.errno());
+    if let Some(problem) = unwritten(settings, report, stop, seen) {
+        exit = exit_with(exit, Some(&problem));
+        let text = format!("{}; exit {exit}", problem.0);
         let said = text.clone();
         log::conclude(move || match exit {
             Exit::Signalled(_) | Exit::BrokenPipe => warn!("{said}"),
@@ -139,10 +132,17 @@ pub(super) fn publish(
         log::finish();
         reporter::last_words(&text, exit.errno());
     }
-    if let Some(sink) = sink {
-        sink.close();
-    }
+    client.close();
     exit
+}
+
+/// Writes the report file, if one is wanted; returns what went wrong.
+fn unwritten(settings: &Settings, report: &Report, stop: &Stop, seen: u32) -> Option<Problem> {
+    let path = settings.report_file.clone()?;
+    let (json, to, within) = (report.json(), path.clone(), settings.delivery_timeout);
+    let taken = taken(move || files::write_report(&to, json.as_bytes()), within, stop, seen);
+    let problem = taken.err()?;
+    Some((format!("REPORT_FILE: no report in {}: {problem}", path.display()), Exit::IoErr))
 }
 
 /// Has a report written, and waits until it is taken, but not for ever.

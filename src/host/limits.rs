@@ -8,8 +8,6 @@ use std::{fs, io, thread};
 
 use rustix::process::{Resource, getrlimit};
 
-use crate::exit::Exit;
-
 /// Descriptors that a run opens beside those of its brokers: two for the signals, two of librdkafka,
 /// and three to look a name up, ask for certificates or write the report. A run on one broker had 8
 /// open beside the standard ones.
@@ -167,17 +165,6 @@ pub fn described(error: &str) -> String {
     is_exhausted(error).map_or_else(|| error.to_owned(), |remedy| format!("{remedy} ({error})"))
 }
 
-/// What an error is that kept the client library from starting.
-#[must_use]
-pub fn of_start(error: &str) -> (Exit, String) {
-    let exit = if is_exhausted(error).is_some() { Exit::OsErr } else { Exit::Config };
-    let text = match exit {
-        Exit::OsErr => described(error),
-        _ => format!("librdkafka does not accept the configuration: {error}"),
-    };
-    (exit, text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,14 +173,10 @@ mod tests {
     fn an_error_that_a_limit_is_behind_names_the_remedy() {
         let error =
             "Client creation error: Failed to create thread: Resource temporarily unavailable (11)";
-        let (exit, text) = of_start(error);
-        assert_eq!(exit, Exit::OsErr);
-        assert_eq!(text, format!("{TASKS} ({error})"));
+        assert_eq!(described(error), format!("{TASKS} ({error})"));
         assert_eq!(is_exhausted("Failed to create socket: Too many open files"), Some(FILES));
         assert_eq!(is_exhausted("std::bad_alloc: Cannot allocate memory"), Some(MEMORY));
-        let (exit, text) = of_start("No provider for SASL mechanism PLAIN");
-        assert_eq!(exit, Exit::Config);
-        assert!(text.starts_with("librdkafka does not accept the configuration: No "), "{text}");
+        assert_eq!(is_exhausted("No provider for SASL mechanism PLAIN"), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Progress while a run goes on: a bar on a terminal, `STATUS=` and the start timeout for systemd.
 //!
-//! All of it happens on one thread, fed by reading the books. A notify socket that is absent, full
+//! All of it happens on one thread, fed by reading the counts. A notify socket that is absent, full
 //! or a lie, and a terminal that does not scroll, cost the run nothing.
 
 use std::fmt::Write;
@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use sd_notify::NotifyState;
 
 use super::apart;
-use crate::books::Books;
+use crate::delivery::Counts;
 
 /// How often systemd hears of progress.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
@@ -76,8 +76,8 @@ pub struct View {
     pub planned_records: Option<u64>,
     /// The setting.
     pub delivery_timeout: Duration,
-    /// The books as they stand.
-    pub books: Box<dyn Fn() -> Books + Send>,
+    /// The counts as they stand.
+    pub counts: Box<dyn Fn() -> Counts + Send>,
     /// Where the run is in its schedule.
     pub pulse: Arc<Pulse>,
 }
@@ -166,21 +166,21 @@ fn report(view: &View, inbox: &Receiver<Last>, every: Duration) {
             Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) => {}
         }
-        let books = (view.books)();
+        let counts = (view.counts)();
         if let Some(bar) = bar() {
-            bar.set_position(books.total_acknowledged());
+            bar.set_position(counts.total_acknowledged());
             bar.tick();
         }
         let now = Instant::now();
         if now.duration_since(reported_at) >= STATUS_EVERY {
             reported_at = now;
-            let moved = books.total_acknowledged() > acknowledged;
-            acknowledged = books.total_acknowledged();
-            let waiting = books.total_open() == 0 && view.pulse.is_waiting(now);
+            let moved = counts.total_acknowledged() > acknowledged;
+            acknowledged = counts.total_acknowledged();
+            let waiting = counts.total_in_flight() == 0 && view.pulse.is_waiting(now);
             // Once more for the wait that follows a signal.
             let stops = !stopping && view.pulse.stopping.load(Ordering::Relaxed);
             stopping |= stops;
-            let status = progress(view, &books);
+            let status = progress(view, &counts);
             let mut states = vec![NotifyState::Status(&status)];
             if moved || waiting || stops {
                 states.push(more_time());
@@ -190,10 +190,10 @@ fn report(view: &View, inbox: &Receiver<Last>, every: Duration) {
     }
 }
 
-fn progress(view: &View, books: &Books) -> String {
+fn progress(view: &View, counts: &Counts) -> String {
     let of = view.planned_records.map(|planned| format!(" of {planned}")).unwrap_or_default();
-    let (acknowledged, failed) = (books.total_acknowledged(), books.total_failed());
-    let waiting = books.total_open();
+    let (acknowledged, failed) = (counts.total_acknowledged(), counts.total_failed());
+    let waiting = counts.total_in_flight();
     format!("{acknowledged}{of} records acknowledged, {waiting} waiting, {failed} failed")
 }
 

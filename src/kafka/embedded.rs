@@ -1,19 +1,13 @@
 //! A Kafka broker inside the process: librdkafka's mock cluster, for `demo`.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
-use rdkafka::TopicPartitionList;
-use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
-use rdkafka::message::{BorrowedMessage, OwnedMessage};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
-use rdkafka::topic_partition_list::Offset;
 
 /// Partitions of each topic of the embedded broker.
-pub const PARTITIONS: i32 = 3;
+const PARTITIONS: i32 = 3;
 
 /// A broker that lives as long as this value.
 pub struct EmbeddedBroker {
@@ -46,38 +40,9 @@ impl EmbeddedBroker {
         self.cluster.bootstrap_servers()
     }
 
-    /// Reads `count` records from the start of a topic, or as many as come within `within`.
-    ///
-    /// # Errors
-    /// What librdkafka says.
-    pub fn read(
-        &self,
-        topic: &str,
-        count: usize,
-        within: Duration,
-    ) -> KafkaResult<Vec<OwnedMessage>> {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", self.bootstrap())
-            .set("group.id", "vm4-producer-demo")
-            .set("enable.auto.commit", "false")
-            .set("reconnect.backoff.ms", "10")
-            // An empty partition must not hold up the answer about the others.
-            .set("fetch.wait.max.ms", "5")
-            .create()?;
-        let mut partitions = TopicPartitionList::new();
-        for partition in 0..PARTITIONS {
-            // Not `Beginning`, which would have to be asked for first.
-            partitions.add_partition_offset(topic, partition, Offset::Offset(0))?;
-        }
-        consumer.assign(&partitions)?;
-        let deadline = Instant::now() + within;
-        let mut records = Vec::with_capacity(count);
-        while records.len() < count && Instant::now() < deadline {
-            if let Some(message) = consumer.poll(Duration::from_millis(50)) {
-                let record = message.as_ref().map(BorrowedMessage::detach);
-                records.push(record.map_err(Clone::clone)?);
-            }
-        }
-        Ok(records)
+    /// Where each partition of a topic begins.
+    #[must_use]
+    pub fn beginning(&self) -> BTreeMap<i32, i64> {
+        (0..PARTITIONS).map(|partition| (partition, 0)).collect()
     }
 }

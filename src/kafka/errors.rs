@@ -2,17 +2,17 @@
 
 use rdkafka::error::RDKafkaErrorCode;
 
-use crate::books::{Failure, FailureClass};
+use crate::delivery::{Failure, FailureClass};
 
-/// A record's failure, for the books.
+/// A record's failure.
 #[must_use]
-pub fn failure(code: RDKafkaErrorCode) -> Failure {
+pub(super) fn failure(code: RDKafkaErrorCode) -> Failure {
     Failure { kind: code.to_string(), class: class(code) }
 }
 
 /// What an error says about the cluster.
 #[must_use]
-pub fn class(code: RDKafkaErrorCode) -> FailureClass {
+pub(super) fn class(code: RDKafkaErrorCode) -> FailureClass {
     use RDKafkaErrorCode as Code;
     match code {
         Code::MessageTimedOut
@@ -34,7 +34,7 @@ pub fn class(code: RDKafkaErrorCode) -> FailureClass {
 
 /// A text of librdkafka without its thread's name, and with the cause where it names another.
 #[must_use]
-pub fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let text = match text.split_once("]: ") {
         Some((thread, rest)) if thread.starts_with("[thrd:") => rest,
         _ => text,

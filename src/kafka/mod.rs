@@ -1,14 +1,15 @@
-//! Kafka, through librdkafka.
+//! Kafka, through librdkafka: the only room that names the crate.
 
+pub mod admin;
 pub mod config;
+mod delivery_reports;
 pub mod embedded;
-pub mod errors;
-pub mod in_flight;
-pub mod ledger;
-pub mod probe;
+mod errors;
+mod heard;
 pub mod producer;
 mod quiet;
 pub mod reader;
 pub mod settle;
 pub mod topics;
-pub mod window;
+
+pub use rdkafka::config::ClientConfig as Config;

@@ -1,40 +1,40 @@
 //! Hands records to librdkafka and polls for its answers.
 //!
-//! `acks=all`, idempotence, a bounded queue: a full queue is reported as [`Offer::Full`], never a
-//! drop. One thread polls; it ends by itself when the run is sealed and every record has its answer,
-//! so that no exit waits for a poll interval.
+//! `acks=all`, idempotence, a bounded queue: a full queue is reported as [`QueueFull`], never a drop.
+//! One thread polls. It ends by itself when sending is finished and every record has its delivery
+//! report, so no exit waits for a poll interval.
 //!
 //! A blocking poll of the wrapper cannot do that: it returns only when its time is up, whatever
 //! came, and spins through the last millisecond of it. So the thread polls without waiting, and
-//! sleeps in between: a sixteenth of the time that the oldest record has waited, so that a measured
-//! latency is at most that much too long.
+//! sleeps in between for a sixteenth of the time since the last answer. A measured latency is at most
+//! that much too long.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
+use tokio::time::Instant;
 
-use super::config::longest_wait;
+use super::admin::Admin;
+use super::delivery_reports::DeliveryReports;
 use super::errors;
-use super::in_flight::Stamp;
-use super::ledger::Ledger;
-use crate::books::FailureClass;
+use crate::delivery::{Counts, FailureClass, InFlightRecord, Pending, Totals};
 use crate::host::apart::briefly;
 use crate::plan::Record;
-use crate::run::Offer;
+use crate::send_loop::{QueueFull, Sink};
 
-/// Shortest sleep between two polls while records wait for an answer.
+/// Shortest sleep between two polls while records are in flight.
 const SHORTEST_PAUSE: Duration = Duration::from_micros(100);
 
-/// Longest sleep between two polls while records wait for an answer.
+/// Longest sleep between two polls while records are in flight.
 const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 
-/// Sleep while no record waits: only errors of connections can come, and the next record ends it.
+/// Sleep while none is in flight: only errors of connections can come, and the next record ends it.
 const IDLE_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a client may take to end.
@@ -42,19 +42,19 @@ const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 
 /// A producer and its polling thread.
 pub struct KafkaSink {
-    producer: Arc<BaseProducer<Ledger>>,
+    producer: Arc<BaseProducer<DeliveryReports>>,
     phase: Arc<Phase>,
     poller: Option<JoinHandle<()>>,
     /// Of how many shards this process is one.
     shards: u64,
 }
 
-/// What the run and the polling thread tell each other.
+/// What the sending and the polling thread tell each other.
 #[derive(Debug, Default)]
 struct Phase {
     /// No record will follow.
-    sealed: AtomicBool,
-    /// The thread sleeps because no record waits.
+    finished: AtomicBool,
+    /// The thread sleeps because no record is in flight.
     idle: AtomicBool,
 }
 
@@ -69,14 +69,15 @@ impl KafkaSink {
     /// `delivery_timeout`. It connects by itself.
     ///
     /// # Errors
-    /// The configuration as a whole is not one that librdkafka accepts.
+    /// Why librdkafka does not start, in its words.
     pub fn start(
         config: &ClientConfig,
         shards: u64,
         delivery_timeout: Duration,
-    ) -> KafkaResult<Self> {
-        let ledger = Ledger::new(delivery_timeout, longest_wait(delivery_timeout));
-        let producer: BaseProducer<Ledger> = config.create_with_context(ledger)?;
+    ) -> Result<Self, String> {
+        let reports = DeliveryReports::new(delivery_timeout);
+        let producer: BaseProducer<DeliveryReports> =
+            config.create_with_context(reports).map_err(|error| error.to_string())?;
         let producer = Arc::new(producer);
         let phase = Arc::new(Phase::default());
         let poller = {
@@ -85,24 +86,47 @@ impl KafkaSink {
             std::thread::Builder::new().name("kafka-poll".into()).spawn(work)
         };
         let poller = poller.map_err(|e| {
-            KafkaError::ClientCreation(format!("cannot start the polling thread: {e}"))
+            let error = format!("cannot start the polling thread: {e}");
+            KafkaError::ClientCreation(error).to_string()
         })?;
         Ok(Self { producer, phase, poller: Some(poller), shards })
     }
 
-    /// What the cluster has answered.
-    #[must_use]
-    pub fn ledger(&self) -> &Ledger {
+    fn reports(&self) -> &DeliveryReports {
         self.producer.context()
     }
 
-    /// The producer itself, for questions about the cluster.
+    /// Asks the cluster with this client.
     #[must_use]
-    pub fn producer(&self) -> Arc<BaseProducer<Ledger>> {
-        Arc::clone(&self.producer)
+    pub fn admin(&self) -> Admin {
+        Admin::of(Arc::clone(&self.producer))
     }
 
-    /// Why nothing can be sent any more, where it cannot, and what that says about the cluster.
+    /// What reads the counts as they stand.
+    pub fn counts(&self) -> impl Fn() -> Counts + Send + use<> {
+        let producer = Arc::clone(&self.producer);
+        move || producer.context().counts()
+    }
+
+    /// Closes the accounting: what is in flight stays unresolved, whatever is answered later.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.reports().close()
+    }
+
+    /// Why the cluster refuses this client, if it does.
+    #[must_use]
+    pub fn denied(&self) -> Option<String> {
+        self.reports().heard().denied.clone()
+    }
+
+    /// The last error that librdkafka reported.
+    #[must_use]
+    pub fn last_error(&self) -> Option<String> {
+        self.reports().heard().last_error.clone()
+    }
+
+    /// Why nothing can be sent any more, if nothing can, and what that says about the cluster.
     ///
     /// librdkafka itself is asked: it refuses records from that moment on, and may have refused all
     /// of them before the polling thread hears of it.
@@ -112,58 +136,7 @@ impl KafkaSink {
         Some((errors::class(code), format!("{code}: {text}")))
     }
 
-    /// Offers a record. It is copied.
-    pub fn offer(&self, record: &Record<'_>, due: Instant) -> Offer {
-        let kind = record.kind;
-        let index = record.seq / self.shards;
-        // In the books first: the answer may come before `send` returns.
-        if !self.ledger().generated(kind, index) {
-            return Offer::Full;
-        }
-        let now = Instant::now();
-        let stamp = Stamp { kind, index, sent: now, due: due.min(now) };
-        let mut base = BaseRecord::with_opaque_to(record.topic, Box::new(stamp))
-            .payload(record.value)
-            .timestamp(record.timestamp_ms);
-        if let Some(key) = record.key {
-            base = base.key(key.as_bytes());
-        }
-        let mut headers = OwnedHeaders::new_with_capacity(3);
-        record.each_header(|key, value| {
-            let taken = std::mem::replace(&mut headers, OwnedHeaders::new_with_capacity(0));
-            headers = taken.insert(Header { key, value: Some(value) });
-        });
-        if record.run.is_some() {
-            base = base.headers(headers);
-        }
-        match self.producer.send(base) {
-            Ok(()) => {
-                if self.phase.idle.swap(false, Ordering::AcqRel) {
-                    self.wake();
-                }
-                Offer::Taken
-            }
-            Err((error, _)) => match error.rdkafka_error_code() {
-                Some(RDKafkaErrorCode::QueueFull) => {
-                    self.ledger().withdrawn(kind, index);
-                    Offer::Full
-                }
-                code => {
-                    let code = code.unwrap_or(RDKafkaErrorCode::Fail);
-                    self.ledger().refused(kind, index, code);
-                    Offer::Taken
-                }
-            },
-        }
-    }
-
-    /// No record will follow: the polling thread ends with the last answer.
-    pub fn seal(&self) {
-        self.phase.sealed.store(true, Ordering::Release);
-        self.wake();
-    }
-
-    /// Takes back what has not been answered: from here on nothing more is sent. What is on its way
+    /// Takes back what has no delivery report: from here on nothing more is sent. What is on its way
     /// may still arrive.
     pub fn purge(&self) {
         self.producer.purge(PurgeConfig::default().queue().inflight());
@@ -182,43 +155,117 @@ impl KafkaSink {
     }
 }
 
-fn poll(producer: &BaseProducer<Ledger>, phase: &Phase) {
-    let ledger = producer.context();
-    let mut before = ledger.pending();
-    loop {
-        let sealed = phase.sealed.load(Ordering::Acquire);
-        producer.poll(Duration::ZERO);
-        let now = ledger.pending();
-        if now.closed || (sealed && now.open == 0) {
-            ledger.answered.notify_one();
-            return;
+impl Sink for KafkaSink {
+    /// The record is copied.
+    fn try_send(&self, record: &Record<'_>, scheduled: Instant) -> Result<(), QueueFull> {
+        let reports = self.reports();
+        if !reports.has_room() {
+            return Err(QueueFull);
         }
-        if now.answers != before.answers {
-            // Here and not in the callback: the queue has room only once the event is gone. One
-            // poll handles one event, and where one came there may be more.
-            ledger.answered.notify_one();
-        } else {
-            if now.open == 0 {
-                phase.idle.store(true, Ordering::Release);
-                // A record may have come between the look and the flag.
-                if ledger.pending().open == 0 && !phase.sealed.load(Ordering::Acquire) {
-                    std::thread::park_timeout(IDLE_PAUSE);
-                }
-                phase.idle.store(false, Ordering::Release);
-            } else {
-                let pause = (now.silence / 16).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-                std::thread::park_timeout(pause);
-            }
+        let (kind, index) = (record.kind, record.seq / self.shards);
+        match self.producer.send(base_record(record, index, scheduled.into_std())) {
+            Ok(()) => reports.handed_over(kind, index + 1),
+            Err((error, _)) => match error.rdkafka_error_code() {
+                Some(RDKafkaErrorCode::QueueFull) => return Err(QueueFull),
+                code => reports.refused(kind, index, code.unwrap_or(RDKafkaErrorCode::Fail)),
+            },
         }
-        before = now;
+        if self.phase.idle.swap(false, Ordering::AcqRel) {
+            self.wake();
+        }
+        Ok(())
+    }
+
+    fn answered(&self) -> impl Future<Output = ()> {
+        self.reports().answered.notified()
+    }
+
+    fn in_flight(&self) -> u64 {
+        self.reports().in_flight()
+    }
+
+    fn silent_for(&self) -> Duration {
+        self.reports().silent_for()
+    }
+
+    fn is_fatal(&self) -> bool {
+        self.fatal().is_some()
+    }
+
+    fn finish_sending(&self) {
+        self.phase.finished.store(true, Ordering::Release);
+        self.wake();
     }
 }
 
+fn base_record<'a>(
+    record: &'a Record<'_>,
+    index: u64,
+    scheduled: std::time::Instant,
+) -> BaseRecord<'a, [u8], [u8], Box<InFlightRecord>> {
+    let sent = std::time::Instant::now();
+    let scheduled = scheduled.min(sent);
+    let opaque = Box::new(InFlightRecord { kind: record.kind, index, sent, scheduled });
+    let mut base = BaseRecord::with_opaque_to(record.topic, opaque).timestamp(record.timestamp_ms);
+    if let Some(value) = record.value {
+        base = base.payload(value);
+    }
+    if let Some(key) = record.key {
+        base = base.key(key.as_bytes());
+    }
+    let headers = record.headers();
+    if headers.is_empty() {
+        return base;
+    }
+    let none = OwnedHeaders::new_with_capacity(headers.len());
+    let add = |list: OwnedHeaders, (key, value): &(&str, &str)| {
+        list.insert(Header { key, value: Some(*value) })
+    };
+    base.headers(headers.iter().fold(none, add))
+}
+
+fn poll(producer: &BaseProducer<DeliveryReports>, phase: &Phase) {
+    let reports = producer.context();
+    let mut before = None;
+    loop {
+        let finished = phase.finished.load(Ordering::Acquire);
+        producer.poll(Duration::ZERO);
+        let Some(now) = reports.take_in() else {
+            return reports.answered.notify_one();
+        };
+        let idle = now.in_flight == 0;
+        if finished && idle {
+            return reports.answered.notify_one();
+        }
+        if before.replace(now.answers).is_some_and(|before| before != now.answers) {
+            // Here and not in the callback: the queue has room only once the event is gone. One
+            // poll handles one event, and there may be more.
+            reports.answered.notify_one();
+            continue;
+        }
+        if idle {
+            phase.idle.store(true, Ordering::Release);
+            // A record may have come between the look and the flag.
+            if reports.in_flight() == 0 && !phase.finished.load(Ordering::Acquire) {
+                std::thread::park_timeout(IDLE_PAUSE);
+            }
+            phase.idle.store(false, Ordering::Release);
+        } else {
+            std::thread::park_timeout(pause(&now));
+        }
+    }
+}
+
+/// How long to sleep while records are in flight and no answer comes.
+fn pause(now: &Pending) -> Duration {
+    (now.silent_for / 16).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
+}
+
 impl Drop for KafkaSink {
-    /// Closes the books, so that the polling thread ends, and waits for it.
+    /// Closes the accounting, which ends the polling thread, and waits for it.
     fn drop(&mut self) {
-        let _account = self.ledger().close();
-        self.seal();
+        let _totals = self.totals();
+        self.finish_sending();
         if let Some(poller) = self.poller.take() {
             // A panic in the thread has been reported by its own hook.
             drop(poller.join());

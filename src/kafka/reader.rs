@@ -7,12 +7,12 @@ use rdkafka::TopicPartitionList;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::BorrowedMessage;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::Offset;
 
 use super::errors;
 use super::quiet::Quiet;
-use crate::books::FailureClass;
+use crate::delivery::FailureClass;
 
 /// Longest single wait, so that the bound and the caller's wish to stop are noticed.
 const SLICE: Duration = Duration::from_millis(50);
@@ -80,6 +80,55 @@ pub enum Unread {
     Stopped,
 }
 
+/// A record that was read.
+#[derive(Debug)]
+pub struct ReadRecord<'m>(BorrowedMessage<'m>);
+
+impl ReadRecord<'_> {
+    /// Partition.
+    #[must_use]
+    pub fn partition(&self) -> i32 {
+        self.0.partition()
+    }
+
+    /// Offset.
+    #[must_use]
+    pub fn offset(&self) -> i64 {
+        self.0.offset()
+    }
+
+    /// Record timestamp, ms since 1970.
+    #[must_use]
+    pub fn timestamp_ms(&self) -> Option<i64> {
+        self.0.timestamp().to_millis()
+    }
+
+    /// Key.
+    #[must_use]
+    pub fn key(&self) -> Option<&[u8]> {
+        self.0.key()
+    }
+
+    /// Value.
+    #[must_use]
+    pub fn value(&self) -> Option<&[u8]> {
+        self.0.payload()
+    }
+
+    /// Headers in their order.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let headers = self.0.headers().into_iter().flat_map(|headers| headers.iter());
+        headers.map(|header| (header.key, header.value.unwrap_or_default()))
+    }
+
+    /// The value of the first header of this name, if it is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers().find(|(found, _)| *found == name)?;
+        std::str::from_utf8(value).ok()
+    }
+}
+
 /// Hands each record of a topic from these offsets of its partitions up to their ends to `each`.
 /// `producer` is the configuration of the run's producer.
 ///
@@ -91,7 +140,7 @@ pub fn read(
     from: &BTreeMap<i32, i64>,
     within: Duration,
     stopped: impl Fn() -> bool,
-    mut each: impl FnMut(&BorrowedMessage<'_>),
+    mut each: impl FnMut(&ReadRecord<'_>),
 ) -> Result<(), Unread> {
     let failed = |error: KafkaError| Unread::Failed(error.to_string());
     let deadline = Instant::now() + within;
@@ -114,7 +163,7 @@ pub fn read(
         }
         match consumer.poll(left.min(SLICE)) {
             None => {}
-            Some(Ok(message)) => each(&message),
+            Some(Ok(message)) => each(&ReadRecord(message)),
             Some(Err(KafkaError::PartitionEOF(partition))) => drop(unread.remove(&partition)),
             Some(Err(error)) => check(&error)?,
         }

@@ -8,11 +8,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
-use rdkafka::message::{Headers, Message};
 use roaring::RoaringTreemap;
 
-use super::in_flight::Doubts;
-use super::reader::{self, Unread};
+use super::reader::{self, ReadRecord, Unread};
+use crate::delivery::Doubts;
 use crate::settings::Shard;
 
 /// Whose records are looked for.
@@ -26,13 +25,11 @@ pub struct Run {
 
 impl Run {
     /// The index of a record of this run, from its headers.
-    fn index(&self, message: &impl Message) -> Option<u64> {
-        let headers = message.headers()?;
-        let value = |name: &str| headers.iter().find(|header| header.key == name)?.value;
-        if value("run")? != self.id.as_bytes() {
+    fn index(&self, record: &ReadRecord<'_>) -> Option<u64> {
+        if record.header("run")? != self.id {
             return None;
         }
-        let seq: u64 = std::str::from_utf8(value("seq")?).ok()?.parse().ok()?;
+        let seq: u64 = record.header("seq")?.parse().ok()?;
         let (number, count) = (u64::from(self.shard.index), u64::from(self.shard.count));
         (seq % count == number).then_some(seq / count)
     }
@@ -55,8 +52,8 @@ pub fn settle(
     stopped: impl Fn() -> bool,
 ) -> Result<(), Unread> {
     let (mut seen, mut copies) = (RoaringTreemap::new(), 0);
-    let read = reader::read(config, topic, from, within, stopped, |message| {
-        if let Some(index) = run.index(message)
+    let read = reader::read(config, topic, from, within, stopped, |record| {
+        if let Some(index) = run.index(record)
             && !seen.insert(index)
         {
             copies += 1;

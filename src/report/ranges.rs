@@ -3,7 +3,7 @@
 use roaring::RoaringTreemap;
 use serde::Serialize;
 
-use crate::kafka::in_flight::Doubts;
+use crate::delivery::Doubts;
 use crate::settings::Shard;
 
 /// The records of a topic that are not acknowledged, as ranges of `seq`: first and last. In a shard,

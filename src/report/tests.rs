@@ -1,11 +1,20 @@
-//! Verdicts and words.
+//! Words and schema.
 
 use super::*;
-use crate::books::{Books, FailureClass};
+use crate::delivery::tests::{counts, evidence};
+use crate::delivery::{Cause, Counts, Ending, Evidence, FailureClass, NotStarted};
 use crate::settings::Inputs;
-use crate::verdict::tests::books;
 
-fn report(books: Books, exit: Exit, reason: Option<&str>) -> Report {
+fn unread_seed(reason: &str) -> RunEnd {
+    RunEnd::NotStarted(NotStarted::new(Cause::SeedUnreadable, &reason))
+}
+
+fn sent(last_error: Option<&str>) -> RunEnd {
+    let last_error = last_error.map(str::to_owned);
+    RunEnd::Sent(Evidence { last_error, ..evidence(Ending::Completed, true) })
+}
+
+fn report(counts: Counts, end: RunEnd) -> Report {
     let environment = [
         ("VM4_PRODUCER_ENV", "/dev/null"),
         ("RDKAFKA_SASL_PASSWORD", "hunter2"),
@@ -15,37 +24,50 @@ fn report(books: Books, exit: Exit, reason: Option<&str>) -> Report {
     let settings = Settings::load(&Inputs { environment, ..Inputs::default() }).unwrap();
     let started_at = "2026-11-23T08:00:00Z".parse().unwrap();
     let identity = Identity { run_id: "night".into(), run_seed: 7, started_at };
-    let facts = Facts {
+    let run = Run {
         identity,
         planned_pairs: Some(20),
-        account: Account { books, ..Account::default() },
+        totals: Totals { counts, ..Totals::default() },
         lateness: Times::default(),
-        exit,
-        reason: reason.map(str::to_owned),
+        end,
         ended_at: started_at,
-        elapsed_sec: 9.5,
+        elapsed: Duration::from_millis(9_500),
     };
-    Report::new(&settings, facts)
+    Report::new(&settings, run)
+}
+
+impl Report {
+    fn words(&self) -> String {
+        self.summary(self.exit(), None)
+    }
 }
 
 #[test]
 fn the_summary_says_what_became_of_the_records() {
     assert_eq!(
-        report(books(20, &[], 0), Exit::Success, None).summary(),
+        report(counts(20, &[], 0), sent(None)).words(),
         "40 of 40 planned records delivered in 9.500 s (20 to gpu.metrics.v1, 20 to \
          token.usage.v1); exit 0 (SUCCESS)"
     );
     assert_eq!(
-        report(Books::default(), Exit::DataErr, Some("seed.json: line 1: empty")).summary(),
-        "nothing was sent: seed.json: line 1: empty; exit 65 (DATAERR)"
+        report(Counts::default(), unread_seed("seed.json: no such file")).words(),
+        "nothing was sent: seed.json: no such file; exit 66 (NOINPUT)"
     );
     let silence = FailureClass::Silence;
     assert_eq!(
-        report(books(5, &[(silence, 2)], 1), Exit::IoErr, Some("no answer")).summary(),
+        report(counts(5, &[(silence, 2)], 1), sent(Some("no answer"))).words(),
         "10 of 40 planned records delivered in 9.500 s (5 to gpu.metrics.v1, 5 to \
          token.usage.v1); 4 failed, 2 unresolved; 2 x Silence (gpu.metrics.v1); 2 x Silence \
-         (token.usage.v1); no answer; exit 74 (IOERR)"
+         (token.usage.v1); last error: no answer; exit 74 (IOERR)"
     );
+}
+
+#[test]
+fn a_run_that_could_not_be_shown_says_so_before_the_exit_code() {
+    let report = report(counts(20, &[], 0), sent(None));
+    let summary = report.summary(Exit::IoErr, Some("cannot write to stdout: disk full"));
+    assert!(summary.ends_with("; cannot write to stdout: disk full; exit 74 (IOERR)"), "{summary}");
+    assert_eq!(report.exit_code, 0);
 }
 
 #[test]
@@ -54,9 +76,9 @@ fn the_report_validates_against_its_schema_and_holds_no_secret() {
     let validator = jsonschema::validator_for(&schema).unwrap();
     let failures = [(FailureClass::Silence, 2)];
     for report in [
-        report(books(20, &[], 0), Exit::Success, None),
-        report(books(5, &failures, 1), Exit::IoErr, Some("no answer")),
-        report(Books::default(), Exit::NoInput, Some("no seed")),
+        report(counts(20, &[], 0), sent(None)),
+        report(counts(5, &failures, 1), sent(Some("no answer"))),
+        report(Counts::default(), unread_seed("no seed")),
     ] {
         let json = report.json();
         let value = serde_json::from_str(&json).unwrap();

@@ -1,13 +1,18 @@
 //! A report in one sentence.
 
 use super::Report;
+use crate::exit::Exit;
 
 impl Report {
-    /// The run in one sentence.
+    /// The run in one sentence, as a process that ends with `exit` says it; `problem` is what went
+    /// wrong after the run, if anything did.
     #[must_use]
-    pub fn summary(&self) -> String {
+    pub fn summary(&self, exit: Exit, problem: Option<&str>) -> String {
         let generated = self.sum(|t| t.generated);
-        let exit = format!("exit {} ({})", self.exit_code, self.exit_name);
+        let exit = match problem {
+            Some(problem) => format!("{problem}; exit {exit}"),
+            None => format!("exit {exit}"),
+        };
         if let (0, Some(reason)) = (generated, &self.reason) {
             return format!("nothing was sent: {reason}; {exit}");
         }

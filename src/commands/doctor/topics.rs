@@ -1,46 +1,43 @@
 //! The topics: whether they are there, and take and keep what a run would send.
 
-use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::metadata::Metadata;
-
 use super::{Finding, Found, bad, ok, skipped};
-use crate::books::FailureClass;
+use crate::batch::topic_limits;
 use crate::event::Kind;
 use crate::event_time::Conflict;
 use crate::exit::Exit;
-use crate::kafka::{config, errors, topics};
-use crate::session::topic_check;
+use crate::kafka::admin::Description;
+use crate::kafka::{config, topics};
 use crate::settings::{EventTimeGuard, Settings};
 
 /// Checks both topics.
-pub(super) fn check(settings: &Settings, metadata: &Metadata) -> Vec<Finding> {
-    let mut findings = check_topics(settings, metadata);
+pub(super) fn check(settings: &Settings, cluster: &Description) -> Vec<Finding> {
+    let mut findings = check_topics(settings, cluster);
     if findings.iter().all(|topic| matches!(topic.result, Found::Well(_))) {
         findings.extend(check_limits(settings));
     }
     findings
 }
 
-fn check_topics(settings: &Settings, metadata: &Metadata) -> Vec<Finding> {
+fn check_topics(settings: &Settings, cluster: &Description) -> Vec<Finding> {
     let named = [(&settings.topic_metric, "TOPIC_METRIC"), (&settings.topic_token, "TOPIC_TOKEN")];
-    named.map(|(topic, setting)| check_topic(topic, setting, metadata)).into()
+    named.map(|(topic, setting)| check_topic(topic, setting, cluster)).into()
 }
 
-fn check_topic(topic: &str, setting: &str, metadata: &Metadata) -> Finding {
+fn check_topic(topic: &str, setting: &str, cluster: &Description) -> Finding {
     let name = format!("topic {topic}");
-    let Some(found) = metadata.topics().iter().find(|t| t.name() == topic) else {
+    let Some(found) = cluster.topics.get(topic) else {
         let remedy = format!(
             "create it, or name another with {setting}; a run creates it only where the cluster \
              creates topics on demand"
         );
         return bad(name, "does not exist, or may not be seen", remedy, Exit::Unavailable);
     };
-    match found.error().map(RDKafkaErrorCode::from) {
-        None => ok(name, format!("{} partitions", found.partitions().len())),
-        Some(code) if errors::class(code) == FailureClass::Denied => {
-            bad(name, code.to_string(), "grant this client Write on the topic", Exit::NoPerm)
+    match found {
+        Ok(partitions) => ok(name, format!("{partitions} partitions")),
+        Err(error) if error.is_denied => {
+            bad(name, error.to_string(), "grant this client Write on the topic", Exit::NoPerm)
         }
-        Some(code) => bad(name, code.to_string(), "see the broker's log", Exit::Unavailable),
+        Err(error) => bad(name, error.to_string(), "see the broker's log", Exit::Unavailable),
     }
 }
 
@@ -50,7 +47,7 @@ fn check_limits(settings: &Settings) -> Vec<Finding> {
     let config = config::client(settings);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let limits = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
-        runtime.block_on(topics::limits(&config, topics, topic_check::ANSWER_WITHIN))
+        runtime.block_on(topics::limits(&config, topics, topic_limits::ANSWER_WITHIN))
     });
     let name = |topic: &str| format!("limits of {topic}");
     let limits = match limits {
@@ -58,7 +55,7 @@ fn check_limits(settings: &Settings) -> Vec<Finding> {
         Err(why) => return topics.map(|topic| skipped(name(topic), why.clone())).into(),
     };
     let is_off = settings.event_time_guard == EventTimeGuard::Off;
-    let conflicts = topic_check::conflicts(settings, &limits);
+    let conflicts = topic_limits::conflicts(settings, &limits);
     let findings = topics.iter().zip(conflicts).map(|(topic, conflict)| match conflict {
         None => ok(name(topic), "it takes and keeps the events of a run"),
         Some(conflict) if is_off => {

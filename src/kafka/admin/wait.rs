@@ -9,10 +9,10 @@ use rdkafka::client::Client;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 
+use super::super::delivery_reports::DeliveryReports;
 use super::super::errors;
-use super::super::ledger::Ledger;
 use super::{Bound, NamedTopic, NotReady};
-use crate::books::FailureClass;
+use crate::delivery::FailureClass;
 use crate::host::limits;
 use crate::settings::Server;
 
@@ -41,7 +41,7 @@ const ASKED_AT_ONCE: usize = 16;
 
 /// A bounded wait for answers.
 pub(super) struct Wait<'a> {
-    pub(super) client: &'a Client<Ledger>,
+    pub(super) client: &'a Client<DeliveryReports>,
     pub(super) bound: Bound,
     pub(super) cancelled: &'a (dyn Fn() -> bool + Sync),
 }
@@ -51,18 +51,23 @@ impl Wait<'_> {
         self.bound.deadline.saturating_duration_since(Instant::now())
     }
 
+    fn last_error(&self) -> Option<String> {
+        self.client.context().heard().last_error.clone()
+    }
+
     /// What makes further waiting pointless.
     fn check(&self) -> Result<(), NotReady> {
-        let ledger = self.client.context();
         if (self.cancelled)() {
             return Err(NotReady::Cancelled);
         }
-        if let Some(reason) = ledger.denied() {
-            return Err(NotReady::Denied(reason));
+        let heard = self.client.context().heard();
+        if let Some(reason) = &heard.denied {
+            return Err(NotReady::Denied(reason.clone()));
         }
-        if let Some(text) = ledger.exhausted() {
-            return Err(NotReady::Exhausted(limits::described(&text)));
+        if let Some(text) = &heard.exhausted {
+            return Err(NotReady::Exhausted(limits::described(text)));
         }
+        drop(heard);
         if let Some((code, text)) = self.client.fatal_error() {
             return Err(match errors::class(code) {
                 FailureClass::Denied => NotReady::Denied(text),
@@ -84,7 +89,7 @@ impl Wait<'_> {
             match self.client.fetch_metadata(topic, left.min(slices.next())) {
                 Ok(metadata) => return Ok(metadata),
                 Err(error) if left.is_zero() => {
-                    let seen = self.client.context().last_error();
+                    let seen = self.last_error();
                     let last_error = seen.unwrap_or_else(|| error.to_string());
                     return Err(NotReady::Unreachable { within: self.bound.within, last_error });
                 }
@@ -97,12 +102,12 @@ impl Wait<'_> {
     pub(super) fn for_brokers(&self) -> Result<Vec<Server>, NotReady> {
         loop {
             self.check()?;
-            let brokers = self.client.context().learned();
+            let brokers = self.client.context().heard().learned.clone();
             if !brokers.is_empty() {
                 return Ok(brokers);
             }
             if self.left().is_zero() {
-                let last_error = self.client.context().last_error();
+                let last_error = self.last_error();
                 let last_error = last_error.unwrap_or_else(|| "no answer".to_owned());
                 return Err(NotReady::Unreachable { within: self.bound.within, last_error });
             }
@@ -166,9 +171,7 @@ impl Wait<'_> {
                 Err(error) if left.is_zero() => {
                     let topic = topic.to_owned();
                     let last_error = match error.rdkafka_error_code() {
-                        Some(RDKafkaErrorCode::OperationTimedOut) | None => {
-                            self.client.context().last_error()
-                        }
+                        Some(RDKafkaErrorCode::OperationTimedOut) | None => self.last_error(),
                         Some(code) => Some(code.to_string()),
                     };
                     let last_error = last_error.unwrap_or_else(|| error.to_string());

@@ -1,18 +1,22 @@
-//! Questions to the cluster before anything is sent.
+//! Questions to the cluster: is it ready, and what does it have?
 
 mod wait;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::client::Client;
 use rdkafka::config::ClientConfig;
-use rdkafka::error::KafkaError;
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::Metadata;
-use rdkafka::producer::Producer;
+use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::statistics::Statistics;
 
-use super::ledger::{Ledger, Offsets};
+use super::delivery_reports::DeliveryReports;
+use super::errors;
 use super::producer::KafkaSink;
+use crate::delivery::{FailureClass, Offsets};
 use crate::settings::Server;
 use wait::{Slices, Wait};
 
@@ -71,13 +75,6 @@ pub enum NotReady {
     Cancelled,
 }
 
-impl NotReady {
-    /// Why a client cannot even be started.
-    fn of_start(error: KafkaError) -> Self {
-        Self::Client(error.to_string())
-    }
-}
-
 /// A topic and the setting that names it.
 pub type NamedTopic<'a> = (&'a str, &'static str);
 
@@ -90,33 +87,67 @@ pub struct Ready {
     pub ends: Offsets,
 }
 
-/// Waits until a broker answers, both topics exist, and the leader of each partition has told where
-/// the partition ends.
-///
-/// The metadata name a leader a moment before it is one. A batch that it refuses then is lost without
-/// an error if it takes the next one: only a leader that is ready answers this question.
-///
-/// # Errors
-/// [`NotReady`] once `within` is over, or at once where waiting cannot help.
-pub fn wait_until_ready(
-    client: &Client<Ledger>,
-    topics: [NamedTopic<'_>; 2],
-    bound: Bound,
-    cancelled: &(dyn Fn() -> bool + Sync),
-) -> Result<Ready, NotReady> {
-    let wait = Wait { client, bound, cancelled };
-    let mut ready = Ready::default();
-    for (topic, ends) in topics.into_iter().zip(&mut ready.ends) {
-        let metadata = wait.for_topic(topic)?;
-        ready.brokers = advertised(&metadata);
-        *ends = wait.for_leaders(topic.0, &partitions(&metadata, topic.0))?;
+/// Asks with the client of a run.
+#[derive(Clone)]
+pub struct Admin(Arc<BaseProducer<DeliveryReports>>);
+
+impl std::fmt::Debug for Admin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Admin").finish_non_exhaustive()
     }
-    Ok(ready)
 }
 
-/// The numbers of a topic's partitions.
-#[must_use]
-pub fn partitions(metadata: &Metadata, topic: &str) -> Vec<i32> {
+impl Admin {
+    pub(super) fn of(producer: Arc<BaseProducer<DeliveryReports>>) -> Self {
+        Self(producer)
+    }
+
+    fn client(&self) -> &Client<DeliveryReports> {
+        self.0.client()
+    }
+
+    /// Waits until a broker answers, both topics exist, and the leader of each partition has told
+    /// where the partition ends.
+    ///
+    /// The metadata name a leader a moment before it is one. A batch that it refuses then is lost
+    /// without an error if it takes the next one: only a leader that is ready answers this question.
+    ///
+    /// # Errors
+    /// [`NotReady`] once the bound is over, or at once if waiting cannot help.
+    pub fn wait_until_ready(
+        &self,
+        topics: [NamedTopic<'_>; 2],
+        bound: Bound,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Ready, NotReady> {
+        let wait = Wait { client: self.client(), bound, cancelled };
+        let mut ready = Ready::default();
+        for (topic, ends) in topics.into_iter().zip(&mut ready.ends) {
+            let metadata = wait.for_topic(topic)?;
+            ready.brokers = advertised(&metadata);
+            *ends = wait.for_leaders(topic.0, &partitions(&metadata, topic.0))?;
+        }
+        Ok(ready)
+    }
+
+    /// The numbers of a topic's partitions; none if the cluster does not tell within this time.
+    #[must_use]
+    pub fn partitions(&self, topic: &str, within: Duration) -> Vec<i32> {
+        let metadata = self.client().fetch_metadata(Some(topic), within);
+        metadata.map(|metadata| partitions(&metadata, topic)).unwrap_or_default()
+    }
+
+    /// The names of all topics; `None` if the cluster does not tell within this time.
+    ///
+    /// All of them: a question for one creates it on many clusters.
+    #[must_use]
+    pub fn topics(&self, within: Duration) -> Option<Vec<String>> {
+        let metadata = self.client().fetch_metadata(None, within).ok()?;
+        Some(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
+    }
+}
+
+fn partitions(metadata: &Metadata, topic: &str) -> Vec<i32> {
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     found.map(|found| found.partitions().iter().map(|p| p.id()).collect()).unwrap_or_default()
 }
@@ -136,16 +167,46 @@ impl Bound {
     }
 }
 
+/// What a cluster has.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// Address of each broker that the cluster advertises.
+    pub brokers: Vec<Server>,
+    /// Each topic: its partitions, or why they are not known.
+    pub topics: BTreeMap<String, Result<usize, TopicError>>,
+}
+
+/// Why a topic cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct TopicError {
+    text: String,
+    /// Whether this client may not use it.
+    pub is_denied: bool,
+}
+
 /// Asks a cluster for its brokers and all topics: a question for one by name creates it on many.
 ///
 /// # Errors
-/// [`NotReady`], once `within` is over, or at once where waiting cannot help.
+/// [`NotReady`], once `within` is over, or at once if waiting cannot help.
 pub fn describe(
     config: &ClientConfig,
     bound: Bound,
     cancelled: &(dyn Fn() -> bool + Sync),
-) -> Result<Metadata, NotReady> {
-    apart(config, bound, cancelled, |wait| wait.for_answer(None, Slices::first_contact()))
+) -> Result<Description, NotReady> {
+    let metadata =
+        apart(config, bound, cancelled, |wait| wait.for_answer(None, Slices::first_contact()))?;
+    let topics = metadata.topics().iter().map(|topic| {
+        let state = match topic.error().map(RDKafkaErrorCode::from) {
+            None => Ok(topic.partitions().len()),
+            Some(code) => Err(TopicError {
+                text: code.to_string(),
+                is_denied: errors::class(code) == FailureClass::Denied,
+            }),
+        };
+        (topic.name().to_owned(), state)
+    });
+    Ok(Description { brokers: advertised(&metadata), topics: topics.collect() })
 }
 
 /// Asks a cluster for its brokers alone.
@@ -154,7 +215,7 @@ pub fn describe(
 /// if they cannot be reached, a question of ours is never answered. Its statistics tell what it knows.
 ///
 /// # Errors
-/// [`NotReady`], once `within` is over, or at once where waiting cannot help.
+/// [`NotReady`], once `within` is over, or at once if waiting cannot help.
 pub fn brokers(
     config: &ClientConfig,
     bound: Bound,
@@ -172,10 +233,10 @@ fn apart<T>(
     cancelled: &(dyn Fn() -> bool + Sync),
     question: impl FnOnce(&Wait<'_>) -> Result<T, NotReady>,
 ) -> Result<T, NotReady> {
-    let sink = KafkaSink::start(config, 1, bound.within).map_err(NotReady::of_start)?;
-    let producer = sink.producer();
-    let answer = question(&Wait { client: producer.client(), bound, cancelled });
-    drop(producer);
+    let sink = KafkaSink::start(config, 1, bound.within).map_err(NotReady::Client)?;
+    let admin = sink.admin();
+    let answer = question(&Wait { client: admin.client(), bound, cancelled });
+    drop(admin);
     sink.close();
     answer
 }
@@ -193,9 +254,7 @@ pub(super) fn learned_brokers(statistics: Statistics) -> Vec<Server> {
     servers
 }
 
-/// Address of each broker that the cluster advertises.
-#[must_use]
-pub fn advertised(metadata: &Metadata) -> Vec<Server> {
+fn advertised(metadata: &Metadata) -> Vec<Server> {
     let brokers = metadata.brokers().iter().filter_map(|broker| {
         Some(Server { host: broker.host().to_owned(), port: u16::try_from(broker.port()).ok()? })
     });

@@ -1,27 +1,11 @@
-//! Which records of a topic wait for an answer, and which ended without an acknowledgement.
+//! Which records of a topic are in flight, and which ended without an acknowledgement.
 //!
 //! A record is named by its *index*: its position among the pairs of this process. A shard of n
 //! sends each n-th pair of the run, so `seq` is the index times n, plus the shard's number.
 
 use std::collections::VecDeque;
-use std::time::Instant;
 
 use roaring::RoaringTreemap;
-
-use crate::event::Kind;
-
-/// Travels with a record through librdkafka and comes back with its fate.
-#[derive(Debug, Clone, Copy)]
-pub struct Stamp {
-    /// Which of the two events.
-    pub kind: Kind,
-    /// Position among the pairs of this process.
-    pub index: u64,
-    /// When it was handed over.
-    pub sent: Instant,
-    /// When it was meant to be.
-    pub due: Instant,
-}
 
 /// Bits in a word of the window.
 const WORD: u64 = u64::BITS as u64;
@@ -31,7 +15,7 @@ const WORD: u64 = u64::BITS as u64;
 /// A set of ranges would fall to pieces, because partitions answer in turns. The window is as long
 /// as the records that were sent after the oldest one without an answer.
 #[derive(Debug, Default)]
-pub struct InFlight {
+pub(super) struct InFlight {
     /// Index of the first bit, a multiple of the word.
     base: u64,
     words: VecDeque<u64>,
@@ -39,7 +23,7 @@ pub struct InFlight {
 
 impl InFlight {
     /// A record was handed over. Indexes come in ascending order.
-    pub fn insert(&mut self, index: u64) {
+    pub(super) fn insert(&mut self, index: u64) {
         if self.words.is_empty() {
             self.base = index - index % WORD;
         }
@@ -51,7 +35,7 @@ impl InFlight {
     }
 
     /// A record was answered. Whether it waited.
-    pub fn remove(&mut self, index: u64) -> bool {
+    pub(super) fn remove(&mut self, index: u64) -> bool {
         if index < self.base {
             return false;
         }
@@ -68,14 +52,14 @@ impl InFlight {
 
     /// The oldest record that waits.
     #[must_use]
-    pub fn oldest(&self) -> Option<u64> {
+    pub(super) fn oldest(&self) -> Option<u64> {
         let first = self.words.front()?;
         Some(self.base + u64::from(first.trailing_zeros()))
     }
 
     /// Every record that waits.
     #[must_use]
-    pub fn all(&self) -> RoaringTreemap {
+    pub(super) fn all(&self) -> RoaringTreemap {
         let mut all = RoaringTreemap::new();
         let mut base = self.base;
         for word in &self.words {

@@ -1,21 +1,16 @@
 //! After a run: is what has no acknowledgement in the log?
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::config::ClientConfig;
-use rdkafka::producer::{BaseProducer, Producer};
 use tracing::info;
 
 use super::Cluster;
-use crate::books::Settled;
+use crate::delivery::{Doubts, Offsets, Settled, Totals};
 use crate::event::Kind;
-use crate::host::log;
 use crate::host::signals::Stop;
-use crate::kafka::in_flight::Doubts;
-use crate::kafka::ledger::{Account, Ledger, Offsets};
-use crate::kafka::probe;
+use crate::kafka::Config;
+use crate::kafka::admin::Admin;
 use crate::kafka::producer::KafkaSink;
 use crate::kafka::settle::{self, Run};
 use crate::plan::Plan;
@@ -40,22 +35,22 @@ pub(super) struct Lookup {
     pub(super) has_headers: bool,
 }
 
-/// Looks up every record in doubt, and writes what it found into the account; returns why some could
+/// Looks up every record in doubt, and writes what it found into the totals; returns why some could
 /// not be looked up.
 pub(super) async fn settle(
     plan: &Plan,
     cluster: &Cluster,
     sink: &KafkaSink,
     stop: &Stop,
-    account: &mut Account,
+    totals: &mut Totals,
     lookup: Lookup,
 ) -> Option<String> {
-    let (unread, doubts) = look_up(plan, cluster, sink, stop, account, lookup).await;
+    let (unread, doubts) = look_up(plan, cluster, sink, stop, totals, lookup).await;
     for (kind, doubts) in Kind::BOTH.into_iter().zip(&doubts) {
         let (found, not_found) = (doubts.found.len(), doubts.not_found.len());
-        account.books.settle(kind, Settled { found, not_found });
+        totals.counts.settle(kind, Settled { found, not_found });
     }
-    account.doubts = doubts;
+    totals.doubts = doubts;
     unread
 }
 
@@ -64,10 +59,10 @@ async fn look_up(
     cluster: &Cluster,
     sink: &KafkaSink,
     stop: &Stop,
-    account: &Account,
+    totals: &Totals,
     lookup: Lookup,
 ) -> (Option<String>, [Doubts; 2]) {
-    let doubts = account.doubts.clone();
+    let doubts = totals.doubts.clone();
     // Also those that were answered late after all: only the log tells which are in it twice.
     let in_doubt: u64 = doubts.iter().map(|doubts| doubts.in_doubt.len()).sum();
     if in_doubt == 0 {
@@ -78,19 +73,19 @@ async fn look_up(
     }
     // What is still in the queue must not arrive after it was looked for.
     sink.purge();
-    log::say(move || info!("looking up in the log {in_doubt} records without acknowledgement"));
+    info!("looking up in the log {in_doubt} records without acknowledgement");
     let reader = Reader {
-        producer: sink.producer(),
+        admin: sink.admin(),
         config: cluster.config.clone(),
         topics: Kind::BOTH.map(|kind| plan.topic(kind).to_owned()),
         run: Run { id: plan.identity.run_id.clone(), shard: lookup.shard },
         stop: stop.clone(),
         deadline: Instant::now() + lookup.within.max(SHORTEST),
-        from: [0, 1].map(|slot| later(&lookup.ends[slot], &account.doubts_from[slot])),
+        from: [0, 1].map(|slot| later(&lookup.ends[slot], &totals.doubts_from[slot])),
     };
     // Reading blocks. A reader that failed in itself has found nothing.
     let read = tokio::task::spawn_blocking(move || reader.read(doubts)).await;
-    read.unwrap_or_else(|_| (None, account.doubts.clone()))
+    read.unwrap_or_else(|_| (None, totals.doubts.clone()))
 }
 
 /// For each partition of either the higher offset.
@@ -105,8 +100,8 @@ fn later(ends: &BTreeMap<i32, i64>, acknowledged: &BTreeMap<i32, i64>) -> BTreeM
 
 /// What the reading thread takes along.
 struct Reader {
-    producer: Arc<BaseProducer<Ledger>>,
-    config: ClientConfig,
+    admin: Admin,
+    config: Config,
     topics: [String; 2],
     run: Run,
     stop: Stop,
@@ -140,12 +135,9 @@ impl Reader {
 
     /// Partitions that were added during the run are read from their start.
     fn add_partitions(&mut self, slot: usize) {
-        let topic = &self.topics[slot];
-        let client = self.producer.client();
-        if let Ok(metadata) = client.fetch_metadata(Some(topic), PARTITIONS_WITHIN) {
-            for partition in probe::partitions(&metadata, topic) {
-                self.from[slot].entry(partition).or_insert(0);
-            }
+        let partitions = self.admin.partitions(&self.topics[slot], PARTITIONS_WITHIN);
+        for partition in partitions {
+            self.from[slot].entry(partition).or_insert(0);
         }
     }
 }

@@ -4,13 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rdkafka::producer::Producer;
-
-use crate::exit::Exit;
+use crate::delivery::{Cause, NotStarted, Offsets};
 use crate::host::resolve;
 use crate::host::signals::Stop;
-use crate::kafka::ledger::Offsets;
-use crate::kafka::probe::{self, Bound, NotReady};
+use crate::kafka::admin::{self, Bound, NotReady};
 use crate::kafka::producer::KafkaSink;
 use crate::settings::{Server, Settings};
 
@@ -27,19 +24,19 @@ pub(super) async fn wait_until_ready(
     cluster: &Cluster,
     sink: &KafkaSink,
     stop: &Stop,
-) -> Result<Offsets, (Exit, String)> {
+) -> Result<Offsets, NotStarted> {
     let bound = Bound::within(settings.delivery_timeout.mul_f64(0.9));
     if cluster.guard.is_some() {
         check_advertised(cluster, bound, stop).await?;
     }
-    let producer = sink.producer();
+    let admin = sink.admin();
     let topics = [
         (settings.topic_metric.clone(), "TOPIC_METRIC"),
         (settings.topic_token.clone(), "TOPIC_TOKEN"),
     ];
     let ready = asked(stop, move |cancelled| {
         let topics = topics.each_ref().map(|(topic, setting)| (topic.as_str(), *setting));
-        probe::wait_until_ready(producer.client(), topics, bound, cancelled)
+        admin.wait_until_ready(topics, bound, cancelled)
     });
     match ready.await {
         Ok(ready) => {
@@ -47,11 +44,12 @@ pub(super) async fn wait_until_ready(
             Ok(ready.ends)
         }
         Err(error) => {
-            let (exit, mut reason) = refusal(&error, stop);
+            let mut not_started = refusal(&error, stop);
             if matches!(error, NotReady::Unreachable { .. }) {
-                reason.push_str(&unresolved(settings.kafka_bootstrap.servers()).await);
+                let unresolved = unresolved(settings.kafka_bootstrap.servers()).await;
+                not_started.reason.push_str(&unresolved);
             }
-            Err((exit, reason))
+            Err(not_started)
         }
     }
 }
@@ -67,16 +65,16 @@ async fn unresolved(servers: &[Server]) -> String {
     failed.map(|(host, why)| format!("; {host}: {why}")).collect()
 }
 
-/// The exit code of a cluster that is not ready, and why it is not.
-fn refusal(error: &NotReady, stop: &Stop) -> (Exit, String) {
-    let exit = match (error, stop.received().first) {
-        (NotReady::Cancelled, Some(signal)) => Exit::Signalled(signal),
-        (NotReady::Denied(_), _) => Exit::NoPerm,
-        (NotReady::Exhausted(_), _) => Exit::OsErr,
-        (NotReady::Client(_), _) => Exit::Config,
-        _ => Exit::Unavailable,
+/// Why a cluster is not ready.
+fn refusal(error: &NotReady, stop: &Stop) -> NotStarted {
+    let cause = match (error, stop.received().first) {
+        (NotReady::Cancelled, Some(signal)) => Cause::Stopped(signal),
+        (NotReady::Denied(_), _) => Cause::Denied,
+        (NotReady::Exhausted(_), _) => Cause::Exhausted,
+        (NotReady::Client(_), _) => Cause::Misconfigured,
+        _ => Cause::Unavailable,
     };
-    (exit, error.to_string())
+    NotStarted::new(cause, error)
 }
 
 /// Asks the cluster on a thread that may block; after a signal nobody waits for that thread.
@@ -97,13 +95,9 @@ async fn asked<T: Send + 'static>(
 
 /// Whether the advertised brokers are on the egress allow list, asked with a client of its own: once
 /// the run's client has learned of brokers that it cannot reach, it asks no other.
-async fn check_advertised(
-    cluster: &Cluster,
-    bound: Bound,
-    stop: &Stop,
-) -> Result<(), (Exit, String)> {
+async fn check_advertised(cluster: &Cluster, bound: Bound, stop: &Stop) -> Result<(), NotStarted> {
     let config = cluster.config.clone();
-    let brokers = asked(stop, move |cancelled| probe::brokers(&config, bound, cancelled));
+    let brokers = asked(stop, move |cancelled| admin::brokers(&config, bound, cancelled));
     match brokers.await {
         Ok(brokers) => check_egress(cluster, "advertised broker", &brokers).await,
         Err(error) => Err(refusal(&error, stop)),
@@ -115,13 +109,13 @@ pub(super) async fn check_egress(
     cluster: &Cluster,
     what: &'static str,
     servers: &[Server],
-) -> Result<(), (Exit, String)> {
+) -> Result<(), NotStarted> {
     let Some(guard) = cluster.guard.clone() else { return Ok(()) };
     let servers = servers.to_vec();
     // Asks the resolver, which blocks. A check that failed in itself denies nothing.
     let checked = tokio::task::spawn_blocking(move || guard.check(what, &servers)).await;
     match checked {
-        Ok(Err(denied)) => Err((Exit::Config, denied.to_string())),
+        Ok(Err(denied)) => Err(NotStarted::new(Cause::Misconfigured, &denied)),
         Ok(Ok(())) | Err(_) => Ok(()),
     }
 }

@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 const FEWEST: u64 = 64;
 
 /// Records that may wait at the most: librdkafka's own queue takes no more.
-pub const MOST: u64 = 100_000;
+pub(super) const MOST: u64 = 100_000;
 
 /// A window on the records that wait for their acknowledgement.
 #[derive(Debug)]
-pub struct Window {
+pub(super) struct Window {
     size: u64,
     /// How long a record should wait at the most.
     target: Duration,
@@ -27,18 +27,18 @@ pub struct Window {
 impl Window {
     /// A window in which a record should wait for `target` at the most.
     #[must_use]
-    pub fn new(target: Duration) -> Self {
+    pub(super) fn new(target: Duration) -> Self {
         Self { size: FEWEST, target, shrunk_at: None }
     }
 
     /// How many records may wait.
     #[must_use]
-    pub fn size(&self) -> u64 {
+    pub(super) fn size(&self) -> u64 {
         self.size
     }
 
     /// A record that was handed over at `sent` is acknowledged, while `open` others wait.
-    pub fn acknowledged(&mut self, sent: Instant, now: Instant, open: u64) {
+    pub(super) fn acknowledged(&mut self, sent: Instant, now: Instant, open: u64) {
         let waited = now.saturating_duration_since(sent);
         if waited > self.target {
             if self.shrunk_at.is_none_or(|at| sent >= at) {

@@ -3,15 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rdkafka::producer::Producer;
 use tracing::info;
 
 use super::Cluster;
-use crate::books::{Books, FailureClass, Failures};
+use crate::delivery::{Cause, Counts, FailureClass, Failures, NotStarted};
 use crate::event::Kind;
 use crate::event_time::{self, Conflict, Load, TopicLimits};
-use crate::exit::Exit;
-use crate::host::log;
 use crate::kafka::producer::KafkaSink;
 use crate::kafka::topics;
 use crate::settings::{EventTimeGuard, RecordKey, Settings};
@@ -54,7 +51,7 @@ pub fn conflicts(settings: &Settings, limits: &[TopicLimits; 2]) -> [Option<Conf
 }
 
 /// Refuses a backfill that a topic would refuse, or delete within the hour.
-pub(super) async fn check(settings: &Settings, cluster: &Cluster) -> Result<(), (Exit, String)> {
+pub(super) async fn check(settings: &Settings, cluster: &Cluster) -> Result<(), NotStarted> {
     let is_on = settings.event_time_guard == EventTimeGuard::On;
     if settings.event_start.is_none() || !is_on || cluster.is_embedded {
         return Ok(());
@@ -63,22 +60,27 @@ pub(super) async fn check(settings: &Settings, cluster: &Cluster) -> Result<(), 
     let limits = match topics::limits(&cluster.config, topics, ANSWER_WITHIN).await {
         Ok(limits) => limits,
         Err(why) => {
-            log::say(move || info!("whether the topics keep these events is not known: {why}"));
+            info!("whether the topics keep these events is not known: {why}");
             return Ok(());
         }
     };
     match conflicts(settings, &limits).into_iter().flatten().next() {
         None => Ok(()),
         Some(conflict) => {
-            Err((Exit::Config, format!("{conflict}; EVENT_TIME_GUARD=off sends it all the same")))
+            let reason = format!("{conflict}; EVENT_TIME_GUARD=off sends it all the same");
+            Err(NotStarted { cause: Cause::Misconfigured, reason })
         }
     }
 }
 
 /// Why the cluster refused some records, if its topics tell.
-pub(super) async fn cause(settings: &Settings, cluster: &Cluster, books: &Books) -> Option<String> {
+pub(super) async fn cause(
+    settings: &Settings,
+    cluster: &Cluster,
+    counts: &Counts,
+) -> Option<String> {
     let refused = |(_, _, failures): (_, _, &Failures)| failures.class == FailureClass::Refused;
-    if cluster.is_embedded || !books.failures().any(refused) {
+    if cluster.is_embedded || !counts.failures().any(refused) {
         return None;
     }
     let topics = Kind::BOTH.map(|kind| kind.topic(settings));
@@ -88,7 +90,7 @@ pub(super) async fn cause(settings: &Settings, cluster: &Cluster, books: &Books)
         return Some(conflict.to_string());
     }
     let is_large = |(_, kind, _): (_, &str, _)| kind.starts_with("MessageSizeTooLarge");
-    books.failures().any(is_large).then(|| {
+    counts.failures().any(is_large).then(|| {
         "a record or a batch was too large: RDKAFKA_MESSAGE_MAX_BYTES limits records, \
          RDKAFKA_BATCH_SIZE batches, and max.message.bytes of the topic both"
             .to_owned()
@@ -98,13 +100,10 @@ pub(super) async fn cause(settings: &Settings, cluster: &Cluster, books: &Books)
 /// The topic that a cluster which answers does not have any more.
 pub(super) async fn gone(sink: &KafkaSink, settings: &Settings) -> Option<String> {
     let topics = Kind::BOTH.map(|kind| kind.topic(settings).to_owned());
-    let producer = sink.producer();
+    let admin = sink.admin();
     let asked = tokio::task::spawn_blocking(move || {
-        // All of them: a question for one creates it on many clusters.
-        let metadata = producer.client().fetch_metadata(None, CAUSE_WITHIN).ok()?;
-        let is_there =
-            |topic: &String| metadata.topics().iter().any(|found| found.name() == *topic);
-        topics.into_iter().find(|topic| !is_there(topic))
+        let there = admin.topics(CAUSE_WITHIN)?;
+        topics.into_iter().find(|topic| !there.contains(topic))
     });
     asked.await.ok().flatten().map(|topic| format!("topic {topic} is not there any more"))
 }

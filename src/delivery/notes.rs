@@ -9,15 +9,23 @@ use std::collections::VecDeque;
 use super::Offsets;
 
 /// How far the acknowledgements were.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Notes {
     /// The index of the next pair, and the offsets behind the last acknowledged ones.
     kept: VecDeque<(u64, Offsets)>,
     pinned: Option<Offsets>,
 }
 
+impl Default for Notes {
+    /// Before the first record nothing is acknowledged.
+    fn default() -> Self {
+        Self { kept: VecDeque::from([(0, Offsets::default())]), pinned: None }
+    }
+}
+
 impl Notes {
-    /// Before the pair of this index is handed over, while `oldest` is the oldest in flight.
+    /// The records of this index and higher ones are not handed over yet, and `oldest` is the oldest in
+    /// flight.
     pub(super) fn note(&mut self, index: u64, oldest: u64, offsets: impl FnOnce() -> Offsets) {
         if self.pinned.is_some() {
             return;

@@ -1,26 +1,22 @@
-//! The books: what became of every record, per topic and partition.
+//! Counts of records by topic, and of acknowledgements by partition.
 //!
 //! `generated = acknowledged + failed + unresolved` for each topic, always: unresolved is what is
-//! left of the other three, so the books cannot be out of balance. Summary, report, status text and
-//! exit code are views of them.
+//! left of the other three. Summary, report, status text and exit code are views of these counts.
 //!
-//! Acknowledged means that the broker gave the record an offset. librdkafka also reports a record as
-//! delivered when a later batch of its partition was accepted; such a success has no offset, proves
-//! nothing, and is unresolved here. What was found in the log afterwards is kept apart: it changes
-//! what is missing, not what was acknowledged.
-
-mod failure;
+//! Acknowledged means that the broker gave the record an offset. A success without an offset proves
+//! nothing, and is unresolved. What was found in the log afterwards is counted apart: it changes what
+//! is missing, not what was acknowledged.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::{Failure, Failures};
 use crate::event::Kind;
-pub use failure::{Failure, FailureClass, Failures};
 
 /// Acknowledgements of one partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct PartitionBooks {
+pub struct PartitionCounts {
     /// Partition number.
     pub partition: i32,
     /// Acknowledged records.
@@ -31,15 +27,15 @@ pub struct PartitionBooks {
     pub last_offset: i64,
 }
 
-/// Records of one topic. The counts are read-only: [`Books`] keeps them.
+/// Records of one topic. The counts are read-only: [`Counts`] keeps them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TopicBooks {
+pub struct TopicCounts {
     generated: u64,
     acknowledged: u64,
     failed: u64,
     unconfirmed: u64,
     settled: Settled,
-    partitions: BTreeMap<i32, PartitionBooks>,
+    partitions: BTreeMap<i32, PartitionCounts>,
 }
 
 /// Records without an acknowledgement that were looked up in the log.
@@ -51,7 +47,7 @@ pub struct Settled {
     pub not_found: u64,
 }
 
-impl TopicBooks {
+impl TopicCounts {
     /// Records handed to the client library.
     #[must_use]
     pub fn generated(&self) -> u64 {
@@ -76,10 +72,10 @@ impl TopicBooks {
         self.generated - self.acknowledged - self.failed
     }
 
-    /// Records that still wait for an answer: unresolved, without those that librdkafka reported as
-    /// delivered without an offset.
+    /// Records that still wait for their delivery report: unresolved, without those that were reported
+    /// as delivered without an offset.
     #[must_use]
-    pub fn open(&self) -> u64 {
+    pub fn in_flight(&self) -> u64 {
         self.unresolved() - self.unconfirmed
     }
 
@@ -96,55 +92,50 @@ impl TopicBooks {
     }
 
     /// Acknowledgements by partition.
-    pub fn partitions(&self) -> impl Iterator<Item = &PartitionBooks> {
+    pub fn partitions(&self) -> impl Iterator<Item = &PartitionCounts> {
         self.partitions.values()
     }
 }
 
-/// The books of a run.
+/// The counts of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Books {
-    metric: TopicBooks,
-    token: TopicBooks,
+pub struct Counts {
+    metric: TopicCounts,
+    token: TopicCounts,
     failures: BTreeMap<(Kind, String), Failures>,
 }
 
-impl Books {
-    /// The books of one topic.
+impl Counts {
+    /// The counts of one topic.
     #[must_use]
-    pub fn topic(&self, kind: Kind) -> &TopicBooks {
+    pub fn topic(&self, kind: Kind) -> &TopicCounts {
         match kind {
             Kind::Metric => &self.metric,
             Kind::Token => &self.token,
         }
     }
 
-    fn topic_mut(&mut self, kind: Kind) -> &mut TopicBooks {
+    fn topic_mut(&mut self, kind: Kind) -> &mut TopicCounts {
         match kind {
             Kind::Metric => &mut self.metric,
             Kind::Token => &mut self.token,
         }
     }
 
-    /// A record was handed to the client library.
-    pub fn generated(&mut self, kind: Kind) {
-        self.topic_mut(kind).generated += 1;
-    }
-
-    /// A record that was counted as generated was not taken: it will be offered again.
-    pub fn withdrawn(&mut self, kind: Kind) {
+    /// So many records of a kind have been handed to the client library. Never fewer than before.
+    pub fn generated(&mut self, kind: Kind, count: u64) {
         let topic = self.topic_mut(kind);
-        topic.generated -= u64::from(topic.open() > 0);
+        topic.generated = topic.generated.max(count);
     }
 
-    /// The broker gave a record this offset. Ignored where nothing is open: it cannot be one of ours.
+    /// The broker gave a record this offset. Ignored if nothing is in flight: it cannot be one of ours.
     pub fn acknowledged(&mut self, kind: Kind, partition: i32, offset: i64) {
         let topic = self.topic_mut(kind);
-        if topic.open() == 0 {
+        if topic.in_flight() == 0 {
             return;
         }
         topic.acknowledged += 1;
-        let new = PartitionBooks {
+        let new = PartitionCounts {
             partition,
             acknowledged: 0,
             first_offset: offset,
@@ -156,11 +147,11 @@ impl Books {
         entry.last_offset = entry.last_offset.max(offset);
     }
 
-    /// The client reported a record as delivered, but has no offset for it. Ignored where nothing is
-    /// open.
+    /// The client reported a record as delivered, but has no offset for it. Ignored if nothing is
+    /// in flight.
     pub fn unconfirmed(&mut self, kind: Kind) {
         let topic = self.topic_mut(kind);
-        topic.unconfirmed += u64::from(topic.open() > 0);
+        topic.unconfirmed += u64::from(topic.in_flight() > 0);
     }
 
     /// Records without an acknowledgement were looked up in the log. Never more than there are.
@@ -171,10 +162,10 @@ impl Books {
         topic.settled = Settled { found, not_found: settled.not_found.min(doubtful - found) };
     }
 
-    /// A record was given up. Ignored where nothing is open.
+    /// A record was given up. Ignored if nothing is in flight.
     pub fn failed(&mut self, kind: Kind, failure: Failure) {
         let topic = self.topic_mut(kind);
-        if topic.open() == 0 {
+        if topic.in_flight() == 0 {
             return;
         }
         topic.failed += 1;
@@ -187,44 +178,44 @@ impl Books {
         self.failures.iter().map(|((kind, text), failures)| (*kind, text.as_str(), failures))
     }
 
-    fn sum(&self, count: fn(&TopicBooks) -> u64) -> u64 {
+    fn sum(&self, count: fn(&TopicCounts) -> u64) -> u64 {
         count(&self.metric) + count(&self.token)
     }
 
     /// Records of both topics handed to the client library.
     #[must_use]
     pub fn total_generated(&self) -> u64 {
-        self.sum(TopicBooks::generated)
+        self.sum(TopicCounts::generated)
     }
 
     /// Records of both topics acknowledged.
     #[must_use]
     pub fn total_acknowledged(&self) -> u64 {
-        self.sum(TopicBooks::acknowledged)
+        self.sum(TopicCounts::acknowledged)
     }
 
     /// Records of both topics failed.
     #[must_use]
     pub fn total_failed(&self) -> u64 {
-        self.sum(TopicBooks::failed)
+        self.sum(TopicCounts::failed)
     }
 
-    /// Records of both topics that wait for an answer.
+    /// Records of both topics that wait for their delivery report.
     #[must_use]
-    pub fn total_open(&self) -> u64 {
-        self.sum(TopicBooks::open)
+    pub fn total_in_flight(&self) -> u64 {
+        self.sum(TopicCounts::in_flight)
     }
 
     /// Records of both topics with neither acknowledgement nor error.
     #[must_use]
     pub fn total_unresolved(&self) -> u64 {
-        self.sum(TopicBooks::unresolved)
+        self.sum(TopicCounts::unresolved)
     }
 
     /// Records of both topics that are not known to be in the log.
     #[must_use]
     pub fn total_missing(&self) -> u64 {
-        self.sum(TopicBooks::missing)
+        self.sum(TopicCounts::missing)
     }
 
     /// Records of both topics that are known to be in the log: acknowledged, or found there.
@@ -237,6 +228,7 @@ impl Books {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::FailureClass;
     use proptest::prelude::*;
 
     fn failure(kind: &str) -> Failure {
@@ -245,8 +237,7 @@ mod tests {
 
     #[derive(Debug, Clone)]
     enum Act {
-        Generated(Kind),
-        Withdrawn(Kind),
+        Generated(Kind, u64),
         Acknowledged(Kind, i32, i64),
         Unconfirmed(Kind),
         Failed(Kind),
@@ -256,8 +247,7 @@ mod tests {
     fn act() -> impl Strategy<Value = Act> {
         let kind = || prop::sample::select(&Kind::BOTH[..]);
         prop_oneof![
-            kind().prop_map(Act::Generated),
-            kind().prop_map(Act::Withdrawn),
+            (kind(), 0..50_u64).prop_map(|(k, n)| Act::Generated(k, n)),
             (kind(), 0..3_i32, 0..1000_i64).prop_map(|(k, p, o)| Act::Acknowledged(k, p, o)),
             kind().prop_map(Act::Unconfirmed),
             kind().prop_map(Act::Failed),
@@ -267,63 +257,60 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_books_balance_whatever_happens(acts in prop::collection::vec(act(), 0..200)) {
-            let mut books = Books::default();
+        fn the_counts_balance_whatever_happens(acts in prop::collection::vec(act(), 0..200)) {
+            let mut counts = Counts::default();
             for act in acts {
                 match act {
-                    Act::Generated(kind) => books.generated(kind),
-                    Act::Withdrawn(kind) => books.withdrawn(kind),
+                    Act::Generated(kind, count) => counts.generated(kind, count),
                     Act::Acknowledged(kind, partition, offset) => {
-                        books.acknowledged(kind, partition, offset);
+                        counts.acknowledged(kind, partition, offset);
                     }
-                    Act::Unconfirmed(kind) => books.unconfirmed(kind),
+                    Act::Unconfirmed(kind) => counts.unconfirmed(kind),
                     Act::Settled(kind, found, not_found) => {
-                        books.settle(kind, Settled { found, not_found });
+                        counts.settle(kind, Settled { found, not_found });
                     }
-                    Act::Failed(kind) => books.failed(kind, failure("timed out")),
+                    Act::Failed(kind) => counts.failed(kind, failure("timed out")),
                 }
                 for kind in Kind::BOTH {
-                    let topic = books.topic(kind);
+                    let topic = counts.topic(kind);
                     let sum = topic.acknowledged() + topic.failed() + topic.unresolved();
                     prop_assert_eq!(topic.generated(), sum);
-                    prop_assert!(topic.open() <= topic.unresolved());
+                    prop_assert!(topic.in_flight() <= topic.unresolved());
                     prop_assert!(topic.missing() <= topic.failed() + topic.unresolved());
                     let by_partition: u64 = topic.partitions().map(|p| p.acknowledged).sum();
                     prop_assert_eq!(topic.acknowledged(), by_partition);
                 }
-                let by_kind: u64 = books.failures().map(|(_, _, f)| f.count).sum();
-                prop_assert_eq!(books.total_failed(), by_kind);
+                let by_kind: u64 = counts.failures().map(|(_, _, f)| f.count).sum();
+                prop_assert_eq!(counts.total_failed(), by_kind);
             }
         }
     }
 
     #[test]
     fn offsets_are_kept_as_first_and_last() {
-        let mut books = Books::default();
+        let mut counts = Counts::default();
+        counts.generated(Kind::Token, 3);
         for offset in [7, 5, 9] {
-            books.generated(Kind::Token);
-            books.acknowledged(Kind::Token, 2, offset);
+            counts.acknowledged(Kind::Token, 2, offset);
         }
-        let partition = books.topic(Kind::Token).partitions().next().copied();
+        let partition = counts.topic(Kind::Token).partitions().next().copied();
         let expected =
-            PartitionBooks { partition: 2, acknowledged: 3, first_offset: 5, last_offset: 9 };
+            PartitionCounts { partition: 2, acknowledged: 3, first_offset: 5, last_offset: 9 };
         assert_eq!(partition, Some(expected));
     }
 
     #[test]
     fn a_success_without_an_offset_is_no_acknowledgement_until_the_log_says_so() {
-        let mut books = Books::default();
-        for _ in 0..3 {
-            books.generated(Kind::Metric);
-        }
-        books.acknowledged(Kind::Metric, 0, 0);
-        books.unconfirmed(Kind::Metric);
-        let topic = books.topic(Kind::Metric).clone();
-        assert_eq!((topic.acknowledged(), topic.unresolved(), topic.open()), (1, 2, 1));
+        let mut counts = Counts::default();
+        counts.generated(Kind::Metric, 3);
+        counts.acknowledged(Kind::Metric, 0, 0);
+        counts.unconfirmed(Kind::Metric);
+        let topic = counts.topic(Kind::Metric).clone();
+        assert_eq!((topic.acknowledged(), topic.unresolved(), topic.in_flight()), (1, 2, 1));
         assert_eq!(topic.missing(), 2);
-        books.settle(Kind::Metric, Settled { found: 1, not_found: 1 });
-        let topic = books.topic(Kind::Metric);
+        counts.settle(Kind::Metric, Settled { found: 1, not_found: 1 });
+        let topic = counts.topic(Kind::Metric);
         assert_eq!((topic.acknowledged(), topic.unresolved(), topic.missing()), (1, 2, 1));
-        assert_eq!(books.total_delivered(), 2);
+        assert_eq!(counts.total_delivered(), 2);
     }
 }

@@ -1,0 +1,240 @@
+//! One batch against a cluster: is it ready, send, look up what is in doubt, report.
+
+mod lookup;
+mod ready;
+pub mod topic_limits;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tracing::info;
+
+use crate::delivery::{Cause, Ending, Evidence, NotStarted, Offsets, RunEnd, Totals};
+use crate::event::Kind;
+use crate::host::egress::Guard;
+use crate::host::limits;
+use crate::host::reporter::{Pulse, Reporter, View};
+use crate::host::signals::Stop;
+use crate::kafka::Config;
+use crate::kafka::producer::KafkaSink;
+use crate::latency::Times;
+use crate::plan::{Identity, Plan};
+use crate::report::{Report, Run};
+use crate::send_loop::{self, Limits, LoopEnd};
+use crate::settings::{RecordHeaders, Settings};
+use crate::workload::seed::Seed;
+use lookup::Lookup;
+
+/// The cluster that a run is carried out against.
+#[derive(Debug)]
+pub struct Cluster {
+    /// How to reach it.
+    pub config: Config,
+    /// What of it may be reached, if that is limited.
+    pub guard: Option<Guard>,
+    /// Whether it is the broker of the demo, which has no configuration to ask for.
+    pub is_embedded: bool,
+}
+
+/// What stays open until the run is reported: closing the client takes a while if records are still in
+/// its queue, and systemd is told last.
+#[derive(Debug, Default)]
+pub struct Client {
+    sink: Option<KafkaSink>,
+    reporter: Option<Reporter>,
+}
+
+impl Client {
+    /// Tells systemd how the run ended.
+    pub fn tell(&mut self, status: &str, errno: Option<u32>) {
+        match self.reporter.take() {
+            Some(reporter) => reporter.finish(status, errno),
+            None => crate::host::reporter::last_words(status, errno),
+        }
+    }
+
+    /// Closes the connections.
+    pub fn close(self) {
+        if let Some(sink) = self.sink {
+            sink.close();
+        }
+    }
+}
+
+/// Carries a run out against a cluster, and reports it.
+pub async fn send(
+    settings: &Settings,
+    seed: &Seed,
+    identity: Identity,
+    cluster: &Cluster,
+    stop: Stop,
+) -> (Report, Client) {
+    let started = Instant::now();
+    let plan = Plan::new(settings, seed, identity);
+    let batch = Batch { settings, plan: &plan, cluster, stop };
+    let mut client = Client::default();
+    let mut totals = Totals::default();
+    let mut lateness = Times::default();
+    let end = match batch.carry_out(&mut client, &mut totals, &mut lateness).await {
+        Ok(end) => end,
+        Err(not_started) => RunEnd::NotStarted(not_started),
+    };
+    let sent_all = match &end {
+        RunEnd::Sent(evidence) => evidence.sent_all,
+        RunEnd::NothingPlanned => true,
+        RunEnd::NotStarted(_) => false,
+    };
+    let sent = sent_all.then(|| totals.counts.topic(Kind::Metric).generated());
+    let run = Run {
+        planned_pairs: plan.schedule.planned_pairs().or(sent),
+        identity: plan.identity,
+        totals,
+        lateness,
+        end,
+        ended_at: Timestamp::now(),
+        elapsed: started.elapsed(),
+    };
+    (Report::new(settings, run), client)
+}
+
+/// What a batch is carried out with.
+struct Batch<'a> {
+    settings: &'a Settings,
+    plan: &'a Plan,
+    cluster: &'a Cluster,
+    stop: Stop,
+}
+
+impl Batch<'_> {
+    async fn carry_out(
+        &self,
+        client: &mut Client,
+        totals: &mut Totals,
+        lateness: &mut Times,
+    ) -> Result<RunEnd, NotStarted> {
+        let Self { settings, plan, cluster, stop } = self;
+        if plan.schedule.planned_pairs() == Some(0) {
+            return Ok(RunEnd::NothingPlanned);
+        }
+        ready::check_egress(cluster, "broker", settings.kafka_bootstrap.servers()).await?;
+        let shards = settings.shard.count.into();
+        let sink = KafkaSink::start(&cluster.config, shards, settings.delivery_timeout);
+        let sink = client.sink.insert(sink.map_err(|error| not_started(&error))?);
+        let pulse = Arc::new(Pulse::default());
+        client.reporter = Some(Reporter::start(View {
+            planned_records: plan.schedule.planned_pairs().map(|pairs| pairs.saturating_mul(2)),
+            delivery_timeout: settings.delivery_timeout,
+            counts: Box::new(sink.counts()),
+            pulse: Arc::clone(&pulse),
+        }));
+        let ends = ready::wait_until_ready(settings, cluster, sink, stop).await?;
+        topic_limits::check(settings, cluster).await?;
+        announce(settings, plan);
+        let ended = self.send(sink, pulse).await;
+        *totals = sink.totals();
+        let evidence = self.evidence(sink, totals, &ended, ends).await;
+        *lateness = ended.lateness;
+        Ok(RunEnd::Sent(evidence))
+    }
+
+    async fn send(&self, sink: &KafkaSink, pulse: Arc<Pulse>) -> LoopEnd {
+        let Self { settings, plan, stop, .. } = self;
+        let limits = Limits {
+            waits: settings.waits(),
+            wall_limit: settings.wall_limit(),
+            delivery_timeout: settings.delivery_timeout,
+        };
+        let watch = tokio::spawn(announce_stop(stop.clone(), Arc::clone(&pulse)));
+        let ended = send_loop::send(plan, sink, limits, stop, pulse, Timestamp::now).await;
+        watch.abort();
+        ended
+    }
+
+    /// Looks up what is in doubt, and collects why records are missing.
+    async fn evidence(
+        &self,
+        sink: &KafkaSink,
+        totals: &mut Totals,
+        ended: &LoopEnd,
+        ends: Offsets,
+    ) -> Evidence {
+        let Self { settings, plan, cluster, stop } = self;
+        let (mut unread, mut topics) = (None, None);
+        if totals.counts.total_missing() > 0 && !stop.received().again {
+            let lookup = Lookup {
+                ends,
+                shard: settings.shard,
+                within: match ended.ending {
+                    // It answers nobody, so it will hardly be read.
+                    Ending::Silence => Duration::ZERO,
+                    _ => settings.delivery_timeout.saturating_sub(ended.drained_for),
+                },
+                has_headers: settings.record_headers == RecordHeaders::On,
+            };
+            let settle = lookup::settle(plan, cluster, sink, stop, totals, lookup);
+            (unread, topics) = tokio::join!(settle, topic_limits::gone(sink, settings));
+        }
+        if topics.is_none() {
+            topics = topic_limits::cause(settings, cluster, &totals.counts).await;
+        }
+        Evidence {
+            ending: ended.ending,
+            sent_all: ended.sent_all,
+            stopped_again: stop.received().again,
+            denied: sink.denied(),
+            fatal: sink.fatal(),
+            last_error: sink.last_error(),
+            topics,
+            unread,
+        }
+    }
+}
+
+/// Why the client library did not start.
+fn not_started(error: &str) -> NotStarted {
+    if limits::is_exhausted(error).is_some() {
+        return NotStarted::new(Cause::Exhausted, &limits::described(error));
+    }
+    let reason = format!("librdkafka does not accept the configuration: {error}");
+    NotStarted { cause: Cause::Misconfigured, reason }
+}
+
+fn announce(settings: &Settings, plan: &Plan) {
+    let run = plan.identity.run_id.as_str();
+    let seed = plan.identity.run_seed;
+    let (pairs, shard) = (plan.schedule.planned_pairs(), settings.shard.to_string());
+    let (metric, token) = (&settings.topic_metric, &settings.topic_token);
+    let number = pairs.map(|pairs| format!("{pairs} ")).unwrap_or_default();
+    info!(
+        run,
+        seed, shard, pairs, "run {run}, seed {seed}: sending {number}pairs to {metric} and {token}"
+    );
+}
+
+/// Says that a signal was understood: the wait that follows may take the whole delivery timeout.
+async fn announce_stop(stop: Stop, pulse: Arc<Pulse>) {
+    let signal = stop.first().await;
+    pulse.stops();
+    let name = signal.name();
+    info!("{name}: stopping, waiting for what was sent; a second signal ends the wait");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_does_not_start_lacks_something_of_the_system_or_is_misconfigured() {
+        let error =
+            "Client creation error: Failed to create thread: Resource temporarily unavailable (11)";
+        assert_eq!(not_started(error).cause, Cause::Exhausted);
+        let refused = not_started("No provider for SASL mechanism PLAIN");
+        assert_eq!(refused.cause, Cause::Misconfigured);
+        assert_eq!(
+            refused.reason,
+            "librdkafka does not accept the configuration: No provider for SASL mechanism PLAIN"
+        );
+    }
+}

@@ -1,0 +1,22 @@
+//! Which records are delivered: counts, what is in flight, and what a run comes to.
+//!
+//! Pure: readings of the clock and delivery reports are handed in.
+
+mod accounting;
+mod counts;
+mod failure;
+mod in_flight;
+mod notes;
+mod outcome;
+mod totals;
+mod window;
+
+pub use accounting::{Accounting, Delivered, InFlightRecord, Pending};
+pub use counts::{Counts, PartitionCounts, Settled, TopicCounts};
+pub use failure::{Failure, FailureClass, Failures};
+pub use in_flight::Doubts;
+pub use outcome::{Cause, Ending, Evidence, NotStarted, Outcome, RunEnd};
+pub use totals::{Offsets, Totals};
+
+#[cfg(test)]
+pub(crate) use outcome::tests;

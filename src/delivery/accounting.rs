@@ -1,0 +1,403 @@
+//! Takes in delivery reports: which records they end, and which wait for too long.
+//!
+//! Only the thread that reads delivery reports writes here. How many records have been handed over is
+//! told to it, so it may hear of a delivery report before it hears of its record.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::in_flight::InFlight;
+use super::notes::Notes;
+use super::window::Window;
+use super::{Doubts, Failure, FailureClass, Totals};
+use crate::awake::Awake;
+use crate::event::Kind;
+
+/// How exactly a record's time is kept.
+const AGE_EVERY: Duration = Duration::from_millis(100);
+
+/// Pairs between two notes of how far the acknowledgements were.
+const NOTE_EVERY: u64 = 4096;
+
+/// A record on its way, as its delivery report names it.
+#[derive(Debug, Clone, Copy)]
+pub struct InFlightRecord {
+    /// Which of the two events.
+    pub kind: Kind,
+    /// Position among the pairs of this process.
+    pub index: u64,
+    /// When it was handed over.
+    pub sent: Instant,
+    /// When it was scheduled.
+    pub scheduled: Instant,
+}
+
+/// A delivery report: partition and offset of a record, or an error. Success may come without an
+/// offset.
+#[derive(Debug, Clone)]
+pub struct Delivered {
+    /// Which record.
+    pub record: InFlightRecord,
+    /// Where it is.
+    pub outcome: Result<(i32, Option<i64>), Failure>,
+}
+
+/// What the polling thread has to know.
+#[derive(Debug, Clone, Copy)]
+pub struct Pending {
+    /// Records that have ended so far, and delivery reports so far.
+    pub answers: [u64; 2],
+    /// Records in flight.
+    pub in_flight: u64,
+    /// How long they have been without an answer to any of them.
+    pub silent_for: Duration,
+}
+
+/// Counts, and which records are in flight or ended without an acknowledgement.
+#[derive(Debug)]
+pub struct Accounting {
+    totals: Totals,
+    in_flight: [InFlight; 2],
+    window: Window,
+    notes: Notes,
+    /// How long records have waited without an answer to any; `None` while none waits.
+    silent_for: Option<Duration>,
+    awake: Awake,
+    /// How long this process has run since the first look.
+    ran_for: Duration,
+    /// How long a record may wait, and its failure if it has waited longer.
+    give_up: (Duration, Failure),
+    /// How long the process had run when these were the next indexes to be handed over.
+    ages: VecDeque<(Duration, [u64; 2])>,
+    /// The next index of each topic.
+    next: [u64; 2],
+    /// Delivery reports so far, those of records that had been given up included.
+    reports: u64,
+}
+
+impl Accounting {
+    /// The accounting of a run whose records fail as `timed_out` after `timeout`, and should wait for
+    /// `target` at the most.
+    #[must_use]
+    pub fn new(timeout: Duration, timed_out: Failure, target: Duration) -> Self {
+        Self {
+            totals: Totals::default(),
+            in_flight: Default::default(),
+            window: Window::new(target),
+            notes: Notes::default(),
+            silent_for: None,
+            awake: Awake::default(),
+            ran_for: Duration::ZERO,
+            give_up: (timeout, timed_out),
+            ages: VecDeque::new(),
+            next: [0, 0],
+            reports: 0,
+        }
+    }
+
+    /// Counts and latencies so far.
+    #[must_use]
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// How many records may be in flight.
+    #[must_use]
+    pub fn window(&self) -> u64 {
+        self.window.size()
+    }
+
+    /// How long records have been in flight without an answer to any of them.
+    #[must_use]
+    pub fn silent_for(&self) -> Duration {
+        self.silent_for.unwrap_or_default()
+    }
+
+    /// Records that have ended.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        self.totals.counts.total_generated() - self.in_flight()
+    }
+
+    fn in_flight(&self) -> u64 {
+        self.totals.counts.total_in_flight()
+    }
+
+    fn doubts(&mut self, kind: Kind) -> &mut Doubts {
+        &mut self.totals.doubts[kind as usize]
+    }
+
+    /// So many records of each topic have been handed over.
+    pub fn handed_over(&mut self, next: [u64; 2]) {
+        for kind in Kind::BOTH {
+            let (slot, next) = (kind as usize, next[kind as usize]);
+            for index in self.next[slot]..next {
+                self.in_flight[slot].insert(index);
+            }
+            let noted = self.next[slot] / NOTE_EVERY;
+            self.next[slot] = self.next[slot].max(next);
+            self.totals.counts.generated(kind, next);
+            if slot == 0 && next / NOTE_EVERY > noted {
+                self.note();
+            }
+        }
+        if self.in_flight() > 0 {
+            self.silent_for.get_or_insert(Duration::ZERO);
+        }
+    }
+
+    /// A record was refused before it left.
+    pub fn refused(&mut self, kind: Kind, index: u64, failure: Failure) {
+        self.handed_over_to(kind, index);
+        self.totals.counts.failed(kind, failure);
+        self.in_flight[kind as usize].remove(index);
+        self.doubts(kind).failed.insert(index);
+        self.answer();
+    }
+
+    /// The record with this index has been handed over, and so have all before it.
+    fn handed_over_to(&mut self, kind: Kind, index: u64) {
+        if index >= self.next[kind as usize] {
+            let mut next = self.next;
+            next[kind as usize] = index + 1;
+            self.handed_over(next);
+        }
+    }
+
+    /// A delivery report came.
+    pub fn reported(&mut self, report: Delivered, now: Instant) {
+        let Delivered { record, outcome } = report;
+        let InFlightRecord { kind, index, .. } = record;
+        self.reports += 1;
+        self.handed_over_to(kind, index);
+        if !self.in_flight[kind as usize].remove(index) {
+            // It was given up, and is in the log after all.
+            let is_stored = matches!(outcome, Ok((_, Some(_))));
+            let doubts = self.doubts(kind);
+            if is_stored && doubts.in_doubt.contains(index) {
+                doubts.found.insert(index);
+            }
+            return;
+        }
+        match outcome {
+            Ok((partition, Some(offset))) => {
+                self.totals.counts.acknowledged(kind, partition, offset);
+                self.totals.from_send.record(now.saturating_duration_since(record.sent));
+                self.totals.from_scheduled.record(now.saturating_duration_since(record.scheduled));
+                let in_flight = self.in_flight();
+                self.window.acknowledged(record.sent, now, in_flight);
+                self.answer();
+            }
+            // librdkafka infers a success if a later batch of the partition was accepted. The broker
+            // may have refused this one: it takes any first sequence of a producer.
+            Ok((_, None)) => {
+                self.totals.counts.unconfirmed(kind);
+                self.doubts(kind).unresolved.insert(index);
+                self.doubt(kind, index);
+                self.answer();
+            }
+            Err(failure) => self.failed(kind, index, failure),
+        }
+    }
+
+    fn failed(&mut self, kind: Kind, index: u64, failure: Failure) {
+        let class = failure.class;
+        self.totals.counts.failed(kind, failure);
+        self.doubts(kind).failed.insert(index);
+        if class != FailureClass::Denied {
+            self.doubt(kind, index);
+        }
+        // A record that timed out is no answer of the cluster.
+        if class != FailureClass::Silence || self.in_flight() == 0 {
+            self.answer();
+        }
+    }
+
+    fn answer(&mut self) {
+        self.silent_for = (self.in_flight() > 0).then_some(Duration::ZERO);
+    }
+
+    /// Lets time pass, and gives up the records that have waited too long.
+    pub fn pending(&mut self, now: Instant) -> Pending {
+        let lap = self.awake.lap(now);
+        if let Some(silent_for) = &mut self.silent_for {
+            *silent_for += lap;
+        }
+        self.ran_for += lap;
+        self.give_up_the_old();
+        let answers = [self.ended(), self.reports];
+        Pending { answers, in_flight: self.in_flight(), silent_for: self.silent_for() }
+    }
+
+    fn give_up_the_old(&mut self) {
+        let now = self.ran_for;
+        if self.ages.back().is_none_or(|(at, _)| now >= *at + AGE_EVERY) {
+            self.ages.push_back((now, self.next));
+        }
+        while let Some((at, next)) = self.ages.front().copied()
+            && now > at + self.give_up.0
+        {
+            self.ages.pop_front();
+            for kind in Kind::BOTH {
+                while let Some(index) = self.in_flight[kind as usize].oldest()
+                    && index < next[kind as usize]
+                {
+                    self.in_flight[kind as usize].remove(index);
+                    self.failed(kind, index, self.give_up.1.clone());
+                }
+            }
+        }
+    }
+
+    /// Notes how far the acknowledgements are.
+    fn note(&mut self) {
+        // The pair that comes next may be on its way already, and is not counted yet.
+        let index = self.next[0] + 1;
+        let oldest = self.in_flight.iter().filter_map(InFlight::oldest).min().unwrap_or(index);
+        let counts = &self.totals.counts;
+        self.notes.note(index, oldest, || {
+            Kind::BOTH.map(|kind| {
+                let partitions = counts.topic(kind).partitions();
+                partitions.map(|p| (p.partition, p.last_offset + 1)).collect()
+            })
+        });
+    }
+
+    /// A record ended without an acknowledgement, but can be in the log.
+    fn doubt(&mut self, kind: Kind, index: u64) {
+        self.doubts(kind).in_doubt.insert(index);
+        self.notes.pin();
+    }
+
+    /// No delivery report follows: what is in flight is unresolved.
+    #[must_use]
+    pub fn close(mut self) -> Totals {
+        for kind in Kind::BOTH {
+            let in_flight = self.in_flight[kind as usize].all();
+            let doubts = self.doubts(kind);
+            doubts.unresolved |= &in_flight;
+            doubts.in_doubt |= &in_flight;
+        }
+        self.totals.doubts_from = self.notes.from();
+        self.totals
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(30);
+
+    fn failure(class: FailureClass) -> Failure {
+        Failure { kind: format!("{class:?}"), class }
+    }
+
+    /// A run in which pairs are handed over, and their delivery reports come afterwards.
+    struct Run {
+        accounting: Accounting,
+        now: Instant,
+    }
+
+    impl Run {
+        fn new() -> Self {
+            let timed_out = failure(FailureClass::Silence);
+            Self { accounting: Accounting::new(TIMEOUT, timed_out, TIMEOUT), now: Instant::now() }
+        }
+
+        /// Lets time pass while the process runs.
+        fn pass(&mut self, time: Duration) -> Pending {
+            let end = self.now + time;
+            while self.now < end {
+                self.now += Duration::from_millis(50);
+                self.accounting.pending(self.now);
+            }
+            self.accounting.pending(self.now)
+        }
+
+        fn send(&mut self, index: u64) {
+            self.accounting.handed_over([index + 1; 2]);
+        }
+
+        fn report(&mut self, index: u64, outcome: Result<Option<i64>, Failure>) {
+            for kind in Kind::BOTH {
+                let (sent, scheduled) = (self.now, self.now);
+                let record = InFlightRecord { kind, index, sent, scheduled };
+                let outcome = outcome.clone().map(|offset| (0, offset));
+                self.accounting.reported(Delivered { record, outcome }, self.now);
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_no_offset_is_in_doubt_and_waits_for_nothing() {
+        let mut run = Run::new();
+        for index in 0..3 {
+            run.send(index);
+        }
+        run.report(0, Ok(None));
+        run.report(1, Ok(Some(0)));
+        assert_eq!(run.pass(Duration::ZERO).in_flight, 2);
+        let totals = run.accounting.close();
+        let [metric, _] = &totals.doubts;
+        assert_eq!(metric.unresolved.iter().collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(metric.in_doubt, metric.unresolved);
+        assert_eq!(totals.counts.topic(Kind::Metric).unresolved(), 2);
+    }
+
+    #[test]
+    fn a_record_is_given_up_after_the_delivery_timeout_and_not_for_a_pause() {
+        let mut run = Run::new();
+        run.pass(Duration::from_secs(1));
+        run.send(0);
+        run.pass(TIMEOUT / 2);
+        // The process was stopped for an hour.
+        run.now += Duration::from_secs(3600);
+        assert_eq!(run.pass(TIMEOUT / 2 - Duration::from_secs(1)).in_flight, 2);
+        assert_eq!(run.pass(Duration::from_secs(2)).in_flight, 0);
+        assert_eq!(run.accounting.totals().counts.total_failed(), 2);
+        // The report comes after all: it is in the log.
+        run.report(0, Ok(Some(7)));
+        let [metric, _] = run.accounting.close().doubts;
+        assert_eq!((metric.failed.len(), metric.found.len(), metric.open()), (1, 1, 0));
+    }
+
+    #[test]
+    fn a_refusal_of_rights_leaves_no_doubt() {
+        let mut run = Run::new();
+        run.send(0);
+        run.report(0, Err(failure(FailureClass::Denied)));
+        let [metric, _] = run.accounting.close().doubts;
+        assert_eq!((metric.failed.len(), metric.in_doubt.len()), (1, 0));
+    }
+
+    #[test]
+    fn a_doubt_is_looked_for_behind_what_was_acknowledged_when_it_was_sent() {
+        let mut run = Run::new();
+        let lost = 3 * NOTE_EVERY + 5;
+        for index in 0..4 * NOTE_EVERY {
+            run.send(index);
+            if index == lost {
+                run.report(index, Ok(None));
+            } else {
+                run.report(index, Ok(Some(i64::try_from(index).unwrap())));
+            }
+        }
+        let totals = run.accounting.close();
+        let from = u64::try_from(totals.doubts_from[0][&0]).unwrap();
+        assert!((2 * NOTE_EVERY - 1..=lost).contains(&from), "{from}");
+    }
+
+    #[test]
+    fn a_report_may_come_before_its_record_is_counted() {
+        let mut run = Run::new();
+        run.report(1, Ok(Some(0)));
+        assert_eq!(run.pass(Duration::ZERO).in_flight, 2);
+        run.accounting.handed_over([1, 1]);
+        assert_eq!(run.accounting.totals().counts.total_generated(), 4);
+        run.send(1);
+        run.report(0, Ok(Some(1)));
+        assert_eq!(run.pass(Duration::ZERO).in_flight, 0);
+        assert_eq!(run.accounting.totals().counts.total_acknowledged(), 4);
+    }
+}

@@ -1,0 +1,189 @@
+//! librdkafka's callbacks, and the counts that the sending and the polling thread share.
+//!
+//! The sending thread owns how many records it has handed over, the polling thread owns everything
+//! else. They tell each other in atomics: sending takes no lock, and answers take one for each event
+//! of librdkafka, which holds many delivery reports.
+//!
+//! Records are given up here, and not by librdkafka, whose own time-out comes later: it would give up
+//! the first record of a batch alone and send the rest under a new epoch, which the broker stores a
+//! second time; and it counts the time in which this process was stopped. It goes on trying to send
+//! what was given up here, with the sequence numbers by which the broker knows a copy.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::producer::{NoCustomPartitioner, ProducerContext};
+use rdkafka::statistics::Statistics;
+use tokio::sync::Notify;
+
+use super::config::longest_wait;
+use super::errors::failure;
+use super::heard::Heard;
+use crate::delivery::{Accounting, Counts, Delivered, InFlightRecord, Pending, Totals};
+use crate::event::Kind;
+use crate::send_loop::GRACE;
+
+thread_local! {
+    /// The delivery reports of the event that this thread is handling.
+    static REPORTED: RefCell<Vec<Delivered>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The callbacks of a producer.
+#[derive(Debug)]
+pub(super) struct DeliveryReports {
+    /// `None` once the run is reported: what comes later changes nothing.
+    accounting: Mutex<Option<Accounting>>,
+    /// The counts when it was closed.
+    closed: OnceLock<Counts>,
+    heard: Mutex<Heard>,
+    /// Records of each topic that have been handed over. Only the sending thread writes it.
+    handed_over: [AtomicU64; 2],
+    /// Records that have ended, and how many may be in flight. Only the polling thread writes these.
+    ended: AtomicU64,
+    window: AtomicU64,
+    /// Answers came and are dealt with: there may be room in the queue, or nothing left to wait for.
+    pub(super) answered: Notify,
+}
+
+impl DeliveryReports {
+    /// Of a run whose records are given up after `delivery_timeout`.
+    pub(super) fn new(delivery_timeout: Duration) -> Self {
+        // A cluster that answers nothing at all ends the run before, with its records unresolved.
+        let timeout = delivery_timeout + 2 * GRACE;
+        let timed_out = failure(RDKafkaErrorCode::MessageTimedOut);
+        let accounting = Accounting::new(timeout, timed_out, longest_wait(delivery_timeout));
+        Self {
+            window: accounting.window().into(),
+            accounting: Mutex::new(Some(accounting)),
+            closed: OnceLock::new(),
+            heard: Mutex::default(),
+            handed_over: Default::default(),
+            ended: AtomicU64::new(0),
+            answered: Notify::new(),
+        }
+    }
+
+    /// Whether one more record can be delivered in time.
+    pub(super) fn has_room(&self) -> bool {
+        self.in_flight() < self.window.load(Ordering::Relaxed)
+    }
+
+    /// All records of a kind below this index have been handed over.
+    pub(super) fn handed_over(&self, kind: Kind, index: u64) {
+        self.handed_over[kind as usize].store(index, Ordering::Release);
+    }
+
+    /// A record was refused before it left.
+    pub(super) fn refused(&self, kind: Kind, index: u64, error: RDKafkaErrorCode) {
+        self.with_accounting(|accounting| accounting.refused(kind, index, failure(error)));
+    }
+
+    /// Records that wait for their delivery report.
+    pub(super) fn in_flight(&self) -> u64 {
+        // In this order: a record ends after it was handed over, and may be counted before.
+        let ended = self.ended.load(Ordering::Acquire);
+        self.next().iter().sum::<u64>().saturating_sub(ended)
+    }
+
+    fn next(&self) -> [u64; 2] {
+        self.handed_over.each_ref().map(|next| next.load(Ordering::Acquire))
+    }
+
+    /// How long records have been in flight without an answer to any of them. Time in which this
+    /// process did not run does not count: what came in it still lies in the socket.
+    pub(super) fn silent_for(&self) -> Duration {
+        self.with_accounting(|accounting| accounting.silent_for()).unwrap_or_default()
+    }
+
+    /// The counts as they stand.
+    pub(super) fn counts(&self) -> Counts {
+        let counts = self.with_accounting(|accounting| accounting.totals().counts.clone());
+        counts.or_else(|| self.closed.get().cloned()).unwrap_or_default()
+    }
+
+    /// Takes in the delivery reports of the event that this thread has handled, and gives up what has
+    /// waited too long. `None` once the accounting is closed.
+    pub(super) fn take_in(&self) -> Option<Pending> {
+        self.with_accounting(|accounting| {
+            let now = Instant::now();
+            REPORTED.with_borrow_mut(|reported| {
+                reported.drain(..).for_each(|report| accounting.reported(report, now));
+            });
+            accounting.pending(now)
+        })
+    }
+
+    /// Closes the accounting: what is in flight stays unresolved, whatever is answered later.
+    pub(super) fn close(&self) -> Totals {
+        let Some(mut accounting) = lock(&self.accounting).take() else { return Totals::default() };
+        accounting.handed_over(self.next());
+        let totals = accounting.close();
+        let _only_once = self.closed.set(totals.counts.clone());
+        totals
+    }
+
+    /// What was heard beside delivery reports.
+    pub(super) fn heard(&self) -> MutexGuard<'_, Heard> {
+        lock(&self.heard)
+    }
+
+    fn with_accounting<T>(&self, work: impl FnOnce(&mut Accounting) -> T) -> Option<T> {
+        let mut guard = lock(&self.accounting);
+        let accounting = guard.as_mut()?;
+        accounting.handed_over(self.next());
+        let done = work(accounting);
+        self.window.store(accounting.window(), Ordering::Relaxed);
+        self.ended.store(accounting.ended(), Ordering::Release);
+        Some(done)
+    }
+
+    fn is_closed(&self) -> bool {
+        lock(&self.accounting).is_none()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere leaves counts whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl ClientContext for DeliveryReports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // The summary is the last line of a run.
+        if !self.is_closed() {
+            self.heard().log(level, facility, message);
+        }
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.heard().statistics(statistics);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if !self.is_closed() {
+            self.heard().error(&error, reason);
+        }
+    }
+}
+
+impl ProducerContext<NoCustomPartitioner> for DeliveryReports {
+    type DeliveryOpaque = Box<InFlightRecord>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, record: Box<InFlightRecord>) {
+        let outcome = match result {
+            Ok(message) => {
+                Ok((message.partition(), Some(message.offset()).filter(|offset| *offset >= 0)))
+            }
+            Err((error, _)) => {
+                Err(failure(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)))
+            }
+        };
+        REPORTED.with_borrow_mut(|reported| reported.push(Delivered { record: *record, outcome }));
+    }
+}

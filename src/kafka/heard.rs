@@ -1,0 +1,67 @@
+//! What librdkafka says beside its delivery reports: logs, errors, statistics.
+
+use std::collections::BTreeSet;
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::statistics::Statistics;
+use tracing::{debug, warn};
+
+use super::admin;
+use super::errors::{class, plain};
+use crate::delivery::FailureClass;
+use crate::host::limits;
+use crate::settings::Server;
+
+/// What was heard so far.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// Why the cluster refuses this client, if it does.
+    pub(super) denied: Option<String>,
+    /// What the system gives too little of.
+    pub(super) exhausted: Option<String>,
+    /// The brokers that the client has learned of, if it writes statistics.
+    pub(super) learned: Vec<Server>,
+    /// The last error.
+    pub(super) last_error: Option<String>,
+    /// Errors that are logged already.
+    said: BTreeSet<String>,
+}
+
+impl Heard {
+    pub(super) fn log(&mut self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        let text = plain(message);
+        // Errors also come to `error`, which logs each of them once.
+        match level {
+            RDKafkaLogLevel::Warning => warn!(target: "librdkafka", "{facility}: {text}"),
+            _ => debug!(target: "librdkafka", "{facility}: {text}"),
+        }
+        // librdkafka calls a connection that was closed on it an error only at times.
+        if facility == "FAIL" {
+            self.last_error = Some(text);
+        }
+    }
+
+    pub(super) fn statistics(&mut self, statistics: Statistics) {
+        self.learned = admin::learned_brokers(statistics);
+    }
+
+    pub(super) fn error(&mut self, error: &KafkaError, reason: &str) {
+        let code = error.rdkafka_error_code();
+        let text = if reason.is_empty() { error.to_string() } else { plain(reason) };
+        if self.said.insert(format!("{code:?}")) {
+            warn!(target: "librdkafka", "{text}");
+        } else {
+            debug!(target: "librdkafka", "{text}");
+        }
+        if limits::is_exhausted(&text).is_some() {
+            self.exhausted = Some(text.clone());
+        }
+        match code {
+            Some(code) if class(code) == FailureClass::Denied => self.denied = Some(text),
+            // This one only sums up the others, which say more.
+            Some(RDKafkaErrorCode::AllBrokersDown) if self.last_error.is_some() => {}
+            _ => self.last_error = Some(text),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The loop of a run: it sends each record of the plan at its time, and waits for the answers.
+//!
+//! [`pacing`] decides what to do next, from readings of clock, signals and sink. The loop takes these
+//! readings, does it, and waits in one place.
+
+mod pacing;
+mod sink;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::delivery::Ending;
+use crate::host::reporter::Pulse;
+use crate::host::signals::Stop;
+use crate::latency::Times;
+use crate::plan::{Buffer, Emission, Plan};
+use pacing::{Pacing, Seen, Step, WATCH_EVERY};
+
+pub use pacing::{GRACE, Limits};
+pub use sink::{QueueFull, Sink};
+
+/// Records sent in one go at full speed before signals are looked at.
+const RECORDS_AT_A_STRETCH: u32 = 128;
+
+/// How the loop ended.
+#[derive(Debug)]
+pub struct LoopEnd {
+    /// Why.
+    pub ending: Ending,
+    /// Whether all of the plan was sent.
+    pub sent_all: bool,
+    /// How late pairs were, if the run waits for their time.
+    pub lateness: Times,
+    /// How long it waited for answers after the last record.
+    pub drained_for: Duration,
+}
+
+/// Sends the plan's records to the sink, and waits for every answer within the delivery timeout.
+pub async fn send<S: Sink>(
+    plan: &Plan,
+    sink: &S,
+    limits: Limits,
+    stop: &Stop,
+    pulse: Arc<Pulse>,
+    now: impl Fn() -> Timestamp,
+) -> LoopEnd {
+    let mut pacing = Pacing::new(limits, Instant::now());
+    let mut emissions = plan.emissions();
+    let mut next = emissions.next();
+    let (mut buffer, mut lateness) = (Buffer::default(), Times::default());
+    let (mut seen, mut stretch, mut finished) = (look(sink, stop, next), 0, false);
+    let ending = loop {
+        let until = match pacing.step(&seen) {
+            Step::Send => {
+                let Some(emission) = next else { continue };
+                let scheduled = if pacing.waits() { pacing.scheduled(&emission) } else { seen.now };
+                let record = plan.render(&emission, &now, &mut buffer);
+                if sink.try_send(&record, scheduled).is_err() {
+                    seen = Seen { has_room: false, ..look(sink, stop, next) };
+                    continue;
+                }
+                if pacing.waits() && emission.begins_pair() {
+                    lateness.record(seen.now.saturating_duration_since(scheduled));
+                }
+                next = emissions.next();
+                stretch += 1;
+                if let Some(following) = next.filter(|_| stretch < RECORDS_AT_A_STRETCH) {
+                    // One reading of the clock a pair.
+                    let now = if following.begins_pair() { Instant::now() } else { seen.now };
+                    seen = Seen { now, next, ..seen };
+                    continue;
+                }
+                // The runtime has other work, too.
+                tokio::task::yield_now().await;
+                None
+            }
+            Step::Wait(until) => {
+                pulse.waits_until(Some(until.into_std()));
+                Some(until)
+            }
+            Step::Drain(until) => {
+                if !std::mem::replace(&mut finished, true) {
+                    sink.finish_sending();
+                }
+                Some(until)
+            }
+            Step::End(ending) => break ending,
+        };
+        if let Some(until) = until {
+            wait(sink, stop, &seen, until).await;
+            pulse.waits_until(None);
+        }
+        stretch = 0;
+        seen = look(sink, stop, next);
+    };
+    if !finished {
+        sink.finish_sending();
+    }
+    let (sent_all, drained_for) = (pacing.sent_all(), pacing.drained_for());
+    LoopEnd { ending, sent_all, lateness, drained_for }
+}
+
+/// Waits until something happens: a signal, an answer, or that time.
+async fn wait(sink: &impl Sink, stop: &Stop, seen: &Seen, until: Instant) {
+    tokio::select! {
+        biased;
+        _ = stop.beyond(seen.signals.count()) => {}
+        () = sink.answered() => {}
+        () = tokio::time::sleep_until(until.min(seen.now + WATCH_EVERY)) => {}
+    }
+}
+
+fn look(sink: &impl Sink, stop: &Stop, next: Option<Emission>) -> Seen {
+    Seen {
+        now: Instant::now(),
+        signals: stop.received(),
+        in_flight: sink.in_flight(),
+        silent_for: sink.silent_for(),
+        is_fatal: sink.is_fatal(),
+        has_room: true,
+        next,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,32 @@
+//! Where the records of a run go.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::plan::Record;
+
+/// The queue has no room for a record: try again after an answer came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueFull;
+
+/// Where records go.
+pub trait Sink {
+    /// Enqueues a record, which was scheduled for that time. One that is refused for good is counted as
+    /// failed.
+    ///
+    /// # Errors
+    /// [`QueueFull`].
+    fn try_send(&self, record: &Record<'_>, scheduled: Instant) -> Result<(), QueueFull>;
+    /// Completes after an answer came: there may be room, or nothing left to wait for.
+    fn answered(&self) -> impl Future<Output = ()>;
+    /// Records that wait for their delivery report.
+    fn in_flight(&self) -> u64;
+    /// How long records have been in flight without an answer to any of them.
+    fn silent_for(&self) -> Duration;
+    /// Whether nothing can be sent any more.
+    fn is_fatal(&self) -> bool;
+    /// No record will follow.
+    fn finish_sending(&self);
+}
