@@ -146,10 +146,7 @@ impl Batch<'_> {
             wall_limit: settings.wall_limit(),
             delivery_timeout: settings.delivery_timeout,
         };
-        let watch = tokio::spawn(announce_stop(stop.clone(), Arc::clone(&pulse)));
-        let ended = send_loop::send(plan, sink, limits, stop, pulse, Timestamp::now).await;
-        watch.abort();
-        ended
+        send_loop::send(plan, sink, limits, stop, pulse, Timestamp::now).await
     }
 
     /// Looks up what is in doubt, and collects why records are missing.
@@ -211,14 +208,6 @@ fn announce(settings: &Settings, plan: &Plan) {
         run,
         seed, shard, pairs, "run {run}, seed {seed}: sending {number}pairs to {metric} and {token}"
     );
-}
-
-/// Says that a signal was understood: the wait that follows may take the whole delivery timeout.
-async fn announce_stop(stop: Stop, pulse: Arc<Pulse>) {
-    let signal = stop.first().await;
-    pulse.stops();
-    let name = signal.name();
-    info!("{name}: stopping, waiting for what was sent; a second signal ends the wait");
 }
 
 #[cfg(test)]

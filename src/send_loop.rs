@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
+use tracing::info;
 
 use crate::delivery::Ending;
+use crate::exit::Signal;
 use crate::host::reporter::Pulse;
 use crate::host::signals::Stop;
 use crate::latency::Times;
@@ -51,8 +53,13 @@ pub async fn send<S: Sink>(
     let mut emissions = plan.emissions();
     let mut next = emissions.next();
     let (mut buffer, mut lateness) = (Buffer::default(), Times::default());
-    let (mut seen, mut stretch, mut finished) = (look(sink, stop, next), 0, false);
+    let mut seen = look(sink, stop, next);
+    let (mut stretch, mut finished, mut stopping) = (0, false, false);
     let ending = loop {
+        if let Some(signal) = seen.signals.first.filter(|_| !std::mem::replace(&mut stopping, true))
+        {
+            announce_stop(signal, &pulse);
+        }
         let until = match pacing.step(&seen) {
             Step::Send => {
                 let Some(emission) = next else { continue };
@@ -101,6 +108,13 @@ pub async fn send<S: Sink>(
     }
     let (sent_all, drained_for) = (pacing.sent_all(), pacing.drained_for());
     LoopEnd { ending, sent_all, lateness, drained_for }
+}
+
+/// Says that a signal was understood: the wait that follows may take the whole delivery timeout.
+fn announce_stop(signal: Signal, pulse: &Pulse) {
+    pulse.stops();
+    let name = signal.name();
+    info!("{name}: stopping, waiting for what was sent; a second signal ends the wait");
 }
 
 /// Waits until something happens: a signal, an answer, or that time.

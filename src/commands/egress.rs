@@ -12,7 +12,7 @@ use super::{complain, print};
 use crate::egress::AllowList;
 use crate::exit::Exit;
 use crate::host::egress::{Families, Needs};
-use crate::host::{files, log, systemctl};
+use crate::host::{files, systemctl};
 use crate::kafka::admin::{self, Bound, NotReady};
 use crate::kafka::config;
 use crate::settings::{DEFAULT_ENV_FILE, Inputs, LoadError, Server, Settings, edit, profile_file};
@@ -60,12 +60,12 @@ fn needed(settings: &Settings) -> Result<AllowList, Failed> {
         if !in_force.allows(address) {
             in_force.allow(address);
             list.allow(address);
-            log::say(move || info!("{address}: {what}"));
+            info!("{address}: {what}");
         }
     }
     let unused = list.without_use(&addresses);
     if !unused.is_empty() {
-        log::say(move || warn!("kept, although this cluster does not need it: {unused}"));
+        warn!("kept, although this cluster does not need it: {unused}");
     }
     Ok(list)
 }
@@ -109,20 +109,19 @@ fn put(settings: &Settings, inputs: &Inputs, list: &AllowList) -> Result<(), Fai
     let (main, is_named) = inputs.env_file();
     let path = settings.profile.as_ref().map_or(main.clone(), |name| profile_file(&main, name));
     let line = put_into(&path, list)?;
-    let path = path.display().to_string();
-    log::say(move || info!("{path} line {line} has the list"));
+    info!("{} line {line} has the list", path.display());
     if is_named {
-        log::say(|| warn!("the unit reads {DEFAULT_ENV_FILE}, so nothing changes for it"));
+        warn!("the unit reads {DEFAULT_ENV_FILE}, so nothing changes for it");
         return Ok(());
     }
     if !systemctl::is_booted() {
-        log::say(|| warn!("systemd does not run here: the list takes effect where it does"));
+        warn!("systemd does not run here: the list takes effect where it does");
         return Ok(());
     }
     systemctl::daemon_reload().map_err(|problem| {
         (Exit::NoPerm, format!("the list is not in force yet: {problem}; run it as root"))
     })?;
-    log::say(|| info!("systemd has read it; the next run may reach these addresses"));
+    info!("systemd has read it; the next run may reach these addresses");
     Ok(())
 }
 

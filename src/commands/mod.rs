@@ -20,8 +20,8 @@ use crate::delivery::Cause;
 use crate::exit::Exit;
 use crate::host::files::{self, SeedFileError};
 use crate::host::limits::{self, Need};
+use crate::host::reporter;
 use crate::host::signals::Stop;
-use crate::host::{log, reporter};
 use crate::plan::Identity;
 use crate::settings::{LoadError, Settings};
 use crate::workload;
@@ -48,8 +48,7 @@ fn cause_of_seed(error: &SeedFileError) -> Cause {
 /// Says an error, one line an entry.
 pub fn complain(error: &dyn std::fmt::Display) {
     for line in error.to_string().lines() {
-        let line = line.to_owned();
-        log::say(move || error!("{line}"));
+        error!("{line}");
     }
 }
 
@@ -103,10 +102,9 @@ fn seed(settings: &Settings) -> Result<Seed, SeedFileError> {
         .map(|row| workload::describe(row, settings.workload))
         .collect::<Vec<_>>()
         .join(", ");
-    let source = source.to_string();
-    log::say(move || info!("seed: {source}: {gpus}"));
-    for warning in seed.warnings.clone() {
-        log::say(move || warn!("seed: {warning}"));
+    info!("seed: {source}: {gpus}");
+    for warning in &seed.warnings {
+        warn!("seed: {warning}");
     }
     Ok(seed)
 }

@@ -118,17 +118,16 @@ pub(super) fn publish(
     let seen = stop.received().count();
     let mut exit = exit_with(report.exit(), unprinted.as_ref());
     let summary = report.summary(exit, unprinted.as_ref().map(|(text, _)| text.as_str()));
-    summarize(report, exit, summary.clone());
+    summarize(report, exit, &summary);
     log::finish();
     client.tell(&summary, exit.errno());
     if let Some(problem) = unwritten(settings, report, stop, seen) {
         exit = exit_with(exit, Some(&problem));
         let text = format!("{}; exit {exit}", problem.0);
-        let said = text.clone();
-        log::conclude(move || match exit {
-            Exit::Signalled(_) | Exit::BrokenPipe => warn!("{said}"),
-            _ => error!("{said}"),
-        });
+        match exit {
+            Exit::Signalled(_) | Exit::BrokenPipe => warn!("{text}"),
+            _ => error!("{text}"),
+        }
         log::finish();
         reporter::last_words(&text, exit.errno());
     }
@@ -175,8 +174,7 @@ fn taken(
 }
 
 /// The last log line: the run in words, and its figures as fields.
-fn summarize(report: &Report, exit: Exit, text: String) {
-    let report = report.clone();
+fn summarize(report: &Report, exit: Exit, text: &str) {
     let exit_code = exit.code();
     macro_rules! summary {
         ($level:ident) => {
@@ -197,9 +195,9 @@ fn summarize(report: &Report, exit: Exit, text: String) {
             )
         };
     }
-    log::conclude(move || match exit {
+    match exit {
         Exit::Success => summary!(info),
         Exit::Signalled(_) => summary!(warn),
         _ => summary!(error),
-    });
+    }
 }

@@ -1,24 +1,31 @@
 //! The log: native journal entries when systemd started the process, text on stderr elsewhere.
 //!
-//! A journal that is stopped, or a pipe that nobody reads, blocks whoever writes to it. All log
-//! calls therefore run on a thread of their own: [`say`] queues one, and drops it where the queue is
-//! full, so that logging never stops a run.
+//! A journal that is stopped, or a pipe that nobody reads, blocks whoever writes to it. So an event
+//! is rendered on the thread that says it and put into a bounded queue; one thread writes. Logging
+//! never stops a run: a line for which the queue has no place is counted, and the log says how many
+//! are missing. The summary always has a place.
+
+mod entry;
+mod queue;
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tracing_subscriber::filter::{FilterExt, filter_fn};
+use rustix::io::ioctl_fionread;
+use rustix::pipe::fcntl_getpipe_size;
+use tracing::dispatcher::with_default;
+use tracing::{Dispatch, Event, Subscriber, warn};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::debug_fn;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, fmt::MakeWriter};
+use tracing_subscriber::{EnvFilter, Layer, registry};
 
 use super::reporter;
+use entry::Entry;
+use queue::{Dropped, Next, Queue};
 
 /// MESSAGE_ID of the summary: `journalctl MESSAGE_ID=...` finds every run.
 pub const SUMMARY_MESSAGE_ID: &str = "481e4caeb0af4a969868e40c685be4fe";
@@ -26,120 +33,98 @@ pub const SUMMARY_MESSAGE_ID: &str = "481e4caeb0af4a969868e40c685be4fe";
 /// Target of the summary event, by which its MESSAGE_ID is attached.
 pub const SUMMARY: &str = "vm4_producer::summary";
 
-/// Log calls that may wait for a slow journal; a run makes far fewer.
-const QUEUE: usize = 1024;
+/// How long the end of the process waits for a reader that takes nothing.
+const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long the end of the process waits for a journal that does not answer.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long it then waits with the last lines alone.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
-type Call = Box<dyn FnOnce() + Send>;
-
-/// Pause between two tries to hand a full queue its last calls.
+/// Pause between two looks at a pipe that is full.
 const RETRY: Duration = Duration::from_millis(10);
 
-static CALLS: OnceLock<SyncSender<Call>> = OnceLock::new();
-
-/// The run is over: only its last words are heard.
-static CONCLUDED: AtomicBool = AtomicBool::new(false);
+static QUEUE: Queue = Queue::new();
 
 /// Starts the log with a `tracing` filter that the settings have checked.
 ///
 /// # Errors
 /// There is no thread for it.
 pub fn start(filter: &str) -> io::Result<()> {
-    let filter = filter.to_owned();
-    let (calls, queue) = sync_channel::<Call>(QUEUE);
-    let worker = move || {
-        install(&filter);
-        work(&queue);
-    };
-    std::thread::Builder::new().name("log".into()).spawn(worker)?;
-    // Only the first log of a process counts.
-    let _already_started = CALLS.set(calls);
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // A library user may have a subscriber of its own; then that one is used.
+    if registry().with(filter).with(Capture).try_init().is_ok() {
+        std::thread::Builder::new().name("log".into()).spawn(work)?;
+    }
     Ok(())
-}
-
-fn work(queue: &Receiver<Call>) {
-    while let Ok(call) = queue.recv() {
-        call();
-    }
-}
-
-/// Runs a log call (`say(move || info!(...))`) on the log's thread. Never blocks.
-pub fn say(call: impl FnOnce() + Send + 'static) {
-    if let Some(calls) = CALLS.get()
-        && !CONCLUDED.load(Ordering::Relaxed)
-    {
-        // A full queue means that nobody takes log lines: the run matters more.
-        let _dropped = calls.try_send(Box::new(call));
-    }
-}
-
-/// Runs a log call behind which nothing is said but by another of these: the client library may
-/// still have something to say of a run whose summary is out.
-///
-/// Waits for room in a queue that is full.
-pub fn conclude(call: impl FnOnce() + Send + 'static) {
-    CONCLUDED.store(true, Ordering::Relaxed);
-    push(Box::new(call));
-}
-
-fn push(mut call: Call) {
-    let Some(calls) = CALLS.get() else { return };
-    let deadline = Instant::now() + LAST_WORDS;
-    while let Err(TrySendError::Full(refused)) = calls.try_send(call) {
-        if Instant::now() >= deadline {
-            return;
-        }
-        call = refused;
-        std::thread::sleep(RETRY);
-    }
 }
 
 /// Waits until everything said so far is written, or it is clear that nobody takes it.
 pub fn finish() {
-    let (done, written) = sync_channel::<()>(1);
-    push(Box::new(move || {
-        let _nobody_waits = done.send(());
-    }));
-    let _late = written.recv_timeout(LAST_WORDS);
+    if !QUEUE.wait(PATIENCE) {
+        QUEUE.shed();
+        QUEUE.wait(LAST_WORDS);
+    }
 }
 
-fn install(filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let registry = tracing_subscriber::registry();
-    let installed = match journal() {
-        Some((plain, summary)) => {
-            let is_summary = || filter_fn(|metadata| metadata.target() == SUMMARY);
-            registry
-                .with(filter)
-                .with(plain.with_filter(is_summary().not()))
-                .with(summary.with_filter(is_summary()))
-                .try_init()
+/// Puts events into the queue.
+struct Capture;
+
+impl<S: Subscriber> Layer<S> for Capture {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        QUEUE.push(Entry::of(event));
+    }
+}
+
+fn work() {
+    let [plain, summary] = outputs();
+    loop {
+        match QUEUE.next(has_room, RETRY) {
+            Next::Line(entry) if entry.metadata.target() == SUMMARY => entry.write(&summary),
+            Next::Line(entry) => entry.write(&plain),
+            // Not through the filter: it may be the only trace of an error.
+            Next::Dropped(dropped) => with_default(&plain, || say_dropped(&dropped)),
         }
-        None => registry
-            .with(filter)
-            .with(
-                tracing_subscriber::fmt::layer()
-                    .without_time()
-                    .with_target(false)
-                    .with_ansi(io::stderr().is_terminal())
-                    .log_internal_errors(false)
-                    // In words is enough for people; the figures are fields for the journal.
-                    .fmt_fields(debug_fn(|out, field, value| match field.name() {
-                        "message" => write!(out, "{value:?}"),
-                        _ => Ok(()),
-                    }))
-                    .with_writer(Stderr),
-            )
-            .try_init(),
-    };
-    // A library user may have a subscriber of its own; then that one is used.
-    let _kept = installed;
+    }
 }
 
-/// The journal's layers, for all entries and for the summary, where stderr is the journal.
-fn journal() -> Option<(tracing_journald::Layer, tracing_journald::Layer)> {
+fn say_dropped(dropped: &Dropped) {
+    let count: u64 = dropped.values().sum();
+    let levels: Vec<_> = dropped.iter().map(|(level, count)| format!("{count} {level}")).collect();
+    let levels = levels.join(", ");
+    warn!("{count} log lines dropped ({levels}): whoever reads the log was too slow");
+}
+
+/// Whether an ordinary line may be written. Half of a pipe is kept for the last lines: whoever reads
+/// it may come when the process is gone.
+fn has_room() -> bool {
+    let stderr = io::stderr();
+    // What is no pipe has no size; then the write waits.
+    let Ok(size) = fcntl_getpipe_size(&stderr) else { return true };
+    ioctl_fionread(&stderr).is_ok_and(|unread| unread < size as u64 / 2)
+}
+
+/// What writes ordinary lines, and what writes the summary.
+///
+/// Asks the journal, which may not answer.
+fn outputs() -> [Dispatch; 2] {
+    journal().unwrap_or_else(|| {
+        let text = tracing_subscriber::fmt::layer()
+            .without_time()
+            .with_target(false)
+            .with_ansi(io::stderr().is_terminal())
+            .log_internal_errors(false)
+            // In words is enough for people; the figures are fields for the journal.
+            .fmt_fields(debug_fn(|out, field, value| match field.name() {
+                "message" => write!(out, "{value:?}"),
+                _ => Ok(()),
+            }))
+            .with_writer(Stderr);
+        let text = Dispatch::new(registry().with(text));
+        [text.clone(), text]
+    })
+}
+
+/// The journal, where stderr leads to it.
+fn journal() -> Option<[Dispatch; 2]> {
     let stream = std::env::var("JOURNAL_STREAM").ok()?;
     let stderr = fs::metadata("/proc/self/fd/2").ok()?;
     if stream != format!("{}:{}", stderr.dev(), stderr.ino()) {
@@ -147,14 +132,11 @@ fn journal() -> Option<(tracing_journald::Layer, tracing_journald::Layer)> {
     }
     let layer = || {
         let layer = tracing_journald::layer().ok()?;
-        Some(
-            layer
-                .with_field_prefix(Some("VM4".into()))
-                .with_syslog_identifier("vm4-producer".into()),
-        )
+        let layer = layer.with_field_prefix(Some("VM4".into()));
+        Some(layer.with_syslog_identifier("vm4-producer".into()))
     };
     let summary = layer()?.with_custom_fields([("MESSAGE_ID", SUMMARY_MESSAGE_ID)]);
-    Some((layer()?, summary))
+    Some([Dispatch::new(registry().with(layer()?)), Dispatch::new(registry().with(summary))])
 }
 
 /// stderr, with the progress bar out of the way. A closed one is nobody's problem.
