@@ -111,6 +111,13 @@ fn a_reader_that_comes_after_the_summary_was_due_still_gets_it() {
 }
 
 #[test]
+fn the_line_of_a_long_seed_names_a_few_gpus_and_counts_the_rest() {
+    let finished = talkative().finish();
+    let line = finished.stderr.lines().find(|line| line.contains("INFO seed: ")).unwrap();
+    assert!(line.ends_with(" and 4992 more") && line.len() < 1_000, "{line}");
+}
+
+#[test]
 fn a_long_line_is_cut_and_says_how_much_is_missing() {
     let finished = seeded(&[row(&"é".repeat(9_000))]).finish();
     let line = finished.exits(0).stderr.lines().next().unwrap();

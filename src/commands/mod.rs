@@ -25,7 +25,10 @@ use crate::host::signals::Stop;
 use crate::plan::Identity;
 use crate::settings::{LoadError, Settings};
 use crate::workload;
-use crate::workload::seed::Seed;
+use crate::workload::seed::{Row, Seed};
+
+/// GPUs of a seed file that the log names.
+const SHOWN: usize = 8;
 
 /// The exit code of settings that cannot be used.
 #[must_use]
@@ -96,17 +99,21 @@ fn identity(settings: &Settings) -> Result<Identity, Exit> {
 /// The seed of a run; says where it came from and what is odd about it.
 fn seed(settings: &Settings) -> Result<Seed, SeedFileError> {
     let (seed, source) = files::seed(settings)?;
-    let gpus = seed
-        .rows
-        .iter()
-        .map(|row| workload::describe(row, settings.workload))
-        .collect::<Vec<_>>()
-        .join(", ");
-    info!("seed: {source}: {gpus}");
+    info!("seed: {source}: {}", few(&seed.rows, settings));
     for warning in &seed.warnings {
         warn!("seed: {warning}");
     }
     Ok(seed)
+}
+
+/// The first GPUs in words, and how many there are beyond.
+fn few(rows: &[Row], settings: &Settings) -> String {
+    let shown = rows.iter().take(SHOWN).map(|row| workload::describe(row, settings.workload));
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match rows.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 /// Identity and seed of a run, for a command that has no report to write on failure.
