@@ -48,7 +48,7 @@ use std::time::Duration;
 use cli::{Action, Invocation};
 use commands::generator;
 use exit::Exit;
-use host::{apart, limits, log};
+use host::{apart, limits, log, pid1};
 use settings::{Inputs, LoadError, Settings};
 
 /// How long a usage error waits for whoever reads stderr.
@@ -70,7 +70,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
     let inputs = Inputs { flags, environment, command_defaults, default_env_file: None };
     let settings = || Settings::load(&inputs).and_then(Settings::with_shared_run);
     if matches!(action, Action::Doctor { .. } | Action::Egress { .. } | Action::Generate { .. }) {
-        commands::init::end_on_signal();
+        pid1::end_on_signal();
     }
     match action {
         Action::Schema { name } => commands::print(schema(&name)),

@@ -5,7 +5,6 @@ pub mod doctor;
 pub mod egress;
 pub mod generate;
 pub mod generator;
-pub mod init;
 pub mod man;
 pub mod run;
 

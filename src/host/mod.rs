@@ -5,6 +5,7 @@ pub mod egress;
 pub mod files;
 pub mod limits;
 pub mod log;
+pub mod pid1;
 pub mod reporter;
 pub mod resolve;
 pub mod signals;

@@ -35,25 +35,12 @@ pub struct Stop(watch::Receiver<Received>);
 #[derive(Debug, Clone)]
 pub struct Stopper(watch::Sender<Received>);
 
-/// Calls `handle` for each signal from now on, on a thread of its own, until the process ends.
-///
-/// # Errors
-/// The handlers cannot be installed, or there is no thread for them.
-pub fn each(mut handle: impl FnMut(Signal) + Send + 'static) -> io::Result<()> {
+/// The stop signals that this process handles, each with its number.
+pub(super) fn handled() -> impl Iterator<Item = (i32, Signal)> {
     let ignored = ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default());
+    let all = [(SIGHUP, Signal::Hangup), (SIGINT, Signal::Interrupt), (SIGTERM, Signal::Terminate)];
     // Under nohup(1) the run is to outlive the terminal.
-    let hangup = (ignored & 1 == 0).then_some(SIGHUP);
-    let mut signals = Signals::new([SIGINT, SIGTERM].into_iter().chain(hangup))?;
-    let work = move || {
-        for number in signals.forever() {
-            match number {
-                SIGHUP => handle(Signal::Hangup),
-                SIGINT => handle(Signal::Interrupt),
-                _ => handle(Signal::Terminate),
-            }
-        }
-    };
-    thread::Builder::new().name("signals".into()).spawn(work).map(drop)
+    all.into_iter().filter(move |(number, _)| *number != SIGHUP || ignored & 1 == 0)
 }
 
 /// The mask of ignored signals in proc_pid_status(5), SIGHUP lowest.
@@ -73,10 +60,18 @@ impl Stop {
     /// Listens to the signals of this process until it ends.
     ///
     /// # Errors
-    /// As [`each`] has them.
+    /// The handlers cannot be installed, or there is no thread for them.
     pub fn listen() -> io::Result<Self> {
         let (stopper, stop) = Self::channel();
-        each(move |signal| stopper.send(signal))?;
+        let handled: Vec<_> = handled().collect();
+        let mut signals = Signals::new(handled.iter().map(|(number, _)| number))?;
+        let work = move || {
+            for received in signals.forever() {
+                let signals = handled.iter().filter(|(number, _)| *number == received);
+                signals.for_each(|(_, signal)| stopper.send(*signal));
+            }
+        };
+        thread::Builder::new().name("signals".into()).spawn(work)?;
         Ok(stop)
     }
 
