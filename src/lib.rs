@@ -16,25 +16,26 @@
 //! | [`books`], [`verdict`], [`report`] | what became of every record, the exit code of it, and its views |
 //! | [`session`] | one run against a cluster, from settings to report |
 //! | [`host`] | signals, limits, journal, notify socket, terminal, files |
-//! | [`egress`] | which addresses the systemd unit may reach |
+//! | [`allow_list`] | which addresses the systemd unit may reach |
 //! | [`commands`], [`cli`] | the edges on the same flow |
 //!
 //! Invariants: `generated = acknowledged + failed + unresolved` for each topic, always. The bytes of
 //! a pair do not depend on who asks, in which order, at what speed or in which shard. No secret can
 //! be printed. Whatever listens to the run (journal, systemd, terminal) cannot stop it.
 
+pub mod allow_list;
 pub mod awake;
 pub mod batch;
 pub mod cli;
 pub mod commands;
 pub mod delivery;
-pub mod egress;
 pub mod event;
 pub mod event_time;
 pub mod exit;
 pub mod host;
 pub mod kafka;
 pub mod latency;
+pub mod net;
 pub mod plan;
 pub mod report;
 pub mod send_loop;

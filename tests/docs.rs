@@ -227,7 +227,8 @@ fn arrows_between_modules_only_go_down() {
         "latency",
         "exit",
         "settings",
-        "egress",
+        "allow_list",
+        "net",
         "awake",
     ];
     let rank = |room: &str| order.iter().position(|r| *r == room);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::{complain, print};
-use crate::egress::AllowList;
+use crate::allow_list::AllowList;
 use crate::exit::Exit;
 use crate::host::egress::{Families, Needs};
 use crate::host::{files, systemctl};

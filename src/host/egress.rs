@@ -9,7 +9,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::resolve::{self, Resolved};
-use crate::egress::{AllowList, literal};
+use crate::allow_list::AllowList;
+use crate::net::literal;
 use crate::settings::{Server, Settings};
 
 /// The list that the generator wrote for the unit, as the unit's process has it in its environment.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use crate::egress::literal;
+use crate::net::literal;
 
 /// What a host turned out to be: its addresses, or why there are none.
 pub type Resolved = Result<Vec<IpAddr>, String>;

@@ -4,25 +4,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::parse::{Refusal, digits};
-
-/// One server of `KAFKA_BOOTSTRAP`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
-    /// Name or address; an IPv6 address without its brackets.
-    pub host: String,
-    /// TCP port, 1 to 65535.
-    pub port: u16,
-}
-
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
+use crate::net::Server;
 
 /// The servers of `KAFKA_BOOTSTRAP`, at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]

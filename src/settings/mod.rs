@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use bootstrap::{Bootstrap, Server};
+pub use crate::net::Server;
+pub use bootstrap::Bootstrap;
 pub use error::{LoadError, SettingError};
 pub use hosts::Hosts;
 pub use layers::{DEFAULT_ENV_FILE, ENV_FILE_VARIABLE, Found, Inputs, profile_file};
@@ -30,7 +31,7 @@ pub use properties::{PREFIX as PROPERTY_PREFIX, Properties, Property};
 pub use shard::Shard;
 pub use table::{DEFINITIONS, Definition, Settings, definition};
 
-use crate::egress::AllowList;
+use crate::allow_list::AllowList;
 use layers::{COMMAND_DEFAULT, DEFAULT, Layers};
 
 impl Settings {

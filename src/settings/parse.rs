@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::egress::AllowList;
+use crate::allow_list::AllowList;
 
 /// Why a text is refused; empty where the expectation alone says it.
 pub(super) type Refusal = String;

@@ -14,7 +14,7 @@ use super::parse::{
 };
 use super::properties::{self, Properties};
 use super::shard::{self, Shard};
-use crate::egress::AllowList;
+use crate::allow_list::AllowList;
 
 /// One setting as the user meets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Finding, bad, ok, skipped};
+use crate::allow_list::AllowList;
 use crate::commands::egress::ANSWER_WITHIN;
-use crate::egress::AllowList;
 use crate::exit::Exit;
 use crate::host::egress::{Families, Needs, denied, remedy};
 use crate::host::systemctl;

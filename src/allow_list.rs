@@ -1,14 +1,12 @@
-//! The egress allow list: which addresses the systemd unit may reach.
-//!
-//! The unit denies every address. The list is made of the literal addresses in `KAFKA_BOOTSTRAP`
-//! and of `EGRESS_ALLOW`; names take part in it only through the latter, because the generator that
-//! turns the list into `IPAddressAllow=` must not ask anybody for an address.
+//! A list of addresses and prefixes, in the syntax of systemd's `IPAddressAllow=`.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipnet::IpNet;
+
+use crate::net::literal;
 
 /// Addresses and prefixes, each once, in the order in which they were added.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,7 +31,7 @@ impl AllowList {
         self.0.is_empty()
     }
 
-    /// Whether this address may be reached.
+    /// Whether the list has this address.
     #[must_use]
     pub fn allows(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
@@ -54,6 +52,13 @@ impl AllowList {
                 self.0.push(*prefix);
             }
         }
+    }
+
+    /// The entries in the order of their addresses.
+    #[must_use]
+    pub fn sorted(mut self) -> Self {
+        self.0.sort_unstable();
+        self
     }
 
     /// Each entry as systemd's `IPAddressAllow=` and `EGRESS_ALLOW` take it.
@@ -91,15 +96,6 @@ impl FromStr for AllowList {
         }
         Ok(list)
     }
-}
-
-/// The addresses of a host that is written as one, or is `localhost`; none for another name.
-#[must_use]
-pub fn literal(host: &str) -> Vec<IpAddr> {
-    if host.eq_ignore_ascii_case("localhost") {
-        return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-    }
-    host.parse().into_iter().collect()
 }
 
 /// An address, or a prefix; the bits of a prefix behind its length do not count, as for systemd.
