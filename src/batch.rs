@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use tracing::info;
 
 use crate::delivery::{Cause, Ending, Evidence, NotStarted, Offsets, RunEnd, Totals};
+use crate::egress::EgressPolicy;
 use crate::event::Kind;
-use crate::host::egress::Guard;
 use crate::host::limits;
 use crate::host::reporter::{Pulse, Reporter, View};
 use crate::host::signals::Stop;
@@ -33,7 +33,7 @@ pub struct Cluster {
     /// How to reach it.
     pub config: Config,
     /// What of it may be reached, if that is limited.
-    pub guard: Option<Guard>,
+    pub egress: Option<EgressPolicy>,
     /// Whether it is the broker of the demo, which has no configuration to ask for.
     pub is_embedded: bool,
 }

@@ -16,7 +16,7 @@
 //! | [`books`], [`verdict`], [`report`] | what became of every record, the exit code of it, and its views |
 //! | [`session`] | one run against a cluster, from settings to report |
 //! | [`host`] | signals, limits, journal, notify socket, terminal, files |
-//! | [`allow_list`] | which addresses the systemd unit may reach |
+//! | [`egress`], [`allow_list`] | the addresses that the systemd unit can reach, and those a run needs |
 //! | [`commands`], [`cli`] | the edges on the same flow |
 //!
 //! Invariants: `generated = acknowledged + failed + unresolved` for each topic, always. The bytes of
@@ -29,6 +29,7 @@ pub mod batch;
 pub mod cli;
 pub mod commands;
 pub mod delivery;
+pub mod egress;
 pub mod event;
 pub mod event_time;
 pub mod exit;
@@ -47,7 +48,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use cli::{Action, Invocation};
-use commands::generator;
+use egress::systemd_generator;
 use exit::Exit;
 use host::{apart, limits, log, pid1};
 use settings::{Inputs, LoadError, Settings};
@@ -59,8 +60,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 #[must_use]
 pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
     let mut args = args.peekable();
-    if args.peek().is_some_and(|name| generator::is_name(name)) {
-        return generator::main(args.skip(1));
+    if args.peek().is_some_and(|name| systemd_generator::is_name(name)) {
+        return systemd_generator::main(args.skip(1));
     }
     let Invocation { action, flags } = match cli::parse(args) {
         Ok(invocation) => invocation,

@@ -219,6 +219,7 @@ fn arrows_between_modules_only_go_down() {
         "kafka",
         "run",
         "plan",
+        "egress",
         "host",
         "books",
         "event_time",

@@ -28,15 +28,15 @@ fn a_run_that_may_not_reach_its_broker_says_which_address_and_what_to_do() {
     let cluster = Cluster::start();
     let finished = run_under("10.0.0.1", &cluster.bootstrap());
     finished.exits(78).says(&format!(
-        "nothing was sent: broker {} may not be reached at 127.0.0.1: the unit's egress allow list \
-         has 10.0.0.1; run `vm4-producer egress --apply` as root, or add to EGRESS_ALLOW what is \
+        "nothing was sent: the unit's egress allow list blocks broker {} (127.0.0.1); it allows \
+         10.0.0.1; run `vm4-producer egress --apply` as root, or add to EGRESS_ALLOW what is \
          missing and run `systemctl daemon-reload`; exit 78 (CONFIG)",
         cluster.bootstrap()
     ));
     assert_eq!(finished.report.as_ref().unwrap()["outcome"], "misconfigured");
     assert_eq!(finished.report.as_ref().unwrap()["topics"][0]["generated"], 0);
-    // Named, but without an entry: nothing may be reached.
-    run_under("", &cluster.bootstrap()).exits(78).says("the unit's egress allow list has nothing");
+    // Named, but without an entry: everything is blocked.
+    run_under("", &cluster.bootstrap()).exits(78).says("(127.0.0.1); it allows nothing; run");
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_run_whose_brokers_are_on_the_list_delivers() {
     run_under("127.0.0.1,::1", &by_name).exits(0);
 
     // Of a name with addresses of both families, only those that the client may use count.
-    run_under("127.0.0.1", &by_name).exits(78).says("may not be reached at ::1");
+    run_under("127.0.0.1", &by_name).exits(78).says("(::1); it allows 127.0.0.1");
     let only_v4 = Producer::run(&by_name).set("VM4_EGRESS_IN_FORCE", "127.0.0.1");
     let only_v4 = only_v4.set("RDKAFKA_BROKER_ADDRESS_FAMILY", "v4").set("SLEEP_SEC", "0");
     only_v4.set("BATCH", "2").finish().exits(0);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::delivery::{Cause, NotStarted, Offsets};
-use crate::host::resolve;
+use crate::egress::resolve;
 use crate::host::signals::Stop;
 use crate::kafka::admin::{self, Bound, NotReady};
 use crate::kafka::producer::KafkaSink;
@@ -26,7 +26,7 @@ pub(super) async fn wait_until_ready(
     stop: &Stop,
 ) -> Result<Offsets, NotStarted> {
     let bound = Bound::within(settings.delivery_timeout.mul_f64(0.9));
-    if cluster.guard.is_some() {
+    if cluster.egress.is_some() {
         check_advertised(cluster, bound, stop).await?;
     }
     let admin = sink.admin();
@@ -110,12 +110,7 @@ pub(super) async fn check_egress(
     what: &'static str,
     servers: &[Server],
 ) -> Result<(), NotStarted> {
-    let Some(guard) = cluster.guard.clone() else { return Ok(()) };
-    let servers = servers.to_vec();
-    // Asks the resolver, which blocks. A check that failed in itself denies nothing.
-    let checked = tokio::task::spawn_blocking(move || guard.check(what, &servers)).await;
-    match checked {
-        Ok(Err(denied)) => Err(NotStarted::new(Cause::Misconfigured, &denied)),
-        Ok(Ok(())) | Err(_) => Ok(()),
-    }
+    let Some(policy) = &cluster.egress else { return Ok(()) };
+    let checked = policy.check_run(what, servers).await;
+    checked.map_err(|violation| NotStarted::new(Cause::Misconfigured, &violation))
 }

@@ -42,7 +42,7 @@ pub fn demo(settings: &Settings) -> Exit {
     let bootstrap = broker.bootstrap();
     info!("embedded broker at {bootstrap}; KAFKA_BOOTSTRAP and RDKAFKA_* are not used");
     let config = config::embedded(&bootstrap, settings.delivery_timeout);
-    let cluster = Cluster { config, guard: None, is_embedded: true };
+    let cluster = Cluster { config, egress: None, is_embedded: true };
     match sent(settings, &seed, identity, &cluster, &stop) {
         Ok((report, client)) => {
             let unshown = show(&broker, &cluster.config, &report, &stop).err();

@@ -4,7 +4,6 @@ pub mod demo;
 pub mod doctor;
 pub mod egress;
 pub mod generate;
-pub mod generator;
 pub mod man;
 pub mod run;
 

@@ -9,9 +9,9 @@ use tracing::{error, info, warn};
 use super::{begin, cause_of_seed, give_up, identity, runtime, seed};
 use crate::batch::{self, Client, Cluster};
 use crate::delivery::{NotStarted, RunEnd, Totals};
+use crate::egress::EgressPolicy;
 use crate::exit::Exit;
 use crate::host::apart::{Apart, Waited};
-use crate::host::egress::Guard;
 use crate::host::files::SeedFileError;
 use crate::host::limits::Need;
 use crate::host::log::{self, SUMMARY};
@@ -56,7 +56,7 @@ pub fn run(settings: &Settings) -> Exit {
     };
     let cluster = Cluster {
         config: config::client(settings),
-        guard: Guard::of_process(settings),
+        egress: EgressPolicy::of_process(settings),
         is_embedded: false,
     };
     match sent(settings, &seed, identity, &cluster, &stop) {

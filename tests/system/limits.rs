@@ -109,7 +109,7 @@ fn brokers_off_the_egress_list_are_told_also_if_the_bootstrap_address_is_none_of
     let topics = create(&broker, "elsewhere", &[]);
     let run = topics.direct(Producer::run(&broker.address("OUTSIDE")));
     let finished = run.set("VM4_EGRESS_IN_FORCE", "127.0.0.1").finish();
-    finished.exits(78).says("advertised broker 127.0.0.5:1 may not be reached at 127.0.0.5");
+    finished.exits(78).says("allow list blocks advertised broker 127.0.0.5:1 (127.0.0.5)");
 }
 
 /// Runs the program with a name server that is bound, and answers nobody.

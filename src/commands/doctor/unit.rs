@@ -1,16 +1,15 @@
 //! What the systemd unit makes of the same settings: user, seed, egress, timer.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Finding, bad, ok, skipped};
-use crate::allow_list::AllowList;
 use crate::commands::egress::ANSWER_WITHIN;
+use crate::egress::EgressPolicy;
 use crate::exit::Exit;
-use crate::host::egress::{Families, Needs, denied, remedy};
 use crate::host::systemctl;
-use crate::settings::{DEFAULT_ENV_FILE, Inputs, Server, Settings};
+use crate::net::Server;
+use crate::settings::{DEFAULT_ENV_FILE, Inputs, Settings};
 
 /// UID and GID of the static user, as sysusers.d has it.
 const USER_ID: &str = "10001";
@@ -25,8 +24,6 @@ const PROPERTIES: &[&str] = &[
     "Result",
     "User",
 ];
-
-type Properties = BTreeMap<String, String>;
 
 /// Checks the unit that runs with these settings; `brokers` are the advertised ones, where known.
 pub(super) fn check_unit(settings: &Settings, inputs: &Inputs, brokers: &[Server]) -> Vec<Finding> {
@@ -52,7 +49,7 @@ pub(super) fn check_unit(settings: &Settings, inputs: &Inputs, brokers: &[Server
         check_loaded(&unit, get("LoadState"), get("NeedDaemonReload"), get("Result")),
         check_user(get("User")),
         check_seed(&settings.gpu_seed, get("BindReadOnlyPaths")),
-        check_egress(settings, brokers, &properties),
+        check_egress(settings, brokers, get("IPAddressDeny"), get("IPAddressAllow")),
         check_timer(&unit),
     ]
 }
@@ -123,38 +120,26 @@ fn source_of(path: &Path, binds: &str) -> Option<PathBuf> {
     binds.max_by_key(|(depth, _)| *depth).map(|(_, source)| source)
 }
 
-fn check_egress(settings: &Settings, brokers: &[Server], properties: &Properties) -> Finding {
+/// The unit's allow list, compared with the addresses of all brokers.
+fn check_egress(settings: &Settings, brokers: &[Server], deny: &str, allow: &str) -> Finding {
     let name = "unit's egress";
-    let get = |property: &str| properties.get(property).map_or("", String::as_str);
-    if get("IPAddressDeny").is_empty() {
-        return ok(name, "nothing is denied");
-    }
-    let list: AllowList = match get("IPAddressAllow").parse() {
-        Ok(list) => list,
+    let policy = match EgressPolicy::of_unit(settings, deny, allow) {
+        Ok(Some(policy)) => policy,
+        Ok(None) => return ok(name, "nothing is denied"),
         Err(problem) => return bad(name, problem, "see systemctl cat", Exit::Config),
     };
     let bootstrap = settings.kafka_bootstrap.servers();
-    let both = [("broker", bootstrap), ("advertised broker", brokers)];
-    let families = Families::of(settings);
-    let problems = both.into_iter().flat_map(|(what, servers)| {
-        let needs = Needs::of(families, servers, ANSWER_WITHIN);
-        let problems = servers.iter().filter_map(|server| denied(&list, &needs, what, server));
-        problems.collect::<Vec<_>>()
-    });
-    let problems: Vec<_> = problems.collect();
-    // systemd has them in no order.
-    let mut entries: Vec<_> = list.entries().collect();
-    entries.sort();
-    let shown = if list.is_empty() { "nothing".into() } else { entries.join(",") };
-    if problems.is_empty() {
-        let (first, more) = (bootstrap.len(), brokers.len());
-        return ok(
-            name,
-            format!("{shown}; covers {first} bootstrap and {more} advertised brokers"),
-        );
+    let groups = [("broker", bootstrap), ("advertised broker", brokers)];
+    match policy.check(&groups, ANSWER_WITHIN) {
+        Ok(()) => {
+            let (first, more) = (bootstrap.len(), brokers.len());
+            ok(name, format!("{policy}; covers {first} bootstrap and {more} advertised brokers"))
+        }
+        Err(violation) => {
+            let problem = format!("the allow list {}", violation.problem());
+            bad(name, problem, violation.remedy(), Exit::Config)
+        }
     }
-    let problem = format!("{}; allowed: {shown}", problems.join("; "));
-    bad(name, problem, remedy(settings.profile.as_deref()), Exit::Config)
 }
 
 fn check_timer(unit: &str) -> Finding {

@@ -56,7 +56,7 @@ fn apply(installed: &Installed, arguments: &[&str]) -> Output {
 fn a_broker_that_is_not_on_the_list_is_told_at_once_and_one_command_mends_it(release: Release) {
     let installed = Installed::without_egress(release);
     let (machine, [first, second]) = (&installed.machine, installed.addresses);
-    // The filter filters: a unit that may reach nothing waits in vain for this very broker.
+    // The filter filters: a unit that can reach nothing waits in vain for this very broker.
     let connect = format!("timeout 2 bash -c 'exec 3<>/dev/tcp/{first}/{}'", installed.port());
     for (filter, code) in [("", 0), ("IPAddressDeny=any\n", 1)] {
         put_oneshot(machine, "caller", &format!("ExecStart={connect}\n{filter}"));
@@ -66,9 +66,9 @@ fn a_broker_that_is_not_on_the_list_is_told_at_once_and_one_command_mends_it(rel
     let settings = format!("KAFKA_BOOTSTRAP={}:{}\n", NAMES[0], installed.port());
     let own = "# a comment of the administrator \\\nBATCH = '20'\n";
     installed.set(&format!("{settings}{own}"));
-    let missing = format!("broker {}:{} may not be reached at {first}", NAMES[0], installed.port());
+    let missing = format!("blocks broker {}:{} ({first})", NAMES[0], installed.port());
     let remedy = "run `vm4-producer egress --apply` as root";
-    ends_at_once(&installed, UNIT, &[&missing, "allow list has nothing", remedy]);
+    ends_at_once(&installed, UNIT, &[&missing, "it allows nothing", remedy]);
     assert_eq!(installed.topics.counts(), [0, 0]);
 
     let before = machine.read(ENV_FILE);
@@ -87,13 +87,13 @@ fn a_broker_that_is_only_advertised_is_told_too(release: Release) {
     let (machine, [first, second]) = (&installed.machine, installed.addresses);
     installed.set(&format!("KAFKA_BOOTSTRAP={first}:{}\n", installed.port()));
     let port = port(&cluster().second);
-    let missing = format!("advertised broker {}:{port} may not be reached at {second}", NAMES[1]);
-    ends_at_once(&installed, UNIT, &[&missing, &format!("allow list has {first}")]);
+    let missing = format!("allow list blocks advertised broker {}:{port} ({second})", NAMES[1]);
+    ends_at_once(&installed, UNIT, &[&missing, &format!("it allows {first}")]);
     assert_eq!(installed.topics.counts(), [0, 0]);
     let doctor = machine.run(&["vm4-producer", "doctor"]);
     assert_eq!(doctor.code, 78, "{}", doctor.stdout);
     assert!(
-        doctor.stdout.contains(&format!("FAIL  unit's egress: {missing}")),
+        doctor.stdout.contains(&format!("FAIL  unit's egress: the {missing}")),
         "{}",
         doctor.stdout
     );
@@ -120,8 +120,8 @@ fn brokers_are_told_also_if_the_bootstrap_address_is_none_of_them(release: Relea
     let [first, second] = installed.addresses;
     let other = installed.machine.add_host_address().v4;
     installed.set(&format!("KAFKA_BOOTSTRAP={other}:{}\n", installed.port()));
-    let missing = format!("advertised broker {}:{} may not be", NAMES[0], installed.port());
-    let listed = format!("allow list has {other}");
+    let missing = format!("blocks advertised broker {}:{} (", NAMES[0], installed.port());
+    let listed = format!("it allows {other}");
     ends_at_once(&installed, UNIT, &[&missing, &first.to_string(), &listed]);
     assert_eq!(apply(&installed, &[]).stdout, format!("EGRESS_ALLOW={first},{second}\n"));
     delivers(&installed, UNIT);
@@ -182,7 +182,7 @@ fn a_broker_with_a_name_needs_its_name_server_on_the_list(release: Release) {
         machine.run(&["getent", "hosts", NAMES[0]]).stdout.contains(&first.to_string())
     });
     installed.set(&format!("KAFKA_BOOTSTRAP={}:{}\n", NAMES[0], installed.port()));
-    let cut_off = format!("no name server ({server}) may be asked");
+    let cut_off = format!("blocks the name servers ({server})");
     ends_at_once(&installed, UNIT, &["cannot be resolved", &cut_off]);
     let line = format!("EGRESS_ALLOW={first},{server},{second}\n");
     assert_eq!(apply(&installed, &[]).stdout, line);
@@ -239,6 +239,6 @@ fn the_list_is_in_force_from_boot_without_an_order(release: Release) {
     // An env file that cannot be read costs the unit its list, and the boot nothing.
     machine.put(ENV_FILE, "KAFKA_BOOTSTRAP 10.0.0.1\n", 0o644);
     let ran = machine.run(&[generator, "/run/other", "/run/early", "/run/late"]).success();
-    let problem = "vm4-producer.service may reach nothing: /etc/vm4-producer.env: line 1";
+    let problem = "vm4-producer.service can reach nothing: /etc/vm4-producer.env: line 1";
     assert!(ran.stderr.contains(problem), "{}", ran.stderr);
 }

@@ -9,8 +9,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::LIST_VARIABLE;
 use crate::exit::Exit;
-use crate::host::egress::IN_FORCE;
 use crate::settings::{self, DEFAULT_ENV_FILE, Inputs};
 
 /// The name under which the program is the generator.
@@ -56,7 +56,7 @@ pub fn generate(env_file: &Path, directory: &Path) -> Vec<String> {
         let written = drop_in(env_file, profile)
             .and_then(|text| write(&directory.join(format!("{unit}.d")), &text));
         if let Err(problem) = written {
-            problems.push(format!("{unit} may reach nothing: {problem}"));
+            problems.push(format!("{unit} can reach nothing: {problem}"));
         }
     }
     problems
@@ -90,7 +90,7 @@ fn drop_in(env_file: &Path, profile: Option<String>) -> Result<String, String> {
     let entries = list.entries().map(|entry| format!("IPAddressAllow={entry}\n"));
     Ok(format!(
         "# From the addresses in KAFKA_BOOTSTRAP and EGRESS_ALLOW, at boot and daemon-reload:\n\
-         # see vm4-producer(1).\n[Service]\n{}Environment={IN_FORCE}={list}\n",
+         # see vm4-producer(1).\n[Service]\n{}Environment={LIST_VARIABLE}={list}\n",
         entries.collect::<String>()
     ))
 }
@@ -129,7 +129,10 @@ mod tests {
     fn drop_in(unit: &str, entries: &[&str]) -> (String, String) {
         let lines: String = entries.iter().map(|e| format!("IPAddressAllow={e}\n")).collect();
         let list = entries.join(",");
-        (format!("{unit}.service.d"), format!("[Service]\n{lines}Environment={IN_FORCE}={list}"))
+        (
+            format!("{unit}.service.d"),
+            format!("[Service]\n{lines}Environment={LIST_VARIABLE}={list}"),
+        )
     }
 
     #[test]
@@ -172,11 +175,11 @@ mod tests {
         assert_eq!(
             problems,
             [
-                "vm4-producer@bad.service may reach nothing: EGRESS_ALLOW: \"kafka\" from \
+                "vm4-producer@bad.service can reach nothing: EGRESS_ALLOW: \"kafka\" from \
                  /etc/vm4-producer/bad.env line 1 is not valid: \"kafka\" is neither an address nor \
                  a prefix; expected addresses and prefixes separated by commas or spaces, as in \
                  10.0.1.0/24,2001:db8::7",
-                "vm4-producer@broken.service may reach nothing: /etc/vm4-producer/broken.env: line \
+                "vm4-producer@broken.service can reach nothing: /etc/vm4-producer/broken.env: line \
                  1: \"BATCH 20\" has no \"=\"; expected KEY=value, or \"#\" before a comment",
             ]
         );
