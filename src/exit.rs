@@ -86,8 +86,8 @@ pub const DOCUMENTED: &[(Exit, &str)] = &[
     (Exit::NoPerm, "authentication or authorization refused"),
     (
         Exit::Config,
-        "a setting is not valid: setting, value, source and what was expected named; or the unit may \
-         not reach a broker's address",
+        "a setting is not valid: setting, value, source and what was expected named; or the \
+         unit's egress allow list blocks a broker",
     ),
     (
         Exit::Signalled(Signal::Interrupt),

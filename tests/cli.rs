@@ -232,7 +232,7 @@ fn doctor_names_each_failure_with_its_remedy_and_exits_like_a_run() {
         .finish();
     finished.exits(66);
     assert!(finished.stdout.contains("FAIL  seed file: cannot read"), "{}", finished.stdout);
-    let line = "FAIL  topic missing: does not exist, or may not be seen; remedy: create it, or name another with TOPIC_TOKEN";
+    let line = "FAIL  topic missing: does not exist, or this client is not allowed to see it; remedy: create it, or name another with TOPIC_TOKEN";
     assert!(finished.stdout.contains(line), "{}", finished.stdout);
 }
 

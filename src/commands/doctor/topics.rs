@@ -30,7 +30,12 @@ fn check_topic(topic: &str, setting: &str, cluster: &Description) -> Finding {
             "create it, or name another with {setting}; a run creates it only where the cluster \
              creates topics on demand"
         );
-        return bad(name, "does not exist, or may not be seen", remedy, Exit::Unavailable);
+        return bad(
+            name,
+            "does not exist, or this client is not allowed to see it",
+            remedy,
+            Exit::Unavailable,
+        );
     };
     match found {
         Ok(partitions) => ok(name, format!("{partitions} partitions")),
