@@ -101,8 +101,6 @@ pub struct Report {
     pub topics: Vec<TopicReport>,
     /// Failures by kind.
     pub errors: Vec<ErrorReport>,
-    /// Injected faults by kind.
-    pub faults: std::collections::BTreeMap<String, u64>,
     /// Wall clock at the start.
     pub started_at: String,
     /// Wall clock at the end.
@@ -175,7 +173,6 @@ impl Report {
             reason: outcome.reason,
             topics: topics.into(),
             errors: errors.collect(),
-            faults: std::collections::BTreeMap::new(),
             started_at: format!("{:.3}", identity.started_at),
             ended_at: format!("{ended_at:.3}"),
             elapsed_sec: (elapsed_sec * 1e6).round() / 1e6,

@@ -25,7 +25,7 @@ pub use error::{LoadError, SettingError};
 pub use hosts::Hosts;
 pub use layers::{DEFAULT_ENV_FILE, ENV_FILE_VARIABLE, Found, Inputs, profile_file};
 pub use parse::{
-    ArrivalsName, EventTimeGuard, Faults, Pace, RecordHeaders, RecordKey, WorkloadName,
+    ArrivalsName, EventTimeGuard, Pace, RecordHeaders, RecordKey, WorkloadName,
 };
 pub use properties::{PREFIX as PROPERTY_PREFIX, Properties, Property};
 pub use shard::Shard;

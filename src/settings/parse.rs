@@ -186,18 +186,6 @@ words! {
     Off = "off"
 }
 
-words! {
-    /// Faults to inject. This version knows none.
-    Faults, faults:
-    /// Clean events only.
-    None = "none"
-}
-
-/// `ANSWER_KEY` belongs to fault injection: no path is accepted before there are faults.
-pub(super) fn answer_key(_: &str) -> Result<PathBuf, Refusal> {
-    Err("an answer key lists injected faults, and this version injects none".into())
-}
-
 /// `RUST_LOG`: checked here, so that a bad filter is an error and not silence.
 pub(super) fn log_filter(text: &str) -> Result<String, Refusal> {
     let filter = tracing_subscriber::EnvFilter::try_new(text);

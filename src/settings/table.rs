@@ -10,7 +10,7 @@ use super::error::SettingError;
 use super::hosts::{self, Hosts};
 use super::layers::{Found, Layers};
 use super::parse::{
-    self, ArrivalsName, EventTimeGuard, Faults, Pace, RecordHeaders, RecordKey, WorkloadName,
+    self, ArrivalsName, EventTimeGuard, Pace, RecordHeaders, RecordKey, WorkloadName,
 };
 use super::properties::{self, Properties};
 use super::shard::{self, Shard};
@@ -140,9 +140,6 @@ settings! {
     shard: required Shard, shard::shard, "SHARD", Some("0/1"),
         "i/n with i from 0 to n-1, or slot:{{.Task.Slot}}/n in Docker Swarm",
         "i/n: send the pairs whose seq is i modulo n; n shards together send the unsharded run, and must share RUN_SEED, and RUN_ID or EVENT_START; slot:{{.Task.Slot}}/n in Docker Swarm";
-    faults: required Faults, parse::faults, "FAULTS", Some("none"),
-        "none: this version injects no faults",
-        "faults to inject; this version knows only none";
     record_key: required RecordKey, parse::record_key, "RECORD_KEY", Some("gpu"),
         "gpu or none",
         "gpu: key HOST/GPU_INDEX; none: no key";
@@ -161,9 +158,6 @@ settings! {
     egress_allow: optional AllowList, parse::prefixes, "EGRESS_ALLOW", None,
         "addresses and prefixes separated by commas or spaces, as in 10.0.1.0/24,2001:db8::7",
         "addresses and prefixes that the systemd unit may reach beside the addresses in KAFKA_BOOTSTRAP; vm4-producer egress finds them";
-    answer_key: optional PathBuf, parse::answer_key, "ANSWER_KEY", None,
-        "nothing: this version injects no faults",
-        "file that lists injected faults; not in this version";
     log_filter: required String, parse::log_filter, "RUST_LOG", Some("info"),
         "a tracing filter, as in info or vm4_producer=debug",
         "what is logged: a tracing filter; librdkafka speaks as librdkafka";

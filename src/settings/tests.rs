@@ -153,14 +153,12 @@ fn every_setting_takes_a_good_value() {
         ("EVENT_TIME_GUARD", "off"),
         ("PACE", "wall"),
         ("SHARD", "1/2"),
-        ("FAULTS", "none"),
         ("RECORD_KEY", "none"),
         ("RECORD_HEADERS", "off"),
         ("DELIVERY_TIMEOUT_SEC", "5"),
         ("REPORT_FILE", "-"),
         ("PROFILE", ""),
         ("EGRESS_ALLOW", "10.0.1.0/24 2001:db8::7"),
-        ("ANSWER_KEY", ""),
         ("RUST_LOG", "vm4_producer=debug,warn"),
     ];
     let names: Vec<_> = good.iter().map(|(name, _)| *name).collect();
@@ -204,13 +202,11 @@ fn every_setting_refuses_a_bad_value_by_name_value_source_and_expectation() {
         ("EVENT_TIME_GUARD", "yes"),
         ("PACE", "slow"),
         ("SHARD", "2/2"),
-        ("FAULTS", "duplicate=0.01"),
         ("RECORD_KEY", "host"),
         ("RECORD_HEADERS", "true"),
         ("DELIVERY_TIMEOUT_SEC", "0"),
         ("PROFILE", "../x"),
         ("EGRESS_ALLOW", "kafka"),
-        ("ANSWER_KEY", "/tmp/key"),
         ("RUST_LOG", "vm4=loud"),
         ("RDKAFKA_NO_SUCH", "1"),
     ];
