@@ -14,6 +14,7 @@ use std::hint::black_box;
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use vm4_producer::kafka::properties;
 use vm4_producer::plan::{Buffer, Identity, Plan};
 use vm4_producer::settings::{Inputs, Settings};
 use vm4_producer::workload::seed;
@@ -31,7 +32,8 @@ fn plan(variables: &[(&str, &str)]) -> Plan {
     ];
     let all = fixed.iter().chain(variables);
     let environment = all.map(|(name, value)| (name.into(), value.into())).collect();
-    let settings = Settings::load(&Inputs { environment, ..Inputs::default() }).expect("settings");
+    let settings = Settings::load(&Inputs { environment, ..Inputs::default() }, properties::check)
+        .expect("settings");
     let seed = seed::parse(seed::BUILT_IN.as_bytes()).expect("a seed");
     let start = "2026-01-01T00:00:00Z".parse().expect("a time");
     let identity = Identity::new(&settings, start, 0);

@@ -1,11 +1,12 @@
 //! The command line. Flags, completions and man page come from the settings' definitions.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 
 use clap::builder::OsStringValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use crate::settings::{DEFINITIONS, PROPERTY_PREFIX};
+use crate::settings::{DEFINITIONS, Key};
 
 /// What the user wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,8 +49,8 @@ pub enum Action {
 pub struct Invocation {
     /// What to do.
     pub action: Action,
-    /// Setting name and value of each flag.
-    pub flags: Vec<(String, OsString)>,
+    /// Key and value of each flag.
+    pub flags: Vec<(Key, OsString)>,
 }
 
 const ABOUT: &str = "Sends synthetic GPU-metric and LLM token-usage events to Kafka, \
@@ -130,7 +131,8 @@ fn setting_flags() -> impl Iterator<Item = Arg> {
             .value_name(definition.name)
             .help(default)
             .help_heading("Settings")
-            .allow_hyphen_values(true)
+            // `--batch -1` is for the settings to refuse; the next flag is never taken for a value.
+            .allow_negative_numbers(true)
             .value_parser(OsStringValueParser::new())
     })
 }
@@ -154,7 +156,7 @@ fn property_flag() -> Arg {
 /// # Errors
 /// What clap has to say, which includes `--help` and `--version`.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
-    let matches = command().try_get_matches_from(spelled_out(args))?;
+    let matches = command().try_get_matches_from(args)?;
     let mut flags = flags(&matches)?;
     let action = match matches.subcommand() {
         None => Action::Run,
@@ -186,51 +188,34 @@ fn action(name: &str, matches: &ArgMatches) -> Action {
     }
 }
 
-/// `--rdkafka-linger-ms=20` is `--rdkafka linger.ms=20`: every setting has a flag of its name.
-fn spelled_out(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    let mut spelled = Vec::new();
-    let mut args = args.into_iter();
-    while let Some(arg) = args.next() {
-        let Some(rest) = arg.to_str().and_then(|a| a.strip_prefix("--rdkafka-")) else {
-            spelled.push(arg);
-            continue;
-        };
-        let (name, value) = match rest.split_once('=') {
-            Some((name, value)) => (name, Some(OsString::from(value))),
-            None => (rest, args.next()),
-        };
-        let mut pair = OsString::from(name.replace('-', "_"));
-        if let Some(value) = value {
-            pair.push("=");
-            pair.push(value);
-        }
-        spelled.extend([OsString::from("--rdkafka"), pair]);
-    }
-    spelled
-}
-
-fn flags(matches: &ArgMatches) -> Result<Vec<(String, OsString)>, clap::Error> {
-    let named = DEFINITIONS.iter().filter_map(|definition| {
+fn flags(matches: &ArgMatches) -> Result<Vec<(Key, OsString)>, clap::Error> {
+    let settings = DEFINITIONS.iter().filter_map(|definition| {
         let value = matches.get_one::<OsString>(definition.name)?;
-        Some((definition.name.to_owned(), value.clone()))
+        Some((Key::Setting(definition.name), value.clone()))
     });
-    let mut flags: Vec<_> = named.collect();
+    let mut flags: Vec<_> = settings.collect();
     for pair in matches.get_many::<OsString>(PROPERTY_FLAG).into_iter().flatten() {
-        let text = pair.to_string_lossy();
-        let Some((property, value)) = text.split_once('=').filter(|(p, _)| !p.is_empty()) else {
+        flags.push(property(pair).ok_or_else(|| {
             // The value may be a secret with its property forgotten: it is not repeated.
             let message = "--rdkafka expects PROPERTY=VALUE, as in linger.ms=20\n";
-            return Err(command().error(clap::error::ErrorKind::ValueValidation, message));
-        };
-        let setting = property.to_ascii_uppercase().replace(['.', '-'], "_");
-        flags.push((format!("{PROPERTY_PREFIX}{setting}"), value.into()));
+            command().error(clap::error::ErrorKind::ValueValidation, message)
+        })?);
     }
     Ok(flags)
+}
+
+/// Splits `linger.ms=20`. The value may be any bytes; whoever reads it says what is wrong with them.
+fn property(pair: &OsStr) -> Option<(Key, OsString)> {
+    let bytes = pair.as_bytes();
+    let at = bytes.iter().position(|b| *b == b'=').filter(|at| *at > 0)?;
+    let name = std::str::from_utf8(&bytes[..at]).ok()?;
+    Some((Key::Property(name.to_owned()), OsStr::from_bytes(&bytes[at + 1..]).to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::ffi::OsStringExt;
 
     fn parsed(args: &[&str]) -> Invocation {
         let args = ["vm4-producer"].iter().chain(args).map(OsString::from);
@@ -253,21 +238,52 @@ mod tests {
         assert_eq!(read.action, Action::Generate { values_only: true });
         assert_eq!(
             read.flags,
-            [("BATCH".to_owned(), "-1".into()), ("SLEEP_SEC".to_owned(), "0".into())]
+            [(Key::Setting("BATCH"), "-1".into()), (Key::Setting("SLEEP_SEC"), "0".into())]
         );
     }
 
     #[test]
-    fn every_spelling_of_a_librdkafka_property_is_the_same_setting() {
+    fn every_spelling_of_a_librdkafka_property_is_the_same() {
         for args in [
             &["-X", "linger.ms=20"][..],
             &["--rdkafka", "linger.ms=20"],
-            &["--rdkafka-linger-ms", "20"],
-            &["--rdkafka-linger-ms=20"],
+            &["--rdkafka=linger.ms=20"],
             &["run", "-Xlinger.ms=20"],
         ] {
-            assert_eq!(parsed(args).flags, [("RDKAFKA_LINGER_MS".to_owned(), "20".into())]);
+            let flags = [(Key::Property("linger.ms".into()), "20".into())];
+            assert_eq!(parsed(args).flags, flags);
         }
+    }
+
+    #[test]
+    fn the_value_of_a_property_is_any_bytes() {
+        let pair = OsString::from_vec(b"client.id=a=\xff".to_vec());
+        let read = parse(["vm4-producer".into(), "-X".into(), pair]).unwrap();
+        let value = OsString::from_vec(b"a=\xff".to_vec());
+        assert_eq!(read.flags, [(Key::Property("client.id".into()), value)]);
+    }
+
+    #[test]
+    fn a_flag_does_not_take_the_next_flag_for_its_value() {
+        for args in [
+            &["--report-file", "--rdkafka-x", "y"][..],
+            &["--report-file", "--batch=1"],
+            &["--hostname", "-X", "linger.ms=1"],
+            &["doctor", "--rdkafka-debug", "--tcp"],
+            &["doctor", "-X", "--tcp"],
+        ] {
+            let args = ["vm4-producer"].iter().chain(args).map(OsString::from);
+            let error = parse(args).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{error}");
+            assert!(error.use_stderr(), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_looks_like_a_flag_stays_as_it_is() {
+        let flags = parsed(&["--report-file=--rdkafka-x=y", "--batch", "1"]).flags;
+        assert_eq!(flags[0], (Key::Setting("BATCH"), "1".into()));
+        assert_eq!(flags[1], (Key::Setting("REPORT_FILE"), "--rdkafka-x=y".into()));
     }
 
     #[test]

@@ -51,6 +51,7 @@ use cli::{Action, Invocation};
 use egress::systemd_generator;
 use exit::Exit;
 use host::{apart, limits, log, pid1};
+use kafka::properties;
 use settings::{Inputs, LoadError, Settings};
 
 /// How long a usage error waits for whoever reads stderr.
@@ -70,7 +71,8 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
     let command_defaults = if action == Action::Demo { commands::demo::DEFAULTS } else { &[] };
     let environment = std::env::vars_os().collect();
     let inputs = Inputs { flags, environment, command_defaults, default_env_file: None };
-    let settings = || Settings::load(&inputs).and_then(Settings::with_shared_run);
+    let settings =
+        || Settings::load(&inputs, properties::check).and_then(Settings::with_shared_run);
     if matches!(action, Action::Doctor { .. } | Action::Egress { .. } | Action::Generate { .. }) {
         pid1::end_on_signal();
     }

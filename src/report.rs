@@ -155,9 +155,9 @@ impl Report {
             count: failures.count,
         });
         let listing = settings.listing().map(|(name, value, source)| SettingReport {
-            name: name.into(),
+            name,
             value: value.into(),
-            source: source.into(),
+            source,
         });
         let elapsed_sec = elapsed.as_secs_f64();
         Self {

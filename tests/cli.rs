@@ -40,9 +40,13 @@ fn a_bad_command_line_is_a_usage_error() {
 #[test]
 fn a_bad_value_of_a_flag_is_a_configuration_error() {
     command(&["--batch", "-1"]).exits(78).says("BATCH: \"-1\" from flag --batch is not valid");
-    command(&["--rdkafka-no-such", "1"])
-        .exits(78)
-        .says("RDKAFKA_NO_SUCH: \"1\" from flag --rdkafka-no-such is not valid: librdkafka has no");
+    command(&["-X", "no.such=1"]).exits(78).says(
+        "no.such: \"1\" from flag -X no.such is not valid: librdkafka has no property \"no.such\"",
+    );
+    command(&["-X", "linger.mss=1"]).exits(78).says(
+        "linger.mss: \"1\" from flag -X linger.mss is not valid: librdkafka has no property \
+         \"linger.mss\", but \"linger.ms\"; expected",
+    );
 }
 
 #[test]

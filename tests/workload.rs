@@ -18,6 +18,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 use vm4_producer::event::Kind;
+use vm4_producer::kafka::properties;
 use vm4_producer::plan::{Buffer, Emission, Identity, Plan};
 use vm4_producer::settings::{Inputs, Settings};
 use vm4_producer::workload::seed::{self, Seed};
@@ -104,7 +105,8 @@ fn records(
     let mut environment: Vec<_> =
         variables.iter().map(|(name, value)| ((*name).into(), value.into())).collect();
     environment.push(("SHARD".into(), shard.into()));
-    let settings = Settings::load(&Inputs { environment, ..Inputs::default() }).unwrap();
+    let settings =
+        Settings::load(&Inputs { environment, ..Inputs::default() }, properties::check).unwrap();
     let start = "2026-01-01T00:00:00Z".parse().unwrap();
     let plan = Plan::new(&settings, seed, Identity::new(&settings, start, 0));
     let mut emissions: Vec<_> = plan.emissions().collect();

@@ -35,6 +35,7 @@ pub fn exit_of(error: &LoadError) -> Exit {
         LoadError::Settings(_) | LoadError::EnvFile { .. } => Exit::Config,
         LoadError::File { .. } if limits::is_exhausted(&error.to_string()).is_some() => Exit::OsErr,
         LoadError::File { .. } => Exit::NoInput,
+        LoadError::Merge(_) => Exit::Software,
     }
 }
 

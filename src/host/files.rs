@@ -63,7 +63,8 @@ pub fn seed(settings: &Settings) -> Result<(Seed, SeedSource), SeedFileError> {
             (seed::BUILT_IN.into(), SeedSource::BuiltIn(path.clone()))
         }
         Err(e) => {
-            let origin = settings.found("GPU_SEED").map(|f| f.origin.clone()).unwrap_or_default();
+            let origin =
+                settings.resolved("GPU_SEED").map(|r| r.origin.to_string()).unwrap_or_default();
             return Err(SeedFileError::Unreadable { path, origin, problem: e.to_string() });
         }
     };

@@ -7,6 +7,7 @@ pub mod embedded;
 mod errors;
 mod heard;
 pub mod producer;
+pub mod properties;
 mod quiet;
 pub mod reader;
 pub mod settle;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::delivery::tests::{counts, evidence};
 use crate::delivery::{Cause, Counts, Ending, Evidence, FailureClass, NotStarted};
+use crate::kafka::properties;
 use crate::settings::Inputs;
 
 fn unread_seed(reason: &str) -> RunEnd {
@@ -21,7 +22,8 @@ fn report(counts: Counts, end: RunEnd) -> Report {
         ("RDKAFKA_LINGER_MS", "7"),
     ];
     let environment = environment.map(|(name, value)| (name.into(), value.into())).into();
-    let settings = Settings::load(&Inputs { environment, ..Inputs::default() }).unwrap();
+    let settings =
+        Settings::load(&Inputs { environment, ..Inputs::default() }, properties::check).unwrap();
     let started_at = "2026-11-23T08:00:00Z".parse().unwrap();
     let identity = Identity { run_id: "night".into(), run_seed: 7, started_at };
     let run = Run {

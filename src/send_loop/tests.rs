@@ -5,6 +5,7 @@ use crate::delivery::{Counts, Failure, FailureClass};
 use crate::event::Kind;
 use crate::exit::Signal;
 use crate::host::signals::Stopper;
+use crate::kafka::properties;
 use crate::plan::{Identity, Record};
 use crate::settings::{Inputs, Settings};
 use crate::workload::seed;
@@ -103,7 +104,8 @@ impl Sink for FakeSink {
 fn plan(variables: &[(&str, &str)]) -> (Plan, Limits) {
     let mut environment = vec![("VM4_PRODUCER_ENV".into(), "/dev/null".into())];
     environment.extend(variables.iter().map(|(name, value)| (name.into(), value.into())));
-    let settings = Settings::load(&Inputs { environment, ..Inputs::default() }).unwrap();
+    let settings =
+        Settings::load(&Inputs { environment, ..Inputs::default() }, properties::check).unwrap();
     let seed = seed::parse(seed::BUILT_IN.as_bytes()).unwrap();
     let identity = Identity::new(&settings, Timestamp::UNIX_EPOCH, 1);
     let limits = Limits {

@@ -38,9 +38,8 @@ fn server(text: &str) -> Result<Server, Refusal> {
         return Err("an entry is empty".into());
     }
     if text.contains("://") {
-        return Err(format!(
-            "{text:?} starts with a protocol; RDKAFKA_SECURITY_PROTOCOL chooses it"
-        ));
+        let because = "starts with a protocol; RDKAFKA_SECURITY_PROTOCOL chooses it";
+        return Err(format!("{text:?} {because}").into());
     }
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (address, after) = rest.split_once(']').ok_or(format!("{text:?} lacks a \"]\""))?;
@@ -50,7 +49,7 @@ fn server(text: &str) -> Result<Server, Refusal> {
             _ => (address, Some(after.strip_prefix(':').ok_or(format!("{after:?} after \"]\""))?)),
         }
     } else if text.matches(':').count() > 1 {
-        return Err(format!("{text:?} looks like IPv6, which is written [{text}]"));
+        return Err(format!("{text:?} looks like IPv6, which is written [{text}]").into());
     } else {
         match text.split_once(':') {
             Some((host, port)) => (host_name(host)?, Some(port)),
@@ -65,11 +64,11 @@ fn server(text: &str) -> Result<Server, Refusal> {
 fn host_name(text: &str) -> Result<&str, Refusal> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     if text.is_empty() || text.len() > 253 || !text.chars().all(allowed) {
-        return Err(format!("{text:?} is neither a host name nor an address"));
+        return Err(format!("{text:?} is neither a host name nor an address").into());
     }
     let numeric = text.chars().all(|c| c.is_ascii_digit() || c == '.');
     if numeric && text.parse::<Ipv4Addr>().is_err() {
-        return Err(format!("{text:?} is not an IPv4 address"));
+        return Err(format!("{text:?} is not an IPv4 address").into());
     }
     Ok(text)
 }
@@ -112,7 +111,7 @@ mod tests {
                 "\"PLAINTEXT://h:1\" starts with a protocol; RDKAFKA_SECURITY_PROTOCOL chooses it",
             ),
         ] {
-            assert_eq!(bootstrap(text).unwrap_err(), why, "{text:?}");
+            assert_eq!(bootstrap(text).unwrap_err().to_string(), why, "{text:?}");
         }
     }
 

@@ -4,28 +4,41 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::definition;
-use super::layers::Found;
+use super::source::{Origin, Resolved};
 
 /// A value that a setting cannot have. Its text names setting, value, source and expectation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingError {
-    /// The setting's name.
+    /// The name of the setting or the property, as the user wrote it.
     pub name: String,
-    /// The value; `None` where it may be a secret.
+    /// The value; `None` if it may be a secret.
     pub value: Option<String>,
     /// Where the value came from.
-    pub origin: String,
-    /// Why the value is refused, where that says more than the expectation; else empty.
-    pub because: String,
+    pub origin: Origin,
+    /// Why the value is refused, if that says more than the expectation.
+    pub because: Option<String>,
     /// What was expected.
-    pub expected: String,
+    pub expected: &'static str,
 }
 
 impl SettingError {
-    pub(super) fn of_definition(found: &Found, name: &str, because: String) -> Self {
-        let expected = definition(name).map_or("", |d| d.expected).to_owned();
-        let Found { name, value, origin } = found.clone();
-        Self { name, value: Some(value), origin, because, expected }
+    pub(super) fn new(
+        resolved: &Resolved,
+        because: Option<String>,
+        expected: &'static str,
+    ) -> Self {
+        Self {
+            name: resolved.written(),
+            value: (!resolved.is_secret()).then(|| resolved.expose().to_owned()),
+            origin: resolved.origin.clone(),
+            because,
+            expected,
+        }
+    }
+
+    pub(super) fn of_definition(resolved: &Resolved, because: Option<String>) -> Self {
+        let expected = definition(resolved.key.name()).map_or("", |d| d.expected);
+        Self::new(resolved, because, expected)
     }
 }
 
@@ -41,8 +54,8 @@ impl fmt::Display for SettingError {
             None => f.write_str("the value")?,
         }
         write!(f, " from {} is not valid: ", self.origin)?;
-        if !self.because.is_empty() {
-            write!(f, "{}; ", self.because)?;
+        if let Some(because) = &self.because {
+            write!(f, "{because}; ")?;
         }
         write!(f, "expected {}", self.expected)
     }
@@ -70,4 +83,7 @@ pub enum LoadError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The sources cannot be merged, which is a mistake in the program.
+    #[error("cannot merge the settings: {0}")]
+    Merge(#[from] Box<figment::Error>),
 }

@@ -41,7 +41,7 @@ pub(super) fn hosts(text: &str) -> Result<Hosts, Refusal> {
     let mut sorted: Vec<&String> = names.iter().collect();
     sorted.sort_unstable();
     if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(format!("{:?} is in it twice", twice[0]));
+        return Err(format!("{:?} is in it twice", twice[0]).into());
     }
     Ok(Hosts { text: text.to_owned(), names })
 }
@@ -78,10 +78,10 @@ fn expand(pattern: &str, names: &mut Vec<String>) -> Result<(), Refusal> {
             return Err("it has no name in front of \"[\"".into());
         }
         // The brackets are balanced by now.
-        let Some((list, after)) = behind.split_once(']') else { return Err(Refusal::new()) };
+        let Some((list, after)) = behind.split_once(']') else { return Err(Refusal::Unexpected) };
         let numbers = numbers(list)?;
         if heads.len().saturating_mul(numbers.len()).saturating_add(names.len()) > HOSTS_MAX {
-            return Err(format!("it has more than {HOSTS_MAX} hosts"));
+            return Err(format!("it has more than {HOSTS_MAX} hosts").into());
         }
         let tails = |head: &String| {
             let head = format!("{head}{before}");
@@ -94,7 +94,7 @@ fn expand(pattern: &str, names: &mut Vec<String>) -> Result<(), Refusal> {
         names.push(word(&format!("{head}{rest}"), NAME_MAX)?);
     }
     if names.len() > HOSTS_MAX {
-        return Err(format!("it has more than {HOSTS_MAX} hosts"));
+        return Err(format!("it has more than {HOSTS_MAX} hosts").into());
     }
     Ok(())
 }
@@ -105,13 +105,13 @@ fn numbers(list: &str) -> Result<Vec<String>, Refusal> {
     for part in list.split(',') {
         let (from, to) = part.split_once('-').unwrap_or((part, part));
         let (Some(first), Some(last)) = (digits::<u32>(from), digits::<u32>(to)) else {
-            return Err(format!("{part:?} in its brackets is neither a number nor a range"));
+            return Err(format!("{part:?} in its brackets is neither a number nor a range").into());
         };
         if last < first {
-            return Err(format!("the range {part:?} in its brackets runs backwards"));
+            return Err(format!("the range {part:?} in its brackets runs backwards").into());
         }
         if usize::try_from(last - first).is_ok_and(|n| n >= HOSTS_MAX) {
-            return Err(format!("it has more than {HOSTS_MAX} hosts"));
+            return Err(format!("it has more than {HOSTS_MAX} hosts").into());
         }
         let width = if from.starts_with('0') || from.len() == to.len() { from.len() } else { 0 };
         found.extend((first..=last).map(|number| format!("{number:0width$}")));
@@ -129,7 +129,7 @@ mod tests {
     }
 
     fn refusal(text: &str) -> String {
-        hosts(text).unwrap_err()
+        hosts(text).unwrap_err().to_string()
     }
 
     #[test]

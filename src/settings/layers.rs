@@ -1,247 +1,195 @@
 //! Where settings come from: default < env file < profile < credential < environment < flag.
 //!
-//! figment merges the layers and remembers which one each value came from. All values enter as
+//! figment merges the layers and tags each value with the layer that it came from. All values are
 //! text: figment's own environment reader would guess types, and `HOSTNAME=007` is not a number.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
 
+use figment::value::magic::Tagged;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
-use super::env_file;
-use super::properties;
-use super::secrets::credential_layers;
-use super::{LoadError, SettingError, definition, parse};
+use super::properties::{self, Librdkafka};
+use super::secrets::credentials;
+use super::source::{
+    ENV_FILE_VARIABLE, Inputs, Key, Origin, Resolved, profile_file, read_small_file,
+};
+use super::{DEFINITIONS, LoadError, SettingError, definition, env_file, parse};
 
-/// Path of the env file, unless `VM4_PRODUCER_ENV` names another.
-pub const DEFAULT_ENV_FILE: &str = "/etc/vm4-producer.env";
-
-/// Names another env file; set in the process environment only.
-pub const ENV_FILE_VARIABLE: &str = "VM4_PRODUCER_ENV";
-
-/// Origin of a value that nobody chose.
-pub(super) const DEFAULT: &str = "default";
-
-/// Origin of a value that nobody chose, where the command has a default of its own.
-pub(super) const COMMAND_DEFAULT: &str = "default of this command";
-
-/// More than any env file needs; a larger one is a mistake (a device, a log).
-const ENV_FILE_MAX_BYTES: u64 = 1 << 20;
-
-/// What the process was given: nothing below here reads the environment or the command line.
-#[derive(Debug, Default, Clone)]
-pub struct Inputs {
-    /// Setting name and value of each flag on the command line.
-    pub flags: Vec<(String, OsString)>,
-    /// The process environment.
-    pub environment: Vec<(OsString, OsString)>,
-    /// Defaults of a command that differ from the program's.
-    pub command_defaults: &'static [(&'static str, &'static str)],
-    /// Stands in for [`DEFAULT_ENV_FILE`].
-    pub default_env_file: Option<PathBuf>,
+/// Values of one origin.
+struct Layer {
+    origin: Origin,
+    values: Vec<(Key, String)>,
 }
 
-impl Inputs {
-    pub(super) fn variable(&self, name: &str) -> Option<&OsStr> {
-        self.environment.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_os_str())
-    }
-
-    /// The main env file, and whether the user named it.
-    #[must_use]
-    pub fn env_file(&self) -> (PathBuf, bool) {
-        match self.variable(ENV_FILE_VARIABLE).filter(|path| !path.is_empty()) {
-            Some(path) => (path.into(), true),
-            None => {
-                let default = || PathBuf::from(DEFAULT_ENV_FILE);
-                (self.default_env_file.clone().unwrap_or_else(default), false)
-            }
-        }
+impl Layer {
+    fn of(resolved: Resolved) -> Self {
+        let value = resolved.expose().to_owned();
+        Self { values: vec![(resolved.key, value)], origin: resolved.origin }
     }
 }
 
-/// The file of a profile: `NAME.env` in the directory named as the main file without its `.env`.
-#[must_use]
-pub fn profile_file(env_file: &Path, profile: &str) -> PathBuf {
-    env_file.with_extension("").join(format!("{profile}.env"))
-}
+/// A layer and its place in the list.
+struct Placed<'a>(usize, &'a Layer);
 
-/// A setting's value as text, and where it came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// The setting's name.
-    pub name: String,
-    /// Its value as text.
-    pub value: String,
-    /// Where it came from, in words: `flag --batch`, `/etc/vm4-producer.env line 7`.
-    pub origin: String,
-}
-
-/// One source of values with one name.
-pub(super) struct Layer {
-    pub(super) origin: String,
-    pub(super) values: Vec<(String, String)>,
-}
-
-impl Provider for Layer {
+impl Provider for Placed<'_> {
+    /// The place is how the origin is found again: figment's own sources have no line of a file.
     fn metadata(&self) -> Metadata {
-        Metadata::named(self.origin.clone())
+        Metadata::named(self.0.to_string())
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        let values = self.values.iter().map(|(k, v)| (k.clone(), Value::from(v.as_str())));
+        let values = self.1.values.iter();
+        let values =
+            values.map(|(key, value)| (key.name().to_owned(), Value::from(value.as_str())));
         Ok(Profile::Default.collect(values.collect()))
     }
 }
 
 /// All layers merged.
-pub(super) struct Layers {
-    found: BTreeMap<String, Found>,
-}
+pub(super) struct Layers(BTreeMap<String, Resolved>);
 
 impl Layers {
     /// The value in force of one setting.
-    pub(super) fn get(&self, name: &str) -> Option<&Found> {
-        self.found.get(name)
+    pub(super) fn get(&self, name: &str) -> Option<&Resolved> {
+        self.0.get(name)
     }
 
-    /// The `RDKAFKA_*` settings.
-    pub(super) fn properties(&self) -> impl Iterator<Item = &Found> {
-        self.found.values().filter(|found| found.name.starts_with(properties::PREFIX))
+    /// The librdkafka properties that are set.
+    pub(super) fn properties(&self) -> impl Iterator<Item = &Resolved> {
+        self.0.values().filter(|resolved| matches!(resolved.key, Key::Property(_)))
     }
 
     /// Reads every source.
-    pub(super) fn read(inputs: &Inputs) -> Result<Self, LoadError> {
-        let defaults = super::DEFINITIONS.iter();
-        let defaults = defaults.filter_map(|d| Some((d.name.to_owned(), d.default?.to_owned())));
-        let mut figment =
-            Figment::new().merge(Layer { origin: DEFAULT.into(), values: defaults.collect() });
-        let own = inputs.command_defaults.iter().map(|(k, v)| ((*k).into(), (*v).into()));
-        figment = figment.merge(Layer { origin: COMMAND_DEFAULT.into(), values: own.collect() });
+    pub(super) fn read(inputs: &Inputs, librdkafka: Librdkafka) -> Result<Self, LoadError> {
+        let (path, is_named) = inputs.env_file();
+        let mut layers = defaults(inputs);
+        layers.extend(env_file_layers(&path, is_named, librdkafka)?);
+        let mut given = environment(inputs, librdkafka);
+        given.extend(flags(inputs, librdkafka));
+        let bad: Vec<_> = given.iter().filter_map(|read| read.as_ref().err().cloned()).collect();
+        let given: Vec<_> = given.into_iter().flatten().map(Layer::of).collect();
 
-        let (path, named) = inputs.env_file();
-        for layer in env_file_layers(&path, named)? {
-            figment = figment.merge(layer);
+        if let Some(profile) = profile(&Self::merged(layers.iter().chain(&given))?)? {
+            layers.extend(env_file_layers(&profile_file(&path, &profile), true, librdkafka)?);
         }
-        let mut bad = Vec::new();
-        let environment = environment_layer(inputs, &mut bad);
-        let flags = flag_layers(inputs, &mut bad);
-
-        let with_profile = flags.iter().fold(figment.clone().merge(&environment), Figment::merge);
-        if let Some(profile) = profile(&with_profile)? {
-            for layer in env_file_layers(&profile_file(&path, &profile), true)? {
-                figment = figment.merge(layer);
-            }
-        }
-        figment = credential_layers(inputs)?.iter().fold(figment, Figment::merge);
-        figment = flags.iter().fold(figment.merge(&environment), Figment::merge);
-        if bad.is_empty() { Ok(Self::merged(&figment)) } else { Err(LoadError::Settings(bad)) }
+        layers.extend(credentials(inputs, librdkafka)?.into_iter().map(Layer::of));
+        let merged = Self::merged(layers.iter().chain(&given))?;
+        if bad.is_empty() { Ok(merged) } else { Err(LoadError::Settings(bad)) }
     }
 
-    fn merged(figment: &Figment) -> Self {
-        let values: BTreeMap<String, String> = figment.extract().unwrap_or_default();
-        let found = values.into_iter().map(|(name, value)| {
-            let origin = figment.find_metadata(&name).map(|m| m.name.clone().into_owned());
-            (name.clone(), Found { name, value, origin: origin.unwrap_or_default() })
+    /// The values in force: a later layer beats an earlier one.
+    fn merged<'a>(layers: impl Iterator<Item = &'a Layer>) -> Result<Self, LoadError> {
+        let layers: Vec<_> = layers.collect();
+        let places = layers.iter().enumerate().map(|(place, layer)| Placed(place, layer));
+        let figment = places.fold(Figment::new(), Figment::merge);
+        let texts = figment.extract::<BTreeMap<String, Tagged<String>>>();
+        let resolved = texts.map_err(Box::new)?.into_iter().map(|(name, text)| {
+            let place = figment.get_metadata(text.tag()).and_then(|m| m.name.parse::<usize>().ok());
+            let layer = place.and_then(|place| layers.get(place));
+            let layer = layer.ok_or_else(|| Box::new(format!("{name} has no source").into()))?;
+            // No property has the name of a setting: those are in capitals.
+            let key = definition(&name).map(|d| Key::Setting(d.name));
+            let key = key.unwrap_or_else(|| Key::Property(name.clone()));
+            Ok((name, Resolved::new(key, text.into_inner(), layer.origin.clone())))
         });
-        Self { found: found.collect() }
+        resolved.collect::<Result<_, _>>().map(Self)
     }
 }
 
-/// One layer an assignment, so that each keeps its line.
-fn env_file_layers(path: &Path, named: bool) -> Result<Vec<Layer>, LoadError> {
+fn defaults(inputs: &Inputs) -> Vec<Layer> {
+    let program = DEFINITIONS.iter().filter_map(|d| Some((d.name, d.default?)));
+    let layer = |origin, values: Vec<(&'static str, &str)>| Layer {
+        origin,
+        values: values.into_iter().map(|(k, v)| (Key::Setting(k), v.to_owned())).collect(),
+    };
+    vec![
+        layer(Origin::Default, program.collect()),
+        layer(Origin::CommandDefault, inputs.command_defaults.to_vec()),
+    ]
+}
+
+/// One layer an assignment: each has its own line.
+fn env_file_layers(
+    path: &Path,
+    is_named: bool,
+    librdkafka: Librdkafka,
+) -> Result<Vec<Layer>, LoadError> {
     let bytes = match read_small_file(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound && !named => return Ok(Vec::new()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound && !is_named => return Ok(Vec::new()),
         read => read.map_err(|source| LoadError::File { path: path.into(), source })?,
     };
     let wrong = |problem: String| LoadError::EnvFile { path: path.into(), problem };
     let assignments = env_file::parse(&bytes).map_err(|e| wrong(e.to_string()))?;
-    assignments
-        .into_iter()
-        .map(|a| {
-            if !is_setting(&a.key) {
-                let nearest = nearest(&a.key);
-                return Err(wrong(format!("line {}: unknown key {:?}; {nearest}", a.line, a.key)));
-            }
-            let origin = format!("{} line {}", path.display(), a.line);
-            Ok(Layer { origin, values: vec![(a.key, a.value)] })
-        })
-        .collect()
+    let layers = assignments.into_iter().map(|a| {
+        let Some(key) = key_of(&a.key, librdkafka) else {
+            let nearest = nearest(&a.key);
+            return Err(wrong(format!("line {}: unknown key {:?}; {nearest}", a.line, a.key)));
+        };
+        let origin = Origin::EnvFile { path: path.into(), line: a.line };
+        Ok(Layer { origin, values: vec![(key, a.value)] })
+    });
+    layers.collect()
 }
 
-pub(super) fn read_small_file(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(ENV_FILE_MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > ENV_FILE_MAX_BYTES {
-        return Err(std::io::Error::other("larger than 1 MiB, which no env file is"));
+/// What a variable of this name sets, if it sets anything.
+fn key_of(variable: &str, librdkafka: Librdkafka) -> Option<Key> {
+    if let Some(definition) = definition(variable) {
+        return Some(Key::Setting(definition.name));
     }
-    Ok(bytes)
-}
-
-fn is_setting(key: &str) -> bool {
-    definition(key).is_some() || key.strip_prefix(properties::PREFIX).is_some_and(|p| !p.is_empty())
+    let property = variable.strip_prefix(properties::PREFIX).filter(|rest| !rest.is_empty())?;
+    Some(Key::Property(properties::named(property, librdkafka)))
 }
 
 fn nearest(key: &str) -> String {
     if key == ENV_FILE_VARIABLE {
         return "it names this file, and is read from the process environment only".into();
     }
-    let names = super::DEFINITIONS.iter().map(|d| d.name);
+    let names = DEFINITIONS.iter().map(|d| d.name);
     let nearest = names.min_by_key(|name| strsim::damerau_levenshtein(name, key));
     format!("the nearest known key is {}", nearest.unwrap_or_default())
 }
 
 /// The settings of the process environment. Other variables are nobody's business here.
-fn environment_layer(inputs: &Inputs, bad: &mut Vec<SettingError>) -> Layer {
-    let origin = "the environment";
+fn environment(inputs: &Inputs, librdkafka: Librdkafka) -> Vec<Result<Resolved, SettingError>> {
     let variables = inputs.environment.iter().filter_map(|(name, value)| {
-        let name = name.to_str().filter(|name| is_setting(name))?;
-        text(name, value, origin, bad)
+        let key = key_of(name.to_str()?, librdkafka)?;
+        Some(text(key, value, Origin::Environment))
     });
-    let values = variables.collect();
-    Layer { origin: origin.into(), values }
+    variables.collect()
 }
 
-fn flag_layers(inputs: &Inputs, bad: &mut Vec<SettingError>) -> Vec<Layer> {
-    let layers = inputs.flags.iter().filter_map(|(name, value)| {
-        let origin = format!("flag --{}", name.to_ascii_lowercase().replace('_', "-"));
-        let values = vec![text(name, value, &origin, bad)?];
-        Some(Layer { origin, values })
+fn flags(inputs: &Inputs, librdkafka: Librdkafka) -> Vec<Result<Resolved, SettingError>> {
+    let flags = inputs.flags.iter().map(|(key, value)| match key {
+        Key::Setting(name) => {
+            let flag = format!("--{}", definition(name).map(|d| d.flag()).unwrap_or_default());
+            text(key.clone(), value, Origin::Flag(flag))
+        }
+        Key::Property(typed) => {
+            let key = Key::Property(properties::named(typed, librdkafka));
+            text(key, value, Origin::Flag(format!("-X {typed}")))
+        }
     });
-    layers.collect()
+    flags.collect()
 }
 
-fn text(
-    name: &str,
-    value: &OsStr,
-    origin: &str,
-    bad: &mut Vec<SettingError>,
-) -> Option<(String, String)> {
-    if let Some(value) = value.to_str() {
-        return Some((name.to_owned(), value.to_owned()));
+fn text(key: Key, value: &OsStr, origin: Origin) -> Result<Resolved, SettingError> {
+    let resolved = Resolved::new(key, value.to_string_lossy().into_owned(), origin);
+    match value.to_str() {
+        Some(_) => Ok(resolved),
+        None => Err(SettingError::new(&resolved, None, "UTF-8 text")),
     }
-    let secret = properties::is_secret(&properties::name_of(name));
-    bad.push(SettingError {
-        name: name.to_owned(),
-        value: (!secret).then(|| String::from_utf8_lossy(value.as_bytes()).into_owned()),
-        origin: origin.to_owned(),
-        expected: "UTF-8 text".into(),
-        because: String::new(),
-    });
-    None
 }
 
-fn profile(figment: &Figment) -> Result<Option<String>, LoadError> {
-    let merged = Layers::merged(figment);
-    let Some(found) = merged.get("PROFILE").filter(|found| !found.value.is_empty()) else {
+fn profile(layers: &Layers) -> Result<Option<String>, LoadError> {
+    let Some(found) = layers.get("PROFILE").filter(|found| !found.expose().is_empty()) else {
         return Ok(None);
     };
-    let name = parse::profile(&found.value);
-    name.map(Some).map_err(|because| {
-        LoadError::Settings(vec![SettingError::of_definition(found, "PROFILE", because)])
+    let name = parse::profile(found.expose());
+    name.map(Some).map_err(|refusal| {
+        LoadError::Settings(vec![SettingError::of_definition(found, refusal.because())])
     })
 }

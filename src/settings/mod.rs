@@ -13,6 +13,7 @@ mod parse;
 mod properties;
 mod secrets;
 mod shard;
+mod source;
 mod table;
 
 use std::time::Duration;
@@ -23,24 +24,25 @@ pub use crate::net::Server;
 pub use bootstrap::Bootstrap;
 pub use error::{LoadError, SettingError};
 pub use hosts::Hosts;
-pub use layers::{DEFAULT_ENV_FILE, ENV_FILE_VARIABLE, Found, Inputs, profile_file};
-pub use parse::{
-    ArrivalsName, EventTimeGuard, Pace, RecordHeaders, RecordKey, WorkloadName,
-};
-pub use properties::{PREFIX as PROPERTY_PREFIX, Properties, Property};
+pub use parse::{ArrivalsName, EventTimeGuard, Pace, RecordHeaders, RecordKey, WorkloadName};
+pub use properties::{Librdkafka, Properties, PropertyError};
 pub use shard::Shard;
+pub use source::{
+    DEFAULT_ENV_FILE, ENV_FILE_VARIABLE, Inputs, Key, Origin, Resolved, profile_file,
+};
 pub use table::{DEFINITIONS, Definition, Settings, definition};
 
 use crate::allow_list::AllowList;
-use layers::{COMMAND_DEFAULT, DEFAULT, Layers};
+use layers::Layers;
 
 impl Settings {
     /// Reads and validates every setting.
     ///
     /// # Errors
     /// [`LoadError`]: all values that are not valid at once, or the file that cannot be read.
-    pub fn load(inputs: &Inputs) -> Result<Self, LoadError> {
-        let settings = Self::from_layers(&Layers::read(inputs)?).map_err(LoadError::Settings)?;
+    pub fn load(inputs: &Inputs, librdkafka: Librdkafka) -> Result<Self, LoadError> {
+        let layers = Layers::read(inputs, librdkafka)?;
+        let settings = Self::from_layers(&layers, librdkafka).map_err(LoadError::Settings)?;
         settings.check_event_end().map_err(|e| LoadError::Settings(vec![e]))?;
         Ok(settings)
     }
@@ -67,17 +69,16 @@ impl Settings {
         Err(LoadError::Settings(vec![self.refuse("SHARD", because)]))
     }
 
-    /// Where a setting's value came from; `None` where it has neither value nor default.
+    /// A setting's value as text, and where it came from; `None` if it has neither value nor default.
     #[must_use]
-    pub fn found(&self, name: &str) -> Option<&Found> {
-        self.found.iter().find(|found| found.name == name)
+    pub fn resolved(&self, name: &str) -> Option<&Resolved> {
+        self.resolved.iter().find(|resolved| resolved.key.name() == name)
     }
 
     /// Whether the user set this, in any source.
     #[must_use]
     pub fn is_set(&self, name: &str) -> bool {
-        self.found(name)
-            .is_some_and(|found| ![DEFAULT, COMMAND_DEFAULT].contains(&found.origin.as_str()))
+        self.resolved(name).is_some_and(|resolved| resolved.origin.is_chosen())
     }
 
     /// Whether the run waits for each pair's time.
@@ -119,20 +120,20 @@ impl Settings {
 
     /// The error of a setting whose value turns out not to be usable.
     #[must_use]
-    pub fn refuse(&self, name: &str, because: String) -> SettingError {
-        let unset = || Found { name: name.into(), value: String::new(), origin: DEFAULT.into() };
-        let found = self.found(name).cloned().unwrap_or_else(unset);
-        SettingError::of_definition(&found, name, because)
+    pub fn refuse(&self, name: &'static str, because: String) -> SettingError {
+        let unset = || Resolved::new(Key::Setting(name), String::new(), Origin::Default);
+        let resolved = self.resolved(name).cloned().unwrap_or_else(unset);
+        SettingError::of_definition(&resolved, Some(because))
     }
 
     /// Name, value as it may be shown, and source of every setting, librdkafka properties last.
-    pub fn listing(&self) -> impl Iterator<Item = (&str, &str, &str)> {
-        let named = DEFINITIONS.iter().map(|d| match self.found(d.name) {
-            Some(found) => (d.name, found.value.as_str(), found.origin.as_str()),
-            None => (d.name, "", "not set"),
+    pub fn listing(&self) -> impl Iterator<Item = (String, &str, String)> {
+        let named = DEFINITIONS.iter().map(move |d| match self.resolved(d.name) {
+            Some(r) => (d.name.to_owned(), r.shown(), r.origin.to_string()),
+            None => (d.name.to_owned(), "", "not set".to_owned()),
         });
         let properties = self.properties.values();
-        named.chain(properties.map(|p| (p.setting.as_str(), p.shown(), p.origin.as_str())))
+        named.chain(properties.map(|p| (p.key.to_string(), p.shown(), p.origin.to_string())))
     }
 }
 
@@ -151,12 +152,13 @@ fn egress_of(bootstrap: &Bootstrap, more: Option<&AllowList>) -> AllowList {
 /// # Errors
 /// [`LoadError`], where the list cannot be known.
 pub fn egress(inputs: &Inputs) -> Result<AllowList, LoadError> {
-    let layers = Layers::read(inputs)?;
+    // No property is looked at.
+    let layers = Layers::read(inputs, |_, _| Ok(()))?;
     let mut bad = Vec::new();
     let servers = layers.get("KAFKA_BOOTSTRAP");
-    let servers = servers.and_then(|f| table::read(f, &f.name, bootstrap::bootstrap, &mut bad));
-    let more = layers.get("EGRESS_ALLOW").filter(|found| !found.value.is_empty());
-    let more = more.and_then(|found| table::read(found, &found.name, parse::prefixes, &mut bad));
+    let servers = servers.and_then(|found| table::read(found, bootstrap::bootstrap, &mut bad));
+    let more = layers.get("EGRESS_ALLOW").filter(|found| !found.expose().is_empty());
+    let more = more.and_then(|found| table::read(found, parse::prefixes, &mut bad));
     match servers {
         Some(servers) if bad.is_empty() => Ok(egress_of(&servers, more.as_ref())),
         _ => Err(LoadError::Settings(bad)),

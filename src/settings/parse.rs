@@ -1,7 +1,7 @@
 //! Text to typed value, one function a kind of setting.
 //!
-//! Each returns only *why* a text is refused, where that says more than what was expected; the
-//! setting's name, value, source and expectation are added by [`super::SettingError`].
+//! Each returns only *why* a text is refused; the setting's name, value, source and expectation are
+//! added by [`super::SettingError`].
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -11,8 +11,32 @@ use jiff::Timestamp;
 
 use crate::allow_list::AllowList;
 
-/// Why a text is refused; empty where the expectation alone says it.
-pub(super) type Refusal = String;
+/// Why a text is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    /// The expectation says it all.
+    #[error("it is not what was expected")]
+    Unexpected,
+    /// This reason says more than the expectation.
+    #[error("{0}")]
+    Because(String),
+}
+
+impl Refusal {
+    /// The reason, if there is more to say than the expectation.
+    pub(super) fn because(self) -> Option<String> {
+        match self {
+            Self::Unexpected => None,
+            Self::Because(reason) => Some(reason),
+        }
+    }
+}
+
+impl<T: Into<String>> From<T> for Refusal {
+    fn from(reason: T) -> Self {
+        Self::Because(reason.into())
+    }
+}
 
 /// Most pairs in a run: what `BATCH` may ask for.
 pub(super) const BATCH_MAX: u64 = 1_000_000_000_000;
@@ -24,18 +48,18 @@ pub(super) fn digits<T: FromStr>(text: &str) -> Option<T> {
 }
 
 pub(super) fn batch(text: &str) -> Result<u64, Refusal> {
-    digits(text).filter(|n| *n <= BATCH_MAX).ok_or_else(Refusal::new)
+    digits(text).filter(|n| *n <= BATCH_MAX).ok_or(Refusal::Unexpected)
 }
 
 pub(super) fn seed(text: &str) -> Result<u64, Refusal> {
-    digits(text).ok_or_else(Refusal::new)
+    digits(text).ok_or(Refusal::Unexpected)
 }
 
 /// Seconds as a decimal number, within `min..=max`.
 fn seconds(text: &str, min: f64, max: f64) -> Result<Duration, Refusal> {
-    let number: f64 = text.parse().map_err(|_| Refusal::new())?;
+    let number: f64 = text.parse().map_err(|_| Refusal::Unexpected)?;
     if !number.is_finite() || number < min || number > max || number.is_sign_negative() {
-        return Err(Refusal::new());
+        return Err(Refusal::Unexpected);
     }
     Ok(Duration::from_secs_f64(number))
 }
@@ -54,7 +78,7 @@ pub(super) fn delivery_timeout(text: &str) -> Result<Duration, Refusal> {
 
 pub(super) fn path(text: &str) -> Result<PathBuf, Refusal> {
     if text.is_empty() || text.contains('\0') {
-        return Err(Refusal::new());
+        return Err(Refusal::Unexpected);
     }
     Ok(PathBuf::from(text))
 }
@@ -62,11 +86,11 @@ pub(super) fn path(text: &str) -> Result<PathBuf, Refusal> {
 /// 1 to `max` characters of `[A-Za-z0-9._-]`, the alphabet of Kafka's topic names.
 pub(super) fn word(text: &str, max: usize) -> Result<String, Refusal> {
     if let Some(c) = text.chars().find(|c| !c.is_ascii_alphanumeric() && !"._-".contains(*c)) {
-        return Err(format!("it has {c:?}"));
+        return Err(format!("it has {c:?}").into());
     }
     match text.len() {
         0 => Err("it is empty".into()),
-        n if n > max => Err(format!("it has {n} characters")),
+        n if n > max => Err(format!("it has {n} characters").into()),
         _ => Ok(text.to_owned()),
     }
 }
@@ -91,7 +115,7 @@ pub(super) fn profile(text: &str) -> Result<String, Refusal> {
 
 /// An instant that both a Kafka timestamp and a four-digit year can hold.
 pub(super) fn instant(text: &str) -> Result<Timestamp, Refusal> {
-    let instant: Timestamp = text.parse().map_err(|_| Refusal::new())?;
+    let instant: Timestamp = text.parse().map_err(|_| Refusal::Unexpected)?;
     if instant < Timestamp::UNIX_EPOCH {
         return Err("it is before 1970".into());
     }
@@ -100,7 +124,7 @@ pub(super) fn instant(text: &str) -> Result<Timestamp, Refusal> {
 
 /// `EGRESS_ALLOW`.
 pub(super) fn prefixes(text: &str) -> Result<AllowList, Refusal> {
-    text.parse()
+    Ok(text.parse::<AllowList>()?)
 }
 
 /// A parser of one of a closed list of words.
@@ -119,7 +143,7 @@ macro_rules! words {
         }
 
         pub(super) fn $parser(text: &str) -> Result<$name, Refusal> {
-            match text { $($word => Ok($name::$variant),)+ _ => Err(Refusal::new()) }
+            match text { $($word => Ok($name::$variant),)+ _ => Err(Refusal::Unexpected) }
         }
     };
 }
@@ -189,7 +213,7 @@ words! {
 /// `RUST_LOG`: checked here, so that a bad filter is an error and not silence.
 pub(super) fn log_filter(text: &str) -> Result<String, Refusal> {
     let filter = tracing_subscriber::EnvFilter::try_new(text);
-    filter.map(|_| text.to_owned()).map_err(|e| e.to_string())
+    filter.map(|_| text.to_owned()).map_err(|e| e.to_string().into())
 }
 
 #[cfg(test)]
@@ -215,7 +239,7 @@ mod tests {
         assert!(instant("2026-01-01T00:00:00Z").is_ok());
         assert_eq!(instant("2026-01-01T02:00:00+02:00"), instant("2026-01-01T00:00:00Z"));
         assert!(instant("2026-01-01T00:00:00").is_err());
-        assert_eq!(instant("1969-12-31T23:59:59Z").unwrap_err(), "it is before 1970");
+        assert_eq!(instant("1969-12-31T23:59:59Z").unwrap_err().to_string(), "it is before 1970");
     }
 
     proptest! {

@@ -1,55 +1,31 @@
-//! librdkafka's own properties: `RDKAFKA_*` settings and the files of `$CREDENTIALS_DIRECTORY`.
+//! librdkafka's own properties: `RDKAFKA_*`, `-X` and the files of `$CREDENTIALS_DIRECTORY`.
 //!
-//! Every property of librdkafka can be set, checked by librdkafka itself, but for the few on which
-//! the truth of the report rests; those are refused with the setting to use instead.
+//! Every property can be set, and librdkafka checks it, but for the few on which the truth of the
+//! report rests; those are refused with the setting to use instead.
 
 use std::collections::BTreeMap;
-use std::fmt;
-
-use rdkafka::config::ClientConfig;
-use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaConfRes;
 
 use super::SettingError;
-use super::layers::Found;
-use super::secrets::CREDENTIAL;
+use super::source::{Origin, Resolved};
 
-/// What a setting's name starts with when it sets a librdkafka property.
-pub const PREFIX: &str = "RDKAFKA_";
+/// What a variable's name starts with if it sets a librdkafka property.
+pub(super) const PREFIX: &str = "RDKAFKA_";
 
-/// The value of a property, and where it came from. A secret one cannot be printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Property {
-    value: String,
-    secret: bool,
-    /// The setting's name as the user wrote it: `RDKAFKA_LINGER_MS`, or a credential's file name.
-    pub setting: String,
-    /// Where the value came from, in words.
-    pub origin: String,
-}
+/// Whether librdkafka takes this value for this property. It is passed in, because these modules
+/// are below those that know Kafka: [`crate::kafka::properties::check`].
+pub type Librdkafka = fn(property: &str, value: &str) -> Result<(), PropertyError>;
 
-impl Property {
-    /// The value, for librdkafka alone: it may be a secret.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.value
-    }
-
-    /// The value as it may be shown.
-    #[must_use]
-    pub fn shown(&self) -> &str {
-        if self.secret { "(not shown)" } else { &self.value }
-    }
-}
-
-impl fmt::Debug for Property {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} from {}", self.shown(), self.origin)
-    }
+/// Why librdkafka does not take a property.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PropertyError {
+    /// There is none of this name.
+    Unknown,
+    /// It refuses the value, in these words.
+    Refused(String),
 }
 
 /// The librdkafka properties that the user set, by property name.
-pub type Properties = BTreeMap<String, Property>;
+pub type Properties = BTreeMap<String, Resolved>;
 
 /// Properties that this program decides, with what to do instead.
 const RESERVED: &[(&str, &str)] = &[
@@ -62,145 +38,167 @@ const RESERVED: &[(&str, &str)] = &[
     ("test.mock.num.brokers", "records would go to no cluster; `vm4-producer demo` does that"),
 ];
 
-/// Whether a property's value must never be shown.
-#[must_use]
+/// Whether the name alone says that the value must never be shown.
 pub(super) fn is_secret(property: &str) -> bool {
     ["password", "secret", "passphrase", ".pem", "sasl.username", "oauthbearer.config"]
         .iter()
         .any(|part| property.contains(part))
 }
 
-/// The property that a setting's name stands for: `RDKAFKA_LINGER_MS` is `linger.ms`.
+/// The property of a name in any spelling: `LINGER_MS` is `linger.ms`.
 ///
 /// librdkafka's names have dots, but for a few that have underscores (`log_level`).
-#[must_use]
-pub(super) fn name_of(setting: &str) -> String {
-    let lower = setting.strip_prefix(PREFIX).unwrap_or(setting).to_ascii_lowercase();
-    let dotted = lower.replace('_', ".");
+pub(super) fn named(text: &str, librdkafka: Librdkafka) -> String {
+    let is_known = |name: &str| librdkafka(name, "") != Err(PropertyError::Unknown);
+    let lower = text.to_ascii_lowercase();
+    let dotted = lower.replace(['_', '-'], ".");
     if is_known(&dotted) || !is_known(&lower) { dotted } else { lower }
 }
 
-fn is_known(property: &str) -> bool {
-    !matches!(check(property, ""), Err((RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _)))
-}
-
-fn check(property: &str, value: &str) -> Result<(), (RDKafkaConfRes, String)> {
-    match ClientConfig::new().set(property, value).create_native_config() {
-        Err(KafkaError::ClientConfig(result, description, _, _)) => Err((result, description)),
-        _ => Ok(()),
-    }
-}
-
-/// Takes one property in, checked by librdkafka.
+/// Checks one property.
 ///
 /// # Errors
-/// [`SettingError`] where librdkafka does not know the property or refuses the value, or where the
-/// program decides it. It never holds a secret.
-pub(super) fn take(
-    properties: &mut Properties,
-    property: String,
-    found: Found,
-) -> Result<(), SettingError> {
-    let secret = is_secret(&property) || found.origin.starts_with(CREDENTIAL);
-    let refuse = |because: String, expected: &str| SettingError {
-        name: found.name.clone(),
-        value: (!secret).then(|| found.value.clone()),
-        origin: found.origin.clone(),
-        expected: expected.to_owned(),
-        because,
-    };
-    if let Some((_, instead)) = RESERVED.iter().find(|(name, _)| *name == property) {
-        let because = format!("{property} is not free to set: {instead}");
-        return Err(refuse(because, "any other librdkafka property"));
+/// [`SettingError`] if librdkafka does not know the property or refuses the value, or if the program
+/// decides it. It never holds a secret.
+pub(super) fn check(property: &Resolved, librdkafka: Librdkafka) -> Result<(), SettingError> {
+    let (name, value) = (property.key.name(), property.expose());
+    let refuse = |because: Option<String>, expected| SettingError::new(property, because, expected);
+    if let Some((_, instead)) = RESERVED.iter().find(|(reserved, _)| *reserved == name) {
+        let because = format!("{name} is not free to set: {instead}");
+        return Err(refuse(Some(because), "any other librdkafka property"));
     }
-    if matches!(property.as_str(), "acks" | "request.required.acks") && found.value.trim() == "0" {
-        let because = "without acknowledgements no record could be accounted for".to_owned();
-        return Err(refuse(because, "1 or all"));
+    if matches!(name, "acks" | "request.required.acks") && value.trim() == "0" {
+        let because = "without acknowledgements no record could be accounted for";
+        return Err(refuse(Some(because.into()), "1 or all"));
     }
-    check(&property, &found.value).map_err(|(result, description)| match result {
-        RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN => refuse(
-            format!("librdkafka has no property {property:?}"),
-            "a property of librdkafka's CONFIGURATION.md, dots written as underscores",
-        ),
-        _ if secret => refuse(String::new(), "a value that librdkafka accepts"),
-        _ => refuse(description, "a value that librdkafka accepts"),
-    })?;
-    let Found { name, value, origin } = found;
-    properties.insert(property, Property { value, secret, setting: name, origin });
-    Ok(())
+    librdkafka(name, value).map_err(|error| match error {
+        PropertyError::Unknown => {
+            let expected = match property.origin {
+                Origin::Flag(_) | Origin::Credential(_) => {
+                    "a property of librdkafka's CONFIGURATION.md"
+                }
+                _ => "a property of librdkafka's CONFIGURATION.md, dots written as underscores",
+            };
+            let nearest = nearest(name, librdkafka);
+            let nearest = nearest.map_or(String::new(), |nearest| format!(", but {nearest:?}"));
+            refuse(Some(format!("librdkafka has no property {name:?}{nearest}")), expected)
+        }
+        PropertyError::Refused(description) => {
+            // librdkafka repeats the value in its description.
+            let because = (!property.is_secret()).then_some(description);
+            refuse(because, "a value that librdkafka accepts")
+        }
+    })
+}
+
+/// Longer than any name of a property, which bounds the search for a similar one.
+const NAME_MAX: usize = 64;
+
+/// A property whose name differs in one slip of a key: a letter missing, wrong, or too many, or two
+/// swapped. librdkafka tells no list of its names, but knows one when it sees it.
+fn nearest(name: &str, librdkafka: Librdkafka) -> Option<String> {
+    if name.len() > NAME_MAX || !name.is_ascii() {
+        return None;
+    }
+    let slips = (0..=name.len()).flat_map(|at| {
+        let (head, tail) = name.split_at(at);
+        let after = tail.get(1..).unwrap_or_default();
+        let swapped =
+            tail.get(1..2).map(|next| format!("{head}{next}{}{}", &tail[..1], &tail[2..]));
+        let letters = ('a'..='z').chain(['.', '_']);
+        let typed =
+            letters.flat_map(move |c| [format!("{head}{c}{after}"), format!("{head}{c}{tail}")]);
+        [format!("{head}{after}")].into_iter().chain(swapped).chain(typed)
+    });
+    slips.into_iter().find(|slip| librdkafka(slip, "") != Err(PropertyError::Unknown))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kafka::properties::check as librdkafka;
+    use crate::settings::source::Key;
 
-    fn found(name: &str, value: &str) -> Found {
-        Found { name: name.into(), value: value.into(), origin: "the environment".into() }
+    fn resolved(variable: &str, value: &str, origin: Origin) -> Resolved {
+        let name = named(variable.strip_prefix(PREFIX).unwrap(), librdkafka);
+        Resolved::new(Key::Property(name), value.into(), origin)
     }
 
-    fn taken(name: &str, value: &str) -> Result<Properties, String> {
-        let mut properties = Properties::new();
-        take(&mut properties, name_of(name), found(name, value)).map_err(|e| e.to_string())?;
-        Ok(properties)
+    fn error(variable: &str, value: &str) -> String {
+        let property = resolved(variable, value, Origin::Environment);
+        check(&property, librdkafka).unwrap_err().to_string()
     }
 
     #[test]
     fn names_have_dots_where_librdkafka_has_dots() {
-        assert_eq!(name_of("RDKAFKA_SASL_MECHANISM"), "sasl.mechanism");
-        assert_eq!(name_of("RDKAFKA_LOG_LEVEL"), "log_level");
-        assert_eq!(name_of("RDKAFKA_NO_SUCH"), "no.such");
-    }
-
-    #[test]
-    fn every_security_feature_and_codec_is_compiled_in() {
-        let native = ClientConfig::new().create_native_config().unwrap();
-        let features = native.get("builtin.features").unwrap();
-        let features: Vec<_> = features.split(',').collect();
-        for feature in [
-            "ssl",
-            "sasl_plain",
-            "sasl_scram",
-            "sasl_oauthbearer",
-            "oidc",
-            "gzip",
-            "snappy",
-            "lz4",
-            "zstd",
+        for (text, name) in [
+            ("SASL_MECHANISM", "sasl.mechanism"),
+            ("sasl.mechanism", "sasl.mechanism"),
+            ("LOG_LEVEL", "log_level"),
+            ("log_level", "log_level"),
+            ("NO_SUCH", "no.such"),
         ] {
-            assert!(features.contains(&feature), "{feature} is not in {features:?}");
+            assert_eq!(named(text, librdkafka), name);
         }
     }
 
     #[test]
     fn unknown_properties_and_bad_values_name_the_setting() {
         assert_eq!(
-            taken("RDKAFKA_NO_SUCH", "1").unwrap_err(),
+            error("RDKAFKA_NO_SUCH", "1"),
             "RDKAFKA_NO_SUCH: \"1\" from the environment is not valid: librdkafka has no property \
              \"no.such\"; expected a property of librdkafka's CONFIGURATION.md, dots written as \
              underscores"
         );
-        let refused = taken("RDKAFKA_COMPRESSION_CODEC", "rar").unwrap_err();
+        let refused = error("RDKAFKA_COMPRESSION_CODEC", "rar");
         assert!(refused.starts_with("RDKAFKA_COMPRESSION_CODEC: \"rar\" from"), "{refused}");
+        let refused = error("RDKAFKA_LOG_LEVEL", "99");
+        assert!(refused.contains("range 0..7; expected a value"), "{refused}");
+    }
+
+    #[test]
+    fn a_slip_of_a_key_is_recognised() {
+        for (slip, meant) in [
+            ("linger.mss", Some("linger.ms")),
+            ("linge.ms", Some("linger.ms")),
+            ("lingre.ms", Some("linger.ms")),
+            ("lingar.ms", Some("linger.ms")),
+            ("linger_ms", Some("linger.ms")),
+            ("sasl.pasword", Some("sasl.password")),
+            ("compression", None),
+            ("lingér.ms", None),
+        ] {
+            assert_eq!(nearest(slip, librdkafka).as_deref(), meant, "{slip}");
+        }
+        assert_eq!(nearest(&"a".repeat(1 << 20), librdkafka), None);
     }
 
     #[test]
     fn what_the_report_rests_on_cannot_be_changed() {
-        let refused = taken("RDKAFKA_ACKS", "0").unwrap_err();
+        let refused = error("RDKAFKA_ACKS", "0");
         assert!(refused.contains("no record could be accounted for; expected 1 or all"));
-        let refused = taken("RDKAFKA_BOOTSTRAP_SERVERS", "kafka:9092").unwrap_err();
+        let refused = error("RDKAFKA_BOOTSTRAP_SERVERS", "kafka:9092");
         assert!(refused.contains("bootstrap.servers is not free to set: KAFKA_BOOTSTRAP sets it"));
-        assert!(taken("RDKAFKA_ACKS", "1").is_ok());
+        let property = resolved("RDKAFKA_ACKS", "1", Origin::Environment);
+        assert_eq!(check(&property, librdkafka), Ok(()));
     }
 
     #[test]
     fn a_secret_is_in_no_output() {
         let secret = "hunter2";
-        let properties = taken("RDKAFKA_SASL_PASSWORD", secret).unwrap();
-        assert!(!format!("{properties:?}").contains(secret));
-        assert_eq!(properties["sasl.password"].shown(), "(not shown)");
-        assert_eq!(properties["sasl.password"].expose(), secret);
+        let password = resolved("RDKAFKA_SASL_PASSWORD", secret, Origin::Environment);
+        assert!(!format!("{password:?}").contains(secret));
+        assert_eq!((password.shown(), password.expose()), ("(not shown)", secret));
         // a misspelt secret is not taken for a plain value
-        let refused = taken("RDKAFKA_SASL_PASSWORDS", secret).unwrap_err();
+        let refused = error("RDKAFKA_SASL_PASSWORDS", secret);
         assert!(!refused.contains(secret), "{refused}");
+    }
+
+    #[test]
+    fn an_origin_is_no_secret_for_its_text() {
+        let from = |origin| resolved("RDKAFKA_LINGER_MS", "7", origin).shown().to_owned();
+        let path = "credential x.env".into();
+        assert_eq!(from(Origin::EnvFile { path, line: 1 }), "7");
+        assert_eq!(from(Origin::Credential("linger.ms".into())), "(not shown)");
     }
 }

@@ -21,7 +21,7 @@ impl fmt::Display for Shard {
 
 /// Reads `i/n`, or `slot:SLOT/n` with the slot of a Docker Swarm task.
 pub(super) fn shard(text: &str) -> Result<Shard, Refusal> {
-    let (index, count) = text.split_once('/').ok_or_else(Refusal::new)?;
+    let (index, count) = text.split_once('/').ok_or(Refusal::Unexpected)?;
     if let Some(slot) = index.strip_prefix("slot:") {
         return shard_of_slot(slot, count);
     }
@@ -29,9 +29,10 @@ pub(super) fn shard(text: &str) -> Result<Shard, Refusal> {
         (Some(index), Some(count)) if index < count => Ok(Shard { index, count }),
         (Some(_), Some(0)) => Err("0 shards send nothing".into()),
         (Some(index), Some(count)) => {
-            Err(format!("shard {index} of {count} does not exist; the last is {}", count - 1))
+            Err(format!("shard {index} of {count} does not exist; the last is {}", count - 1)
+                .into())
         }
-        _ => Err(Refusal::new()),
+        _ => Err(Refusal::Unexpected),
     }
 }
 
@@ -47,8 +48,10 @@ fn shard_of_slot(slot: &str, count: &str) -> Result<Shard, Refusal> {
     match (number, digits::<u32>(count)) {
         (Some(_), Some(0)) => Err("0 shards send nothing".into()),
         (Some(slot), Some(count)) if slot <= count => Ok(Shard { index: slot % count, count }),
-        (Some(slot), Some(count)) => Err(format!("slot {slot} is more than the {count} shards")),
-        _ => Err(Refusal::new()),
+        (Some(slot), Some(count)) => {
+            Err(format!("slot {slot} is more than the {count} shards").into())
+        }
+        _ => Err(Refusal::Unexpected),
     }
 }
 
@@ -60,8 +63,11 @@ mod tests {
     #[test]
     fn shards_are_numbered_from_zero() {
         assert_eq!(shard("1/2"), Ok(Shard { index: 1, count: 2 }));
-        assert_eq!(shard("2/2").unwrap_err(), "shard 2 of 2 does not exist; the last is 1");
-        assert_eq!(shard("0/0").unwrap_err(), "0 shards send nothing");
+        assert_eq!(
+            shard("2/2").unwrap_err().to_string(),
+            "shard 2 of 2 does not exist; the last is 1"
+        );
+        assert_eq!(shard("0/0").unwrap_err().to_string(), "0 shards send nothing");
         assert!(shard("1").is_err());
     }
 
@@ -72,12 +78,12 @@ mod tests {
         assert_eq!(job, [0, 1, 2, 3].map(Ok));
         let service = ["1", "2", "3", "4"].map(index);
         assert_eq!(service, [1, 2, 3, 0].map(Ok));
-        assert_eq!(index("5").unwrap_err(), "slot 5 is more than the 4 shards");
-        assert_eq!(shard("slot:1/0").unwrap_err(), "0 shards send nothing");
+        assert_eq!(index("5").unwrap_err().to_string(), "slot 5 is more than the 4 shards");
+        assert_eq!(shard("slot:1/0").unwrap_err().to_string(), "0 shards send nothing");
         for text in
             ["slot:/4", "slot:{{.Task.Slot}}/4", "slot:1", "slot:-1/4", "slot:a/4", "slot:1/x"]
         {
-            assert_eq!(shard(text), Err(Refusal::new()), "{text}");
+            assert_eq!(shard(text), Err(Refusal::Unexpected), "{text}");
         }
     }
 

@@ -8,12 +8,13 @@ use jiff::Timestamp;
 use super::bootstrap::{self, Bootstrap};
 use super::error::SettingError;
 use super::hosts::{self, Hosts};
-use super::layers::{Found, Layers};
+use super::layers::Layers;
 use super::parse::{
     self, ArrivalsName, EventTimeGuard, Pace, RecordHeaders, RecordKey, WorkloadName,
 };
-use super::properties::{self, Properties};
+use super::properties::{self, Librdkafka, Properties};
 use super::shard::{self, Shard};
+use super::source::Resolved;
 use crate::allow_list::AllowList;
 
 /// One setting as the user meets it.
@@ -59,19 +60,22 @@ macro_rules! settings {
             $(#[doc = concat!("`", $name, "`; [`DEFINITIONS`] says what it means.")] pub $field: settings!(@type $kind $type),)+
             /// librdkafka properties set by the user.
             pub properties: Properties,
-            pub(super) found: Vec<Found>,
+            pub(super) resolved: Vec<Resolved>,
         }
 
         impl Settings {
-            pub(super) fn from_layers(layers: &Layers) -> Result<Self, Vec<SettingError>> {
+            pub(super) fn from_layers(
+                layers: &Layers,
+                librdkafka: Librdkafka,
+            ) -> Result<Self, Vec<SettingError>> {
                 let mut bad = Vec::new();
                 $(let $field = settings!(@read $kind layers, $name, $parser, &mut bad);)+
-                let properties = read_properties(layers, &mut bad);
-                let found = DEFINITIONS.iter().filter_map(|d| layers.get(d.name).cloned());
-                let found = found.collect();
+                let properties = read_properties(layers, librdkafka, &mut bad);
+                let resolved = DEFINITIONS.iter().filter_map(|d| layers.get(d.name).cloned());
+                let resolved = resolved.collect();
                 match ($($field,)+) {
                     ($(Some($field),)+) if bad.is_empty() => {
-                        Ok(Self { $($field,)+ properties, found })
+                        Ok(Self { $($field,)+ properties, resolved })
                     }
                     _ => Err(bad),
                 }
@@ -81,11 +85,11 @@ macro_rules! settings {
     (@type required $type:ty) => { $type };
     (@type optional $type:ty) => { Option<$type> };
     (@read required $layers:expr, $name:literal, $parser:path, $bad:expr) => {
-        $layers.get($name).and_then(|found| read(found, $name, $parser, $bad))
+        $layers.get($name).and_then(|found| read(found, $parser, $bad))
     };
     (@read optional $layers:expr, $name:literal, $parser:path, $bad:expr) => {
-        match $layers.get($name).filter(|found| !found.value.is_empty()) {
-            Some(found) => read(found, $name, $parser, $bad).map(Some),
+        match $layers.get($name).filter(|found| !found.expose().is_empty()) {
+            Some(found) => read(found, $parser, $bad).map(Some),
             None => Some(None),
         }
     };
@@ -164,27 +168,24 @@ settings! {
 }
 
 pub(super) fn read<T>(
-    found: &Found,
-    name: &str,
+    resolved: &Resolved,
     parser: fn(&str) -> Result<T, parse::Refusal>,
     bad: &mut Vec<SettingError>,
 ) -> Option<T> {
-    match parser(&found.value) {
-        Ok(value) => Some(value),
-        Err(because) => {
-            bad.push(SettingError::of_definition(found, name, because));
-            None
-        }
-    }
+    let refused = |refusal: parse::Refusal| {
+        bad.push(SettingError::of_definition(resolved, refusal.because()));
+    };
+    parser(resolved.expose()).map_err(refused).ok()
 }
 
-fn read_properties(layers: &Layers, bad: &mut Vec<SettingError>) -> Properties {
-    let mut taken = Properties::new();
-    for found in layers.properties() {
-        let property = properties::name_of(&found.name);
-        if let Err(error) = properties::take(&mut taken, property, found.clone()) {
-            bad.push(error);
-        }
-    }
-    taken
+fn read_properties(
+    layers: &Layers,
+    librdkafka: Librdkafka,
+    bad: &mut Vec<SettingError>,
+) -> Properties {
+    let good = layers.properties().filter(|property| {
+        let checked = properties::check(property, librdkafka);
+        checked.map_err(|error| bad.push(error)).is_ok()
+    });
+    good.map(|property| (property.key.name().to_owned(), property.clone())).collect()
 }

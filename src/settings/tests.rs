@@ -1,6 +1,7 @@
 //! Sources, precedence, and what a bad value says.
 
 use super::*;
+use crate::kafka::properties::check as librdkafka;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,9 @@ struct World {
 
 impl World {
     fn flag(mut self, name: &str, value: &str) -> Self {
-        self.inputs.flags.push((name.into(), value.into()));
+        let key = definition(name).map(|d| Key::Setting(d.name));
+        let key = key.unwrap_or_else(|| Key::Property(name.into()));
+        self.inputs.flags.push((key, value.into()));
         self
     }
 
@@ -56,12 +59,12 @@ impl World {
 
     fn load(self) -> Settings {
         let world = self.isolated();
-        Settings::load(&world.inputs).unwrap()
+        Settings::load(&world.inputs, librdkafka).unwrap()
     }
 
     fn error(self) -> String {
         let world = self.isolated();
-        let error = Settings::load(&world.inputs).unwrap_err().to_string();
+        let error = Settings::load(&world.inputs, librdkafka).unwrap_err().to_string();
         match &world.directory {
             Some(directory) => error.replace(directory.path().to_str().unwrap(), "DIR"),
             None => error,
@@ -88,7 +91,7 @@ fn the_defaults_are_those_of_the_documentation() {
     assert_eq!(settings.delivery_timeout, Duration::from_secs(30));
     assert!(settings.waits());
     assert!(!settings.is_set("BATCH"));
-    assert_eq!(settings.found("BATCH").unwrap().origin, "default");
+    assert_eq!(settings.resolved("BATCH").unwrap().origin, Origin::Default);
 }
 
 #[test]
@@ -107,7 +110,7 @@ fn a_flag_beats_the_environment_that_beats_the_profile_that_beats_the_file() {
     assert_eq!(settings.hostname.names(), ["profile"]);
     assert_eq!(settings.topic_token, "environment");
     assert_eq!(settings.run_id.as_deref(), Some("flag"));
-    let origin = |name| settings.found(name).unwrap().origin.clone();
+    let origin = |name| settings.resolved(name).unwrap().origin.to_string();
     assert!(origin("BATCH").ends_with("vm4.env line 1"), "{}", origin("BATCH"));
     assert!(origin("HOSTNAME").ends_with("vm4/night.env line 1"), "{}", origin("HOSTNAME"));
     assert_eq!(origin("TOPIC_TOKEN"), "the environment");
@@ -166,11 +169,11 @@ fn every_setting_takes_a_good_value() {
     assert_eq!(names, defined, "a setting without a good value here");
     for (name, value) in good {
         let settings = world().variable(name, value).load();
-        assert_eq!(settings.found(name).unwrap().value, value, "{name}");
+        assert_eq!(settings.resolved(name).unwrap().shown(), value, "{name}");
         let settings = world().flag(name, value).load();
-        assert_eq!(settings.found(name).unwrap().value, value, "{name}");
+        assert_eq!(settings.resolved(name).unwrap().shown(), value, "{name}");
         let settings = world().env_file(&format!("{name}='{value}'")).load();
-        assert_eq!(settings.found(name).unwrap().value, value, "{name}");
+        assert_eq!(settings.resolved(name).unwrap().shown(), value, "{name}");
     }
 }
 
@@ -208,7 +211,6 @@ fn every_setting_refuses_a_bad_value_by_name_value_source_and_expectation() {
         ("PROFILE", "../x"),
         ("EGRESS_ALLOW", "kafka"),
         ("RUST_LOG", "vm4=loud"),
-        ("RDKAFKA_NO_SUCH", "1"),
     ];
     for definition in DEFINITIONS.iter().filter(|d| d.name != "REPORT_FILE") {
         assert!(bad.iter().any(|(name, _)| *name == definition.name), "{}", definition.name);
@@ -298,12 +300,47 @@ fn librdkafka_properties_come_from_every_source() {
         .env_file("RDKAFKA_LINGER_MS=1\nRDKAFKA_BATCH_SIZE=1000\nRDKAFKA_CLIENT_ID=file\n")
         .variable("RDKAFKA_LINGER_MS", "2")
         .variable("RDKAFKA_BATCH_SIZE", "2000")
-        .flag("RDKAFKA_LINGER_MS", "3")
+        .flag("linger.ms", "3")
         .load();
-    let value = |name| settings.properties.get(name).map(Property::expose);
+    let value = |name| settings.properties.get(name).map(Resolved::expose);
     assert_eq!(value("linger.ms"), Some("3"));
     assert_eq!(value("batch.size"), Some("2000"));
     assert_eq!(value("client.id"), Some("file"));
+}
+
+#[test]
+fn a_property_is_blamed_under_the_name_that_the_user_wrote() {
+    for (error, start) in [
+        (
+            world().flag("linger.mss", "1").error(),
+            "linger.mss: \"1\" from flag -X linger.mss is not valid: librdkafka has no property \
+             \"linger.mss\", but \"linger.ms\"; expected a property of librdkafka's CONFIGURATION.md",
+        ),
+        (
+            world().variable("RDKAFKA_LINGER_MSS", "1").error(),
+            "RDKAFKA_LINGER_MSS: \"1\" from the environment is not valid: librdkafka has no \
+             property \"linger.mss\", but \"linger.ms\"; expected a property of librdkafka's \
+             CONFIGURATION.md, dots written as underscores",
+        ),
+        (
+            world().env_file("RDKAFKA_LINGER_MS=soon").error(),
+            "RDKAFKA_LINGER_MS: \"soon\" from DIR/vm4.env line 1 is not valid: Invalid value",
+        ),
+        (
+            world().credential("sasl.pasword", "hunter2").error(),
+            "sasl.pasword: the value from credential sasl.pasword is not valid: librdkafka has no \
+             property \"sasl.pasword\", but \"sasl.password\"; expected a property",
+        ),
+    ] {
+        assert!(error.starts_with(start), "{error}");
+    }
+}
+
+#[test]
+fn a_property_is_listed_under_one_name_from_every_source() {
+    let settings = world().env_file("RDKAFKA_LINGER_MS=1").flag("linger.ms", "2").load();
+    let last = settings.listing().last().unwrap();
+    assert_eq!(last, ("RDKAFKA_LINGER_MS".into(), "2", "flag -X linger.ms".into()));
 }
 
 #[test]
@@ -314,7 +351,7 @@ fn credentials_set_the_property_they_are_named_as_and_are_never_shown() {
         .credential("..data", "not a property")
         .load();
     assert_eq!(settings.properties["sasl.password"].expose(), "hunter2");
-    assert_eq!(settings.properties["sasl.password"].origin, "credential sasl.password");
+    assert_eq!(settings.properties["sasl.password"].origin.to_string(), "credential sasl.password");
     assert!(!format!("{settings:?}").contains("hunter2"));
     assert!(settings.listing().all(|(_, value, _)| !value.contains("hunter2")));
 
@@ -357,15 +394,6 @@ fn a_backfill_beyond_the_year_9999_is_refused() {
          SLEEP_SEC leads past the year 9999; expected an RFC 3339 time from 1970 to 9999, as in \
          2026-01-01T00:00:00Z"
     );
-}
-
-#[test]
-fn a_file_that_is_named_default_is_a_choice_of_the_user() {
-    // A path that is relative comes to stand at the start of the origin.
-    let found =
-        Found { name: "BATCH".into(), value: "7".into(), origin: "default.env line 1".into() };
-    let settings = Settings { found: vec![found], ..world().load() };
-    assert!(settings.is_set("BATCH"));
 }
 
 #[test]

@@ -8,6 +8,7 @@
 )]
 
 use super::*;
+use crate::kafka::properties;
 use crate::settings::{Inputs, Settings};
 use proptest::prelude::*;
 
@@ -16,7 +17,7 @@ pub(in crate::workload) mod statistics;
 pub(in crate::workload) fn settings(variables: &[(&str, &str)]) -> Settings {
     let mut environment = vec![("VM4_PRODUCER_ENV".into(), "/dev/null".into())];
     environment.extend(variables.iter().map(|(name, value)| (name.into(), value.into())));
-    Settings::load(&Inputs { environment, ..Inputs::default() }).unwrap()
+    Settings::load(&Inputs { environment, ..Inputs::default() }, properties::check).unwrap()
 }
 
 fn hosts(list: &str) -> Vec<String> {

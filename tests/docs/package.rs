@@ -6,6 +6,7 @@ use std::ffi::OsString;
 
 use serde_json::Value;
 use vm4_producer::exit::DOCUMENTED;
+use vm4_producer::kafka::properties;
 use vm4_producer::report;
 use vm4_producer::settings::{DEFINITIONS, ENV_FILE_VARIABLE, Inputs, Settings};
 
@@ -68,9 +69,9 @@ fn loaded(env_file: &str) -> Vec<(String, String)> {
     let path = directory.path().join("vm4-producer.env");
     std::fs::write(&path, env_file).expect("a file");
     let environment = vec![(OsString::from(ENV_FILE_VARIABLE), path.into_os_string())];
-    let settings = Settings::load(&Inputs { environment, ..Inputs::default() });
+    let settings = Settings::load(&Inputs { environment, ..Inputs::default() }, properties::check);
     let settings = settings.unwrap_or_else(|error| panic!("{error}"));
-    settings.listing().map(|(name, value, _)| (name.to_owned(), value.to_owned())).collect()
+    settings.listing().map(|(name, value, _)| (name, value.to_owned())).collect()
 }
 
 #[test]

@@ -1,0 +1,193 @@
+//! What the process was given, and where a value came from.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::properties;
+
+/// Path of the env file, unless `VM4_PRODUCER_ENV` names another.
+pub const DEFAULT_ENV_FILE: &str = "/etc/vm4-producer.env";
+
+/// Names another env file; set in the process environment only.
+pub const ENV_FILE_VARIABLE: &str = "VM4_PRODUCER_ENV";
+
+/// More than any env file needs; a larger one is a mistake (a device, a log).
+const FILE_MAX_BYTES: u64 = 1 << 20;
+
+/// What the process was given: nothing below here reads the environment or the command line.
+#[derive(Debug, Default, Clone)]
+pub struct Inputs {
+    /// Key and value of each flag on the command line; a property is named as it was typed.
+    pub flags: Vec<(Key, OsString)>,
+    /// The process environment.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Defaults of a command that differ from the program's.
+    pub command_defaults: &'static [(&'static str, &'static str)],
+    /// Stands in for [`DEFAULT_ENV_FILE`].
+    pub default_env_file: Option<PathBuf>,
+}
+
+impl Inputs {
+    pub(super) fn variable(&self, name: &str) -> Option<&OsStr> {
+        self.environment.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_os_str())
+    }
+
+    /// The main env file, and whether the user named it.
+    #[must_use]
+    pub fn env_file(&self) -> (PathBuf, bool) {
+        match self.variable(ENV_FILE_VARIABLE).filter(|path| !path.is_empty()) {
+            Some(path) => (path.into(), true),
+            None => {
+                let default = || PathBuf::from(DEFAULT_ENV_FILE);
+                (self.default_env_file.clone().unwrap_or_else(default), false)
+            }
+        }
+    }
+}
+
+/// The file of a profile: `NAME.env` in the directory named as the main file without its `.env`.
+#[must_use]
+pub fn profile_file(env_file: &Path, profile: &str) -> PathBuf {
+    env_file.with_extension("").join(format!("{profile}.env"))
+}
+
+/// What a value is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// The setting of this name: `SLEEP_SEC`.
+    Setting(&'static str),
+    /// The librdkafka property of this name: `linger.ms`.
+    Property(String),
+}
+
+impl Key {
+    /// The name of the setting or of the property itself.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Setting(name) => name,
+            Self::Property(name) => name,
+        }
+    }
+}
+
+/// The name as a variable: `RDKAFKA_LINGER_MS`.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setting(name) => f.write_str(name),
+            Self::Property(name) => {
+                let upper = name.to_ascii_uppercase().replace(['.', '-'], "_");
+                write!(f, "{}{upper}", properties::PREFIX)
+            }
+        }
+    }
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody chose it.
+    Default,
+    /// Nobody chose it; the command has a default of its own.
+    CommandDefault,
+    /// An env file, the main one or that of a profile.
+    EnvFile {
+        /// The file.
+        path: PathBuf,
+        /// Line of the key, from 1.
+        line: usize,
+    },
+    /// The file of this name in `$CREDENTIALS_DIRECTORY`.
+    Credential(String),
+    /// The process environment.
+    Environment,
+    /// The command line; the flag as it is typed, without the value: `-X linger.ms`.
+    Flag(String),
+}
+
+impl Origin {
+    /// Whether the user chose the value.
+    #[must_use]
+    pub fn is_chosen(&self) -> bool {
+        !matches!(self, Self::Default | Self::CommandDefault)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::CommandDefault => f.write_str("default of this command"),
+            Self::EnvFile { path, line } => write!(f, "{} line {line}", path.display()),
+            Self::Credential(name) => write!(f, "credential {name}"),
+            Self::Environment => f.write_str("the environment"),
+            Self::Flag(typed) => write!(f, "flag {typed}"),
+        }
+    }
+}
+
+/// A value as text, and where it came from. A secret one cannot be printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// What the value is for.
+    pub key: Key,
+    /// Where it came from.
+    pub origin: Origin,
+    value: String,
+}
+
+impl Resolved {
+    pub(super) fn new(key: Key, value: String, origin: Origin) -> Self {
+        Self { key, origin, value }
+    }
+
+    /// The value itself. That of a property is for librdkafka alone: it may be a secret.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.value
+    }
+
+    /// The value as it may be shown.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        if self.is_secret() { "(not shown)" } else { &self.value }
+    }
+
+    /// Whether the value must never be shown.
+    pub(super) fn is_secret(&self) -> bool {
+        match &self.key {
+            Key::Setting(_) => false,
+            Key::Property(name) => {
+                matches!(self.origin, Origin::Credential(_)) || properties::is_secret(name)
+            }
+        }
+    }
+
+    /// The key's name as the user wrote it, but for capitals.
+    pub(super) fn written(&self) -> String {
+        match self.origin {
+            Origin::Flag(_) | Origin::Credential(_) => self.key.name().to_owned(),
+            _ => self.key.to_string(),
+        }
+    }
+}
+
+impl fmt::Debug for Resolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {:?} from {}", self.key, self.shown(), self.origin)
+    }
+}
+
+/// Reads an env file or a credential.
+pub(super) fn read_small_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_MAX_BYTES {
+        return Err(io::Error::other("larger than 1 MiB, which no env file is"));
+    }
+    Ok(bytes)
+}
