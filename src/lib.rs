@@ -71,8 +71,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
     let command_defaults = if action == Action::Demo { commands::demo::DEFAULTS } else { &[] };
     let environment = std::env::vars_os().collect();
     let inputs = Inputs { flags, environment, command_defaults, default_env_file: None };
-    let settings =
-        || Settings::load(&inputs, properties::check).and_then(Settings::with_shared_run);
+    let settings = || Settings::load(&inputs, properties::check);
     if matches!(action, Action::Doctor { .. } | Action::Egress { .. } | Action::Generate { .. }) {
         pid1::end_on_signal();
     }

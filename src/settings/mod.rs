@@ -1,7 +1,8 @@
 //! The settings: every one defined once, read from all its sources, validated before anything runs.
 //!
 //! [`DEFINITIONS`] is the single list behind the flags, `--help`, the man page, the README's table.
-//! After [`Settings::load`] nothing in a [`Settings`] can be wrong.
+//! After [`Settings::load`] nothing in a [`Settings`] can be wrong. What the world has to say to a
+//! value (a seed file, a directory that cannot be written, a broker) is known when it is used.
 
 mod bootstrap;
 pub mod edit;
@@ -43,30 +44,15 @@ impl Settings {
     pub fn load(inputs: &Inputs, librdkafka: Librdkafka) -> Result<Self, LoadError> {
         let layers = Layers::read(inputs, librdkafka)?;
         let settings = Self::from_layers(&layers, librdkafka).map_err(LoadError::Settings)?;
-        settings.check_event_end().map_err(|e| LoadError::Settings(vec![e]))?;
-        Ok(settings)
+        let checks = [settings.check_event_end(), settings.check_shard()];
+        let bad: Vec<_> = checks.into_iter().filter_map(Result::err).collect();
+        if bad.is_empty() { Ok(settings) } else { Err(LoadError::Settings(bad)) }
     }
 
     /// The egress allow list that these settings make.
     #[must_use]
     pub fn egress(&self) -> AllowList {
         egress_of(&self.kafka_bootstrap, self.egress_allow.as_ref())
-    }
-
-    /// These settings, unless they name a shard of a run that no other shard can belong to.
-    ///
-    /// # Errors
-    /// [`LoadError`]: `SHARD` is one of several, and what makes their records one run is left to
-    /// chance or to the clock.
-    pub fn with_shared_run(self) -> Result<Self, LoadError> {
-        let missing = match (self.run_seed, &self.run_id, self.event_start) {
-            _ if self.shard.count == 1 => return Ok(self),
-            (None, _, _) => "RUN_SEED is not set",
-            (_, None, None) => "neither RUN_ID nor EVENT_START is set",
-            _ => return Ok(self),
-        };
-        let because = format!("{missing}, so that each shard would be a run of its own");
-        Err(LoadError::Settings(vec![self.refuse("SHARD", because)]))
     }
 
     /// A setting's value as text, and where it came from; `None` if it has neither value nor default.
@@ -116,6 +102,19 @@ impl Settings {
             return Ok(());
         }
         Err(self.refuse("EVENT_START", "BATCH times SLEEP_SEC leads past the year 9999".into()))
+    }
+
+    /// Refuses a shard of a run that no other shard can belong to: what makes their records one run
+    /// is left to chance or to the clock.
+    fn check_shard(&self) -> Result<(), SettingError> {
+        let missing = match (self.run_seed, &self.run_id, self.event_start) {
+            _ if self.shard.count == 1 => return Ok(()),
+            (None, _, _) => "RUN_SEED is not set",
+            (_, None, None) => "neither RUN_ID nor EVENT_START is set",
+            _ => return Ok(()),
+        };
+        let because = format!("{missing}, so that each shard would be a run of its own");
+        Err(self.refuse("SHARD", because))
     }
 
     /// The error of a setting whose value turns out not to be usable.

@@ -167,13 +167,19 @@ fn every_setting_takes_a_good_value() {
     let names: Vec<_> = good.iter().map(|(name, _)| *name).collect();
     let defined: Vec<_> = DEFINITIONS.iter().map(|d| d.name).collect();
     assert_eq!(names, defined, "a setting without a good value here");
+    // What a shard needs.
+    let world = || {
+        let command_defaults = &[("RUN_SEED", "1"), ("RUN_ID", "run")];
+        World { inputs: Inputs { command_defaults, ..Inputs::default() }, directory: None }
+    };
     for (name, value) in good {
-        let settings = world().variable(name, value).load();
-        assert_eq!(settings.resolved(name).unwrap().shown(), value, "{name}");
-        let settings = world().flag(name, value).load();
-        assert_eq!(settings.resolved(name).unwrap().shown(), value, "{name}");
-        let settings = world().env_file(&format!("{name}='{value}'")).load();
-        assert_eq!(settings.resolved(name).unwrap().shown(), value, "{name}");
+        for settings in [
+            world().variable(name, value).load(),
+            world().flag(name, value).load(),
+            world().env_file(&format!("{name}='{value}'")).load(),
+        ] {
+            assert_eq!(settings.resolved(name).unwrap().shown(), value, "{name}");
+        }
     }
 }
 
@@ -394,6 +400,24 @@ fn a_backfill_beyond_the_year_9999_is_refused() {
          SLEEP_SEC leads past the year 9999; expected an RFC 3339 time from 1970 to 9999, as in \
          2026-01-01T00:00:00Z"
     );
+}
+
+#[test]
+fn a_shard_that_can_belong_to_no_other_is_refused() {
+    let shard = || world().variable("SHARD", "0/2");
+    let refused = |missing: &str| {
+        format!(
+            "SHARD: \"0/2\" from the environment is not valid: {missing}, so that each shard would \
+             be a run of its own; expected i/n with i from 0 to n-1, or slot:{{{{.Task.Slot}}}}/n in \
+             Docker Swarm"
+        )
+    };
+    assert_eq!(shard().error(), refused("RUN_SEED is not set"));
+    let seeded = || shard().variable("RUN_SEED", "1");
+    assert_eq!(seeded().error(), refused("neither RUN_ID nor EVENT_START is set"));
+    assert_eq!(seeded().variable("RUN_ID", "fleet").load().shard.count, 2);
+    let backfill = seeded().variable("EVENT_START", "2026-01-01T00:00:00Z");
+    assert_eq!(backfill.load().shard.count, 2);
 }
 
 #[test]

@@ -15,7 +15,8 @@ use proptest::prelude::*;
 pub(in crate::workload) mod statistics;
 
 pub(in crate::workload) fn settings(variables: &[(&str, &str)]) -> Settings {
-    let mut environment = vec![("VM4_PRODUCER_ENV".into(), "/dev/null".into())];
+    let shared = [("VM4_PRODUCER_ENV", "/dev/null"), ("RUN_SEED", "1"), ("RUN_ID", "run")];
+    let mut environment: Vec<_> = shared.map(|(name, value)| (name.into(), value.into())).into();
     environment.extend(variables.iter().map(|(name, value)| (name.into(), value.into())));
     Settings::load(&Inputs { environment, ..Inputs::default() }, properties::check).unwrap()
 }
