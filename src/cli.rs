@@ -4,54 +4,16 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use clap::builder::OsStringValueParser;
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::error::ErrorKind;
+use clap::{
+    Arg, ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand,
+    ValueEnum,
+};
+use clap_complete::Shell;
 
+use crate::event::Kind;
+use crate::report;
 use crate::settings::{DEFINITIONS, Key};
-
-/// What the user wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// One batch to Kafka.
-    Run,
-    /// The same against the embedded broker.
-    Demo,
-    /// The events on stdout.
-    Generate {
-        /// Values alone.
-        values_only: bool,
-    },
-    /// Checks.
-    Doctor {
-        /// Only the TCP reach of the bootstrap servers.
-        tcp_only: bool,
-    },
-    /// The egress allow list that the cluster needs.
-    Egress {
-        /// Write it into the env file, and have systemd read it.
-        apply: bool,
-    },
-    /// A JSON Schema.
-    Schema {
-        /// Its name.
-        name: String,
-    },
-    /// A completion script.
-    Completions {
-        /// For this shell.
-        shell: clap_complete::Shell,
-    },
-    /// The man page.
-    Man,
-}
-
-/// A parsed command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invocation {
-    /// What to do.
-    pub action: Action,
-    /// Key and value of each flag.
-    pub flags: Vec<(Key, OsString)>,
-}
 
 const ABOUT: &str = "Sends synthetic GPU-metric and LLM token-usage events to Kafka, \
     and accounts for every record";
@@ -65,58 +27,148 @@ const AFTER_HELP: &str = "Every setting is also an environment variable and a li
     /etc/vm4-producer.env (SLEEP_SEC is --sleep-sec). A flag beats the environment, that beats the \
     file. `vm4-producer doctor` shows each value in force and where it came from.";
 
-/// The JSON Schemas that `schema` prints.
-pub const SCHEMAS: [&str; 3] = ["gpu.metrics.v1", "token.usage.v1", "report.v1"];
+#[derive(Debug, Parser)]
+#[command(name = "vm4-producer", version, about = ABOUT, long_about = LONG_ABOUT)]
+#[command(after_help = AFTER_HELP)]
+struct CommandLine {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    flags: SettingFlags,
+}
+
+/// What the user wants. The comments are the help.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum Action {
+    /// Send one batch to Kafka, then exit (the default)
+    Run(SettingFlags),
+    /// The same run against a broker embedded in the process, read back and shown; BATCH is 5 there, without waiting
+    Demo(SettingFlags),
+    /// Print the events as NDJSON, at full speed; no Kafka
+    Generate {
+        /// Print the values alone
+        #[arg(long)]
+        values: bool,
+        #[command(flatten)]
+        flags: SettingFlags,
+    },
+    /// Check settings, seed file, network, brokers and topics; show every setting
+    Doctor {
+        /// Check only the TCP reach of the bootstrap servers
+        #[arg(long)]
+        tcp: bool,
+        #[command(flatten)]
+        flags: SettingFlags,
+    },
+    /// Print the EGRESS_ALLOW= line that this cluster needs for the systemd unit
+    Egress {
+        /// Put the line into the env file and reload systemd; as root
+        #[arg(long)]
+        apply: bool,
+        #[command(flatten)]
+        flags: SettingFlags,
+    },
+    /// Print the JSON Schema of an event or of the report
+    Schema {
+        #[arg(value_name = "TOPIC")]
+        name: Schema,
+    },
+    /// Print a shell's completion script
+    Completions { shell: Shell },
+    /// Print the man page, in roff
+    Man,
+}
+
+impl Action {
+    fn flags(&self) -> &[(Key, OsString)] {
+        match self {
+            Self::Run(SettingFlags(flags))
+            | Self::Demo(SettingFlags(flags))
+            | Self::Generate { flags: SettingFlags(flags), .. }
+            | Self::Doctor { flags: SettingFlags(flags), .. }
+            | Self::Egress { flags: SettingFlags(flags), .. } => flags,
+            Self::Schema { .. } | Self::Completions { .. } | Self::Man => &[],
+        }
+    }
+}
+
+/// A JSON Schema that `schema` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Schema {
+    #[value(name = "gpu.metrics.v1")]
+    Metric,
+    #[value(name = "token.usage.v1")]
+    Token,
+    #[value(name = "report.v1")]
+    Report,
+}
+
+impl Schema {
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Metric => Kind::Metric.schema(),
+            Self::Token => Kind::Token.schema(),
+            Self::Report => report::SCHEMA,
+        }
+    }
+}
+
+/// A parsed command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Invocation {
+    /// What to do.
+    pub(crate) action: Action,
+    /// Key and value of each flag before and behind the command.
+    pub(crate) flags: Vec<(Key, OsString)>,
+}
+
+/// Parses a command line, the program's name first. What clap has to say is an error, also `--help`.
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
+    let CommandLine { action, flags: SettingFlags(mut flags) } = CommandLine::try_parse_from(args)?;
+    let action = action.unwrap_or(Action::Run(SettingFlags::default()));
+    flags.extend_from_slice(action.flags());
+    Ok(Invocation { action, flags })
+}
 
 /// The definition of the command line.
-#[must_use]
-pub fn command() -> Command {
-    let with_settings = |command: Command| command.args(setting_flags()).arg(property_flag());
-    let values = Arg::new("values").long("values").action(ArgAction::SetTrue);
-    let apply = Arg::new("apply").long("apply").action(ArgAction::SetTrue);
-    let tcp = Arg::new("tcp").long("tcp").action(ArgAction::SetTrue);
-    let root = Command::new("vm4-producer")
-        .version(env!("CARGO_PKG_VERSION"))
-        .about(ABOUT)
-        .long_about(LONG_ABOUT)
-        .after_help(AFTER_HELP)
-        .subcommand(with_settings(
-            Command::new("run").about("Send one batch to Kafka, then exit (the default)"),
-        ))
-        .subcommand(with_settings(Command::new("demo").about(
-            "The same run against a broker embedded in the process, read back and shown; \
-             BATCH is 5 there, without waiting",
-        )))
-        .subcommand(with_settings(
-            Command::new("generate")
-                .about("Print the events as NDJSON, at full speed; no Kafka")
-                .arg(values.help("Print the values alone")),
-        ))
-        .subcommand(with_settings(
-            Command::new("doctor")
-                .about("Check settings, seed file, network, brokers and topics; show every setting")
-                .arg(tcp.help("Check only the TCP reach of the bootstrap servers")),
-        ))
-        .subcommand(with_settings(
-            Command::new("egress")
-                .about("Print the EGRESS_ALLOW= line that this cluster needs for the systemd unit")
-                .arg(apply.help("Put the line into the env file and reload systemd; as root")),
-        ))
-        .subcommand(
-            Command::new("schema")
-                .about("Print the JSON Schema of an event or of the report")
-                .arg(Arg::new("name").value_name("TOPIC").required(true).value_parser(SCHEMAS)),
-        )
-        .subcommand(
-            Command::new("completions").about("Print a shell's completion script").arg(
-                Arg::new("shell")
-                    .value_name("SHELL")
-                    .required(true)
-                    .value_parser(clap::value_parser!(clap_complete::Shell)),
-            ),
-        )
-        .subcommand(Command::new("man").about("Print the man page, in roff"));
-    with_settings(root)
+pub(crate) fn command() -> Command {
+    CommandLine::command()
+}
+
+/// One flag a setting, and one for librdkafka's properties.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct SettingFlags(Vec<(Key, OsString)>);
+
+impl Args for SettingFlags {
+    fn augment_args(command: Command) -> Command {
+        command.args(setting_flags()).arg(property_flag())
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for SettingFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let settings = DEFINITIONS.iter().filter_map(|definition| {
+            let value = matches.get_one::<OsString>(definition.name)?;
+            Some((Key::Setting(definition.name), value.clone()))
+        });
+        let mut flags: Vec<_> = settings.collect();
+        for pair in matches.get_many::<OsString>(PROPERTY_FLAG).into_iter().flatten() {
+            // The value may be a secret with its property forgotten: it is not repeated.
+            let message = "--rdkafka expects PROPERTY=VALUE, as in linger.ms=20\n";
+            let wrong = || clap::Error::raw(ErrorKind::ValueValidation, message);
+            flags.push(property(pair).ok_or_else(wrong)?);
+        }
+        Ok(Self(flags))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 fn setting_flags() -> impl Iterator<Item = Arg> {
@@ -151,59 +203,6 @@ fn property_flag() -> Arg {
         .value_parser(OsStringValueParser::new())
 }
 
-/// Parses a command line, the program's name first.
-///
-/// # Errors
-/// What clap has to say, which includes `--help` and `--version`.
-pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
-    let matches = command().try_get_matches_from(args)?;
-    let mut flags = flags(&matches)?;
-    let action = match matches.subcommand() {
-        None => Action::Run,
-        Some((name, sub)) => {
-            if !matches!(name, "schema" | "completions" | "man") {
-                flags.extend(self::flags(sub)?);
-            }
-            action(name, sub)
-        }
-    };
-    Ok(Invocation { action, flags })
-}
-
-fn action(name: &str, matches: &ArgMatches) -> Action {
-    match name {
-        "demo" => Action::Demo,
-        "generate" => Action::Generate { values_only: matches.get_flag("values") },
-        "doctor" => Action::Doctor { tcp_only: matches.get_flag("tcp") },
-        "egress" => Action::Egress { apply: matches.get_flag("apply") },
-        "schema" => {
-            Action::Schema { name: matches.get_one::<String>("name").cloned().unwrap_or_default() }
-        }
-        "completions" => {
-            let shell = matches.get_one("shell").copied();
-            Action::Completions { shell: shell.unwrap_or(clap_complete::Shell::Bash) }
-        }
-        "man" => Action::Man,
-        _ => Action::Run,
-    }
-}
-
-fn flags(matches: &ArgMatches) -> Result<Vec<(Key, OsString)>, clap::Error> {
-    let settings = DEFINITIONS.iter().filter_map(|definition| {
-        let value = matches.get_one::<OsString>(definition.name)?;
-        Some((Key::Setting(definition.name), value.clone()))
-    });
-    let mut flags: Vec<_> = settings.collect();
-    for pair in matches.get_many::<OsString>(PROPERTY_FLAG).into_iter().flatten() {
-        flags.push(property(pair).ok_or_else(|| {
-            // The value may be a secret with its property forgotten: it is not repeated.
-            let message = "--rdkafka expects PROPERTY=VALUE, as in linger.ms=20\n";
-            command().error(clap::error::ErrorKind::ValueValidation, message)
-        })?);
-    }
-    Ok(flags)
-}
-
 /// Splits `linger.ms=20`. The value may be any bytes; whoever reads it says what is wrong with them.
 fn property(pair: &OsStr) -> Option<(Key, OsString)> {
     let bytes = pair.as_bytes();
@@ -229,13 +228,14 @@ mod tests {
 
     #[test]
     fn no_command_is_a_run() {
-        assert_eq!(parsed(&[]), Invocation { action: Action::Run, flags: Vec::new() });
+        let run = Action::Run(SettingFlags::default());
+        assert_eq!(parsed(&[]), Invocation { action: run, flags: Vec::new() });
     }
 
     #[test]
     fn settings_are_flags_before_and_after_the_command() {
         let read = parsed(&["--batch", "-1", "generate", "--sleep-sec=0", "--values"]);
-        assert_eq!(read.action, Action::Generate { values_only: true });
+        assert!(matches!(read.action, Action::Generate { values: true, .. }), "{read:?}");
         assert_eq!(
             read.flags,
             [(Key::Setting("BATCH"), "-1".into()), (Key::Setting("SLEEP_SEC"), "0".into())]

@@ -68,7 +68,8 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
         Ok(invocation) => invocation,
         Err(error) => return explain_usage(error),
     };
-    let command_defaults = if action == Action::Demo { commands::demo::DEFAULTS } else { &[] };
+    let command_defaults =
+        if matches!(action, Action::Demo(_)) { commands::demo::DEFAULTS } else { &[] };
     let environment = std::env::vars_os().collect();
     let inputs = Inputs { flags, environment, command_defaults, default_env_file: None };
     let settings = || Settings::load(&inputs, properties::check);
@@ -76,20 +77,20 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
         pid1::end_on_signal();
     }
     match action {
-        Action::Schema { name } => commands::print(schema(&name)),
+        Action::Schema { name } => commands::print(name.text()),
         Action::Completions { shell } => commands::man::completions(shell),
         Action::Man => commands::man::man(),
-        Action::Doctor { tcp_only } => {
+        Action::Doctor { tcp, .. } => {
             // Errors are findings here; the log would say them twice.
-            commands::doctor::doctor(settings().as_ref(), &inputs, tcp_only)
+            commands::doctor::doctor(settings().as_ref(), &inputs, tcp)
         }
-        Action::Egress { apply } => {
+        Action::Egress { apply, .. } => {
             with_settings(settings(), |s| commands::egress::egress(s, &inputs, apply))
         }
-        Action::Run => with_settings(settings(), commands::run::run),
-        Action::Demo => with_settings(settings(), commands::demo::demo),
-        Action::Generate { values_only } => {
-            with_settings(settings(), |s| commands::generate::generate(s, values_only))
+        Action::Run(_) => with_settings(settings(), commands::run::run),
+        Action::Demo(_) => with_settings(settings(), commands::demo::demo),
+        Action::Generate { values, .. } => {
+            with_settings(settings(), |s| commands::generate::generate(s, values))
         }
     }
 }
@@ -131,10 +132,4 @@ fn explain_usage(error: clap::Error) -> Exit {
     // A pipe that nobody reads must not keep the exit code back.
     let _unread = apart::briefly(LAST_WORDS, move || drop(error.print()));
     Exit::Usage
-}
-
-fn schema(name: &str) -> &'static str {
-    use event::Kind;
-    let event = Kind::BOTH.iter().find(|kind| kind.schema_name() == name);
-    event.map_or(report::SCHEMA, |kind| kind.schema())
 }

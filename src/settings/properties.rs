@@ -11,8 +11,8 @@ use super::source::{Origin, Resolved};
 /// What a variable's name starts with if it sets a librdkafka property.
 pub(super) const PREFIX: &str = "RDKAFKA_";
 
-/// Whether librdkafka takes this value for this property. It is passed in, because these modules
-/// are below those that know Kafka: [`crate::kafka::properties::check`].
+/// Whether librdkafka takes this value for this property. Whoever loads the settings passes it in:
+/// they are below the modules that know Kafka.
 pub type Librdkafka = fn(property: &str, value: &str) -> Result<(), PropertyError>;
 
 /// Why librdkafka does not take a property.
