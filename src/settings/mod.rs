@@ -5,6 +5,7 @@
 //! value (a seed file, a directory that cannot be written, a broker) is known when it is used.
 
 mod bootstrap;
+mod definition;
 pub mod edit;
 mod env_file;
 mod error;
@@ -23,6 +24,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use crate::net::Server;
 pub use bootstrap::Bootstrap;
+pub use definition::Definition;
 pub use error::{LoadError, SettingError};
 pub use hosts::Hosts;
 pub use parse::{ArrivalsName, EventTimeGuard, Pace, RecordHeaders, RecordKey, WorkloadName};
@@ -31,9 +33,10 @@ pub use shard::Shard;
 pub use source::{
     DEFAULT_ENV_FILE, ENV_FILE_VARIABLE, Inputs, Key, Origin, Resolved, profile_file,
 };
-pub use table::{DEFINITIONS, Definition, Settings, definition};
+pub use table::{DEFINITIONS, Settings};
 
 use crate::allow_list::AllowList;
+use definition::{read, read_optional};
 use layers::Layers;
 
 impl Settings {
@@ -154,14 +157,18 @@ pub fn egress(inputs: &Inputs) -> Result<AllowList, LoadError> {
     // No property is looked at.
     let layers = Layers::read(inputs, |_, _| Ok(()))?;
     let mut bad = Vec::new();
-    let servers = layers.get("KAFKA_BOOTSTRAP");
-    let servers = servers.and_then(|found| table::read(found, bootstrap::bootstrap, &mut bad));
-    let more = layers.get("EGRESS_ALLOW").filter(|found| !found.expose().is_empty());
-    let more = more.and_then(|found| table::read(found, parse::prefixes, &mut bad));
+    let servers = read(layers.get("KAFKA_BOOTSTRAP"), bootstrap::bootstrap, &mut bad);
+    let more = read_optional(layers.get("EGRESS_ALLOW"), parse::prefixes, &mut bad).flatten();
     match servers {
         Some(servers) if bad.is_empty() => Ok(egress_of(&servers, more.as_ref())),
         _ => Err(LoadError::Settings(bad)),
     }
+}
+
+/// The definition of a setting.
+#[must_use]
+pub fn definition(name: &str) -> Option<&'static Definition> {
+    DEFINITIONS.iter().find(|d| d.name == name)
 }
 
 /// Whether a profile can have this name.
