@@ -41,7 +41,7 @@ soak: deps ## Test hundreds of runs against three brokers whose leaders move, fo
 	@CARGO="$(CARGO)" tests/system/run soak
 
 figures: deps ## Draw the figures of docs/workload.md anew
-	UPDATE_FIGURES=1 $(CARGO) test --locked --test figures
+	$(CARGO) run --locked --example figures
 
 bench: deps ## Measure what an event costs before it is sent
 	$(CARGO) bench --locked --bench generation

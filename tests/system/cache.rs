@@ -8,14 +8,12 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use siphasher::sip::SipHasher13;
+
 /// The entry of this name, which nothing may write to. `make` gets the path at which it shall make
 /// it, in a directory of its own, if it is not there yet.
 pub fn made_once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
-    made_once_in(&directory(), name, make)
-}
-
-/// The same in another cache.
-pub fn made_once_in(cache: &Path, name: &str, make: impl FnOnce(&Path)) -> PathBuf {
+    let cache = &directory();
     let entry = cache.join(name);
     if entry.exists() {
         return entry;
@@ -41,7 +39,8 @@ pub fn made_once_in(cache: &Path, name: &str, make: impl FnOnce(&Path)) -> PathB
 
 /// A name that is another one when what the entry is made of has changed.
 pub fn name(kind: &str, made_of: &str) -> String {
-    format!("{kind}-{:016x}", fnv1a(made_of.as_bytes()))
+    // SipHash with a fixed key is the same in every build; the standard library promises no such thing.
+    format!("{kind}-{:016x}", SipHasher13::new().hash(made_of.as_bytes()))
 }
 
 /// Removes what a test process left that died while it made this entry. The caller has the lock.
@@ -57,11 +56,4 @@ fn directory() -> PathBuf {
     let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
     let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
     cache.or_else(home).expect("XDG_CACHE_HOME or HOME is set").join("vm4-producer")
-}
-
-/// A hash that is the same in every build of the tests, which the standard library's is not.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }

@@ -55,8 +55,19 @@ impl Topics {
 
     /// Two new topics whose names begin with `label`.
     pub fn create(broker: &Broker, label: &str) -> Self {
+        Self::create_with(broker, label, PARTITIONS, &[])
+    }
+
+    /// The same with so many partitions, and with these configs of the metric topic.
+    pub fn create_with(
+        broker: &Broker,
+        label: &str,
+        partitions: u32,
+        configs: &[(&str, &str)],
+    ) -> Self {
         let topics = Self::named(broker, label);
-        broker.create_topics(&topics.both().map(|topic| (topic, PARTITIONS)));
+        broker.create_topics_with(&[(&topics.metric, partitions)], configs);
+        broker.create_topics(&[(&topics.token, partitions)]);
         topics
     }
 
@@ -83,9 +94,19 @@ impl Topics {
         producer.set("TOPIC_METRIC", &self.metric).set("TOPIC_TOKEN", &self.token)
     }
 
+    /// The lines of an env file that name them.
+    pub fn settings(&self) -> String {
+        format!("TOPIC_METRIC={}\nTOPIC_TOKEN={}\n", self.metric, self.token)
+    }
+
+    /// How many records each holds.
+    pub fn counts(&self) -> [i64; 2] {
+        self.ends().map(|ends| ends.iter().sum())
+    }
+
     /// How many records are in the log, over both topics.
     pub fn records_in_log(&self) -> i64 {
-        self.ends().iter().flatten().sum()
+        self.counts().iter().sum()
     }
 
     /// The end offset of each partition of each topic.
@@ -93,10 +114,14 @@ impl Topics {
         self.both().map(|topic| kcat::end_offsets(&self.bootstrap, topic).into_values().collect())
     }
 
-    /// Waits until at least this many records are in the log, over both topics.
+    /// Waits until at least this many records are in the log, over both topics. Leaders may move
+    /// meanwhile, so that there may be no answer at times.
     #[track_caller]
     pub fn wait_for_records(&self, count: i64) {
-        let found = tools::comes_true(PATIENCE, || self.records_in_log() >= count);
+        let found = tools::comes_true(PATIENCE, || {
+            let ends = self.both().map(|topic| kcat::try_end_offsets(&self.bootstrap, topic));
+            ends.iter().flatten().flat_map(|ends| ends.values()).sum::<i64>() >= count
+        });
         assert!(found, "there are not {count} records within {PATIENCE:?}");
     }
 

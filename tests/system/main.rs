@@ -1,18 +1,16 @@
-//! The program against a real Apache Kafka: what it says it delivered is in the log, and nothing
-//! else is.
+//! The program against the real parts: Apache Kafka, systemd, its Debian package, Docker.
 //!
-//! Run with `cargo test --features system-tests --test system -- --test-threads=2`, and
-//! with `--nocapture` to see the figures, as root: three brokers that are one cluster have networks
-//! of their own. It takes `java`, `kcat`, `openssl` and `ip`, and `mvn` the first time. With
-//! `VM4_SOAK` set, what happens to runs only now and then is tried many times; see `make soak`.
+//! `make test-system` runs all of them, and `tests/system/run PART` those of one part, which is the
+//! module of that name. Once a part has what it needs, one test is
+//! `cargo test --features system-tests --test system kafka::outage`.
 
 #![allow(
     clippy::expect_used,
+    clippy::let_underscore_must_use,
     clippy::panic,
     clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,
-    clippy::let_underscore_must_use,
     missing_docs,
     unreachable_pub,
     reason = "a failed test is a panic, and figures are printed; nobody links to it"
@@ -21,21 +19,11 @@
 mod broker;
 mod cache;
 mod cluster;
-#[path = "../common/mod.rs"]
 mod common;
-mod contract;
-mod delivery;
-mod doctor;
-mod harness;
+mod docker;
+mod kafka;
 mod kcat;
-mod limits;
-mod outage;
-mod proxy;
-mod records;
-mod recovery;
-mod same_bytes;
-mod security;
-mod signals;
-mod three;
+mod machine;
+mod package;
+mod systemd;
 mod tools;
-mod topics;

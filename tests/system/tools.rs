@@ -6,8 +6,9 @@
 
 use std::env;
 use std::process::{Command, Output};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+pub use crate::common::poll;
 
 /// Each program that is not on every machine, and the package it is in where that has another name.
 const PACKAGES: [(&str, &str); 8] = [
@@ -58,20 +59,6 @@ pub fn success(command: &mut Command) -> Output {
         [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
     assert!(output.status.success(), "{command:?}: {}\n{stdout}{stderr}", output.status);
     output
-}
-
-/// Calls `check` until it returns something or `limit` has passed.
-pub fn poll<T>(limit: Duration, mut check: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + limit;
-    loop {
-        if let Some(found) = check() {
-            return Some(found);
-        }
-        if Instant::now() >= deadline {
-            return None;
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// Whether `condition` came true before `limit` had passed.

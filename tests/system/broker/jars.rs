@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::{cache, tools};
 
-const POM: &str = include_str!("../kafka/pom.xml");
+const POM: &str = include_str!("pom.xml");
 /// The longest that a download on a slow line may take.
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(900);
 

@@ -2,9 +2,6 @@
 
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
-
-use crate::tools;
 
 /// What the watchdog runs: it blocks until its input closes, which happens
 /// when the test process ends in whatever way, then kills the JVM and removes
@@ -40,13 +37,6 @@ impl Jvm {
     /// The exit status, if the JVM has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("the JVM to be waited for")
-    }
-
-    /// Asks the JVM to shut down (SIGTERM) and returns whether it did so
-    /// within `limit`.
-    pub fn terminate(&mut self, limit: Duration) -> bool {
-        self.signal("TERM");
-        tools::poll(limit, || self.ended()).is_some()
     }
 
     /// Sends a signal by name.

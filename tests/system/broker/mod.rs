@@ -14,7 +14,7 @@
 
 mod acls;
 mod config;
-mod jars;
+pub mod jars;
 mod jvm;
 mod leaders;
 mod node;
@@ -34,8 +34,6 @@ use node::{Node, NotStarted};
 
 use crate::{kcat, tools};
 
-/// The longest that a broker may take to shut down when asked to.
-const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// The longest that new topics may take to become usable.
 const TOPICS_LIMIT: Duration = Duration::from_secs(30);
 /// How often a start is tried when somebody else has taken a port.
@@ -144,18 +142,7 @@ impl Broker {
         self.running.as_ref().expect("a running broker to resume").signal("CONT");
     }
 
-    /// Shuts the broker down in good order (SIGTERM) and waits until it is
-    /// gone.
-    pub fn stop(&mut self) {
-        let mut jvm = self.running.take().expect("a running broker to stop");
-        assert!(
-            jvm.terminate(STOP_LIMIT),
-            "the broker did not shut down within {STOP_LIMIT:?}\n{}",
-            self.log_tail()
-        );
-    }
-
-    /// Starts a killed or stopped broker again, with the same data on the same
+    /// Starts a killed broker again, with the same data on the same
     /// ports, and waits until it is ready.
     pub fn start_again(&mut self) {
         assert!(self.running.is_none(), "the broker is running already");

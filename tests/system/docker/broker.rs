@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use crate::engine::{HOST, engine};
-use crate::stand_ins;
+use super::engine::{HOST, engine};
+use super::stand_ins;
 
 /// Partitions of every topic.
 pub const PARTITIONS: u32 = 3;

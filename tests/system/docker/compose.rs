@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::broker::{self, PARTITIONS};
-use crate::engine::{HOST, Output, engine};
-use crate::image::{image, with_stand_ins};
+use super::broker::{self, PARTITIONS};
+use super::engine::{HOST, Output, engine};
+use super::image::{image, with_stand_ins};
 
 /// How long a start with a broker may take on a busy machine.
 const UP_LIMIT: Duration = Duration::from_secs(300);

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::broker::{self, bootstrap, records};
-use crate::engine::{Output, engine};
-use crate::image::image;
+use super::broker::{self, bootstrap, records};
+use super::engine::{Output, engine};
+use super::image::image;
 
 /// A `docker run` as confined as Docker can make it.
 const CONFINED: [&str; 9] = [

@@ -10,8 +10,8 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use crate::machine::confined::Confined;
+use crate::machine::debian::{Release, debian_with};
 use crate::machine::tools::{cgroups, processes, require_root};
-use crate::machine::{Release, debian_with};
 use crate::tools;
 
 /// Docker, BuildKit and Compose as Debian 13 has them, `make` for the Makefile, and a network.

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::broker;
-use crate::engine::{HOST, engine};
-use crate::image::image;
+use super::broker;
+use super::engine::{HOST, engine};
+use super::image::image;
 
 /// Starts a run that lasts, with a check every second, and waits for the engine's verdict on it.
 fn verdict(name: &str, bootstrap: &str) -> (String, String) {

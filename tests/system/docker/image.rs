@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::compose::Project;
-use crate::engine::{Output, engine};
-use crate::stand_ins;
+use super::compose::Project;
+use super::engine::{Output, engine};
+use super::stand_ins;
 
 /// How long a build may take on a busy machine.
 const BUILD_LIMIT: Duration = Duration::from_secs(1800);

@@ -1,8 +1,8 @@
 //! The targets of the Makefile that operators know.
 
-use crate::broker;
-use crate::compose::Project;
-use crate::engine::engine;
+use super::broker;
+use super::compose::Project;
+use super::engine::engine;
 
 #[test]
 fn the_targets_send_batches_to_the_broker_of_env_and_clean_up() {

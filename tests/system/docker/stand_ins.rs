@@ -8,9 +8,10 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use crate::engine::engine;
-use crate::machine::{Release, debian_with};
-use crate::{cache, jars, tools};
+use super::engine::engine;
+use crate::broker::jars;
+use crate::machine::debian::{Release, debian_with};
+use crate::{cache, tools};
 
 /// What the image `rust` has beside the toolchain, without what the Dockerfile installs itself.
 const BUILD_PACKAGES: &str =

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use crate::broker::{self, Record, bootstrap, records};
-use crate::engine::{HOST, engine};
-use crate::image::image;
+use super::broker::{self, Record, bootstrap, records};
+use super::engine::{HOST, engine};
+use super::image::image;
 
 /// What the shards share.
 const SHARED: [(&str, &str); 5] = [

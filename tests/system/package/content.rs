@@ -4,8 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::package;
-use crate::{architecture, checkout, extracted, field, ran, said};
+use super::{architecture, checkout, extracted, field, package, ran, said};
 
 /// Every path of the package with its mode; all belong to root.
 const PATHS: &str = "\

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::package;
-use crate::{checkout, said, tools};
+use super::{checkout, package, said};
+use crate::tools;
 
 /// Copies what git knows of the checkout, and what it would add: no build products.
 fn copy_checkout(to: &Path) {

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::installed::{ENV_FILE, Installed, NAMES, UNIT, cluster, port};
+use super::installed::{ENV_FILE, Installed, NAMES, UNIT, cluster, port};
+use super::{on_every_release, put_oneshot};
+use crate::kcat;
 use crate::machine::{Output, Release};
-use crate::{on_every_release, put_oneshot};
 
 on_every_release! {
     a_broker_that_is_not_on_the_list_is_told_at_once_and_one_command_mends_it,
@@ -106,7 +107,10 @@ fn a_broker_that_is_only_advertised_is_told_too(release: Release) {
     assert_eq!(machine.read(ENV_FILE), before);
     apply(&installed, &[]);
     delivers(&installed, UNIT);
-    let partitions: Vec<_> = installed.topics.metrics().iter().map(|r| r.partition).collect();
+    let partitions: Vec<_> = kcat::read_all(&installed.topics.bootstrap, &installed.topics.metric)
+        .iter()
+        .map(|r| r.partition)
+        .collect();
     assert_eq!(partitions.len(), 20);
     let doctor = machine.run(&["vm4-producer", "doctor"]).success();
     let covered =

@@ -1,7 +1,7 @@
 //! The env file means to the program what it means to systemd.
 
+use super::{PROGRAM, machine, on_every_release};
 use crate::machine::Release;
-use crate::{PROGRAM, machine, on_every_release};
 
 on_every_release! {
     every_value_of_an_env_file_is_the_one_that_systemd_reads,

@@ -8,10 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::Value;
 
 use crate::broker::{Broker, Options};
-use crate::common::package;
-use crate::kcat::{self, Received};
+use crate::cluster::Topics;
 use crate::machine::{Machine, Release};
-use crate::tools;
+use crate::package::package;
 
 /// The unit of the package.
 pub const UNIT: &str = "vm4-producer.service";
@@ -53,47 +52,11 @@ pub fn port(broker: &Broker) -> u16 {
     address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("an address has a port")
 }
 
-/// The two topics of one test.
-pub struct Topics {
-    bootstrap: String,
-    pub metric: String,
-    pub token: String,
-}
-
-impl Topics {
-    /// New topics on this broker, with these configs of the first.
-    pub fn create_with(broker: &Broker, configs: &[(&str, &str)]) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let (metric, token) = (format!("metrics-{number}"), format!("tokens-{number}"));
-        broker.create_topics_with(&[(&metric, PARTITIONS)], configs);
-        broker.create_topics(&[(&token, PARTITIONS)]);
-        Self { bootstrap: broker.bootstrap(), metric, token }
-    }
-
-    /// The lines of an env file that name them.
-    pub fn settings(&self) -> String {
-        format!("TOPIC_METRIC={}\nTOPIC_TOKEN={}\n", self.metric, self.token)
-    }
-
-    /// How many records each holds.
-    pub fn counts(&self) -> [i64; 2] {
-        [&self.metric, &self.token]
-            .map(|topic| kcat::end_offsets(&self.bootstrap, topic).into_values().sum())
-    }
-
-    /// The records of the metric topic.
-    pub fn metrics(&self) -> Vec<Received> {
-        kcat::read_all(&self.bootstrap, &self.metric)
-    }
-
-    /// Waits until records are there.
-    #[track_caller]
-    pub fn wait_for_records(&self) {
-        let patience = std::time::Duration::from_secs(30);
-        let some = tools::comes_true(patience, || self.counts()[1] > 0);
-        assert!(some, "no record within {patience:?}");
-    }
+/// New topics on this broker, with these configs of the metric topic.
+pub fn new_topics(broker: &Broker, configs: &[(&str, &str)]) -> Topics {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    Topics::create_with(broker, &number.to_string(), PARTITIONS, configs)
 }
 
 /// A machine with the package, whose names of the brokers lead to the cluster.
@@ -119,7 +82,7 @@ impl Installed {
         let machine = Machine::boot(release);
         machine.install(&package()).success();
         let addresses = [machine.host_address_v4().into(), machine.add_host_address().v4.into()];
-        let topics = Topics::create_with(&cluster().first, &[]);
+        let topics = new_topics(&cluster().first, &[]);
         let installed = Self { machine, addresses, topics };
         installed.name(addresses);
         installed

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::{PROGRAM, machine, on_every_release, put_oneshot};
 use crate::machine::{Machine, Release};
-use crate::{PROGRAM, machine, on_every_release, put_oneshot};
 
 on_every_release! {
     the_summary_is_a_journal_entry_with_its_figures_as_fields,

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::installed::{Installed, UNIT};
+use super::installed::{Installed, UNIT};
+use super::on_every_release;
+use crate::kcat;
 use crate::machine::Release;
-use crate::on_every_release;
 
 on_every_release! {
     the_timer_starts_batch_after_batch_without_overlap,
@@ -21,7 +22,7 @@ fn the_timer_starts_batch_after_batch_without_overlap(release: Release) {
         "SLEEP_SEC=0.1\nKAFKA_BOOTSTRAP={first}:{}\nEGRESS_ALLOW={second}\n",
         installed.port()
     );
-    machine.put(crate::installed::ENV_FILE, format!("{settings}{lines}"), 0o644);
+    machine.put(super::installed::ENV_FILE, format!("{settings}{lines}"), 0o644);
     let timer = "vm4-producer.timer";
     assert_eq!(machine.run(&["systemctl", "is-enabled", timer]).stdout, "disabled\n");
     assert!(machine.show(timer, "TimersCalendar").contains("OnCalendar=*-*-* *:*:00"));
@@ -64,7 +65,9 @@ fn two_instances_run_side_by_side_with_their_own_settings(release: Release) {
         machine.run(&["systemctl", "start", "--no-block", unit]).success();
     }
     let hosts = || -> BTreeSet<String> {
-        let keys = installed.topics.metrics().into_iter().filter_map(|record| record.key);
+        let keys = kcat::read_all(&installed.topics.bootstrap, &installed.topics.metric)
+            .into_iter()
+            .filter_map(|record| record.key);
         keys.filter_map(|key| Some(key.split_once('/')?.0.to_owned())).collect()
     };
     let both = BTreeSet::from(["left".to_owned(), "right".to_owned()]);

@@ -3,10 +3,10 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
+use super::installed::{ENV_FILE, Installed, NAMES, UNIT, cluster, new_topics, port};
+use super::on_every_release;
 use crate::broker::{Broker, Options};
-use crate::installed::{ENV_FILE, Installed, NAMES, Topics, UNIT, port};
 use crate::machine::{Machine, Release};
-use crate::on_every_release;
 
 on_every_release! {
     a_started_unit_sends_a_batch_as_its_own_user_and_says_so,
@@ -96,7 +96,7 @@ fn a_stop_in_the_middle_delivers_what_was_generated(release: Release) {
     let machine = &installed.machine;
     installed.slow_down("SLEEP_SEC=0.005\nBATCH=100000\n");
     machine.run(&["systemctl", "start", "--no-block", UNIT]).success();
-    installed.topics.wait_for_records();
+    installed.topics.wait_for_records(1);
     let stopped = machine.run(&["systemctl", "stop", UNIT]).success();
     assert_eq!(machine.show(UNIT, "Result"), "success");
     let summary = installed.summary();
@@ -112,8 +112,7 @@ fn a_failure_is_told_in_words_and_the_timer_goes_on(release: Release) {
     let installed = Installed::new(release);
     let machine = &installed.machine;
     // A broker that takes no record of the one topic.
-    let topics =
-        Topics::create_with(&crate::installed::cluster().first, &[("max.message.bytes", "10")]);
+    let topics = new_topics(&cluster().first, &[("max.message.bytes", "10")]);
     let settings = machine.read(ENV_FILE).replace(&installed.topics.settings(), &topics.settings());
     machine.put(ENV_FILE, settings, 0o644);
     assert_eq!(machine.run(&["systemctl", "start", UNIT]).code, 1);
@@ -145,7 +144,7 @@ fn a_process_that_hangs_is_ended_by_systemd_when_it_was_said(release: Release) {
     installed.drop_in(UNIT, "[Service]\nTimeoutStartSec=2\n");
     installed.slow_down("SLEEP_SEC=0.05\nBATCH=100000\nDELIVERY_TIMEOUT_SEC=1\n");
     machine.run(&["systemctl", "start", "--no-block", UNIT]).success();
-    installed.topics.wait_for_records();
+    installed.topics.wait_for_records(1);
     machine.run(&["systemctl", "kill", "--signal=STOP", UNIT]).success();
     let start = std::time::Instant::now();
     let ended =
@@ -216,7 +215,7 @@ fn a_password_is_seen_by_nobody_but_the_program(release: Release) {
     let broker = with_logins();
     let installed = Installed::new(release);
     let machine = &installed.machine;
-    let topics = Topics::create_with(&broker, &[]);
+    let topics = new_topics(&broker, &[]);
     let settings = format!(
         "{}KAFKA_BOOTSTRAP={}:{}\nRDKAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT\nRDKAFKA_SASL_MECHANISM=PLAIN\n\
          RDKAFKA_SASL_USERNAME=ann\nREPORT_FILE=-\nSLEEP_SEC=0.02\nBATCH=100000\n",
@@ -235,7 +234,7 @@ fn a_password_is_seen_by_nobody_but_the_program(release: Release) {
     }
     machine.put(credential, format!("{PASSWORD}\n"), 0o600);
     machine.run(&["systemctl", "start", "--no-block", UNIT]).success();
-    topics.wait_for_records();
+    topics.wait_for_records(1);
     let pid = machine.show(UNIT, "MainPID");
     let environ = machine.shell(&format!("tr '\\0' '\\n' </proc/{pid}/environ")).success().stdout;
     assert!(environ.contains("CREDENTIALS_DIRECTORY="), "{environ}");

@@ -1,0 +1,71 @@
+//! The last line names the address and the cause, whatever answers there.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+use crate::common::{Finished, Producer};
+
+/// A server that does this to each connection, and its address. Its thread ends with the process.
+fn server(serve: impl Fn(TcpStream) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || listener.incoming().flatten().for_each(serve));
+    address
+}
+
+/// A server that reads a request and answers with these bytes.
+fn answering(bytes: &'static [u8]) -> String {
+    server(move |mut stream| {
+        let _request = stream.read(&mut [0; 1024]);
+        let _closed = stream.write_all(bytes);
+    })
+}
+
+/// A run against such a server; its last line ends so.
+#[track_caller]
+fn ends_with(address: &str, cause: &str) -> Finished {
+    let finished = Producer::run(address).set("DELIVERY_TIMEOUT_SEC", "2").finish();
+    let expected = format!(
+        "nothing was sent: no broker answered within 1.8 s: {cause}; exit 69 (UNAVAILABLE)"
+    );
+    let last = finished.exits(69).stderr.trim_end().lines().last().unwrap().to_owned();
+    assert!(last.ends_with(&expected), "{expected:?} is not the end of:\n{}", finished.stderr);
+    assert!(!finished.stderr.contains("receive.message.max.bytes"), "{}", finished.stderr);
+    finished
+}
+
+#[test]
+fn a_port_that_closes_each_connection_may_expect_tls() {
+    let address = server(|mut stream| {
+        let _request = stream.read(&mut [0; 1024]);
+    });
+    let cause = format!(
+        "{address} closes the connection before it answers: it may expect TLS \
+         (RDKAFKA_SECURITY_PROTOCOL=SSL or SASL_SSL), or is no Kafka broker"
+    );
+    ends_with(&address, &cause);
+}
+
+#[test]
+fn a_server_of_another_protocol_is_told_by_what_it_answers() {
+    for (bytes, what) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "HTTP"),
+        (b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "SSH"),
+        (b"\x15\x03\x01\x00\x02\x02\x28\x15\x03\x01\x00\x02\x02\x28", "TLS"),
+        (b"220 mail.example ESMTP\r\n", "something else"),
+    ] {
+        let address = answering(bytes);
+        let cause =
+            format!("{address} answers {what}, not Kafka's protocol: check KAFKA_BOOTSTRAP");
+        ends_with(&address, &cause);
+    }
+}
+
+#[test]
+fn a_port_that_is_mute_is_told_from_one_that_is_closed() {
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = mute.local_addr().unwrap().to_string();
+    let finished = Producer::run(&address).set("DELIVERY_TIMEOUT_SEC", "6").finish();
+    let cause = format!("{address} accepts connections, but does not answer as a Kafka broker");
+    finished.exits(69).says(&format!("no broker answered within 5.4 s: {cause}"));
+}

@@ -1,0 +1,283 @@
+//! The commands and the exit codes of bad input.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use crate::cluster::{Cluster, TOPICS};
+use crate::common::{Finished, Producer, nobody};
+
+fn command(args: &[&str]) -> Finished {
+    Producer::new(args).finish()
+}
+
+/// A run with this seed file.
+fn with_seed(content: impl AsRef<[u8]>) -> Finished {
+    let producer = Producer::run(&nobody());
+    let seed = producer.file("seed.json", content);
+    producer.set("GPU_SEED", seed).finish()
+}
+
+#[test]
+fn a_bad_command_line_is_a_usage_error() {
+    command(&["--no-such-flag"]).exits(64).says("unexpected argument '--no-such-flag'");
+    command(&["rum"]).exits(64).says("unrecognized subcommand 'rum'");
+    command(&["schema", "gpu"]).exits(64).says("invalid value 'gpu' for '<TOPIC>'");
+    command(&["-X", "linger.ms"]).exits(64).says("--rdkafka expects PROPERTY=VALUE");
+    command(&["--batch"]).exits(64).says("a value is required for '--batch <BATCH>'");
+}
+
+#[test]
+fn a_bad_value_of_a_flag_is_a_configuration_error() {
+    command(&["--batch", "-1"]).exits(78).says("BATCH: \"-1\" from flag --batch is not valid");
+    command(&["-X", "no.such=1"]).exits(78).says(
+        "no.such: \"1\" from flag -X no.such is not valid: librdkafka has no property \"no.such\"",
+    );
+    command(&["-X", "linger.mss=1"]).exits(78).says(
+        "linger.mss: \"1\" from flag -X linger.mss is not valid: librdkafka has no property \
+         \"linger.mss\", but \"linger.ms\"; expected",
+    );
+}
+
+#[test]
+fn settings_that_librdkafka_refuses_as_a_whole_are_a_configuration_error() {
+    let finished = Producer::run(&nobody()).set("RDKAFKA_SECURITY_PROTOCOL", "sasl_plaintext");
+    let finished = finished.set("RDKAFKA_SASL_MECHANISM", "PLAIN").finish();
+    finished.exits(78).says("librdkafka does not accept the configuration");
+    let finished = Producer::run(&nobody())
+        .set("RDKAFKA_SECURITY_PROTOCOL", "ssl")
+        .set("RDKAFKA_SSL_CA_LOCATION", "/no/such/ca.pem")
+        .finish();
+    finished.exits(78).says("ssl.ca.location");
+}
+
+#[test]
+fn a_seed_file_that_cannot_be_read_is_no_input() {
+    let absent = Producer::run(&nobody()).set("GPU_SEED", "/no/such/seed.json").finish();
+    absent.exits(66).says("cannot read the seed file /no/such/seed.json (GPU_SEED from the env");
+    let directory = Producer::run(&nobody()).set("GPU_SEED", "/tmp").finish();
+    directory.exits(66).says("it is a directory; expected a file");
+    // Readable by nobody, root included: its first page cannot be mapped.
+    let unreadable = Producer::run(&nobody()).set("GPU_SEED", "/proc/self/mem").finish();
+    unreadable.exits(66).says("cannot read the seed file /proc/self/mem");
+    let device = Producer::run(&nobody()).set("GPU_SEED", "/dev/zero").finish();
+    device.exits(66).says("it is not a regular file");
+}
+
+#[test]
+fn a_seed_file_that_is_not_valid_is_a_data_error() {
+    let row = |field: &str, value: &str| {
+        let seed = include_str!("../../gpu_seed.json");
+        let line = seed.lines().find(|line| line.contains(field)).unwrap();
+        seed.replacen(line, &format!("    \"{field}\": {value},"), 1)
+    };
+    for (content, expected) in [
+        (String::new(), "line 1: the file is empty"),
+        ("[]".into(), "line 1: the array is empty"),
+        ("{}".into(), "line 1: starts with '{'; expected a JSON array"),
+        ("\u{feff}[]".into(), "line 1: starts with a byte order mark"),
+        ("[{".into(), "line 1, row 1: EOF while parsing"),
+        (row("utilization", "1.5"), "line 5, row 1, field utilization: 1.5 is not valid"),
+        (
+            row("mem_used_mb", "30000"),
+            "line 6, row 1, field mem_used_mb: 30000 is more than mem_total_mb, 24576",
+        ),
+        (row("power_w", "-1"), "line 8, row 1, field power_w: -1 is not valid"),
+        (row("power_w", "NaN"), "line 8, row 1, field power_w: expected value"),
+        (row("power_w", "1").replace("power_w", "watts"), "row 1, field power_w: missing"),
+        (format!("[{}]", " ".repeat(10 << 20)), "line 1: larger than 4 MiB"),
+    ] {
+        with_seed(&content).exits(65).says(expected);
+    }
+}
+
+#[test]
+fn rows_that_share_an_index_are_sent_with_a_warning() {
+    let cluster = Cluster::start();
+    let producer = cluster.run();
+    let original =
+        include_str!("../../gpu_seed.json").replace("\"gpu_index\": 1", "\"gpu_index\": 0");
+    let seed = producer.file("seed.json", original);
+    let finished = producer.set("GPU_SEED", seed).finish();
+    finished.exits(0).says("rows 1 (RTX 3090) and 2 (A100 40GB) share gpu_index 0");
+    assert!(cluster.read(TOPICS[0], 20).iter().all(|r| r.key.as_deref() == Some("vm4/0")));
+}
+
+#[test]
+fn a_named_settings_file_that_is_missing_is_no_input() {
+    let finished = Producer::run(&nobody()).set("VM4_PRODUCER_ENV", "/no/such.env").finish();
+    finished.exits(66).says("cannot read /no/such.env: No such file or directory");
+}
+
+#[test]
+fn an_unknown_key_in_the_settings_file_is_a_configuration_error() {
+    let producer = Producer::run(&nobody());
+    let file = producer.file("vm4.env", "# comment\nBATCHES=3\n");
+    let finished = producer.set("VM4_PRODUCER_ENV", file).finish();
+    finished
+        .exits(78)
+        .says("vm4.env: line 2: unknown key \"BATCHES\"; the nearest known key is BATCH");
+}
+
+#[test]
+fn the_demo_needs_nothing_and_shows_five_pairs() {
+    // Neither a broker that is not there nor credentials for it matter.
+    let finished = Producer::new(["demo"])
+        .set("KAFKA_BOOTSTRAP", nobody())
+        .set("RDKAFKA_SECURITY_PROTOCOL", "sasl_ssl")
+        .finish();
+    finished.exits(0).says("10 of 10 planned records delivered");
+    for seq in 0..5 {
+        for topic in TOPICS {
+            let line =
+                finished.stdout.lines().filter(|l| l.starts_with(&format!("pair {seq}  {topic} ")));
+            assert_eq!(line.count(), 1, "{}", finished.stdout);
+        }
+    }
+}
+
+#[test]
+fn the_demo_takes_the_settings_of_a_run() {
+    let finished =
+        command(&["demo", "--batch", "2", "--hostname", "gpu-9", "--workload", "uniform"]);
+    finished.exits(0).says("4 of 4 planned records delivered");
+    assert!(finished.stdout.contains("key gpu-9/"), "{}", finished.stdout);
+}
+
+#[test]
+fn generate_ends_quietly_when_its_reader_goes_away() {
+    let mut producer = Producer::new(["generate", "--batch", "1000000"]);
+    let mut child = producer.command().stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = [0; 100];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(141));
+    assert!(!said.contains("ERROR") && !said.contains("panicked"), "{said}");
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let mut producer = Producer::new(["generate"]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    producer.command().stdout(Stdio::from(full));
+    producer.finish().exits(74).says("cannot write to stdout: No space left on device");
+}
+
+#[test]
+fn doctor_finds_all_well_and_shows_where_settings_come_from() {
+    let cluster = Cluster::start();
+    let finished = Producer::new(["doctor", "--batch", "7"])
+        .set("KAFKA_BOOTSTRAP", cluster.bootstrap())
+        .set("RDKAFKA_SASL_PASSWORD", "hunter2")
+        .finish();
+    finished.exits(0);
+    let out = &finished.stdout;
+    let bootstrap = cluster.bootstrap();
+    for line in [
+        "ok    settings: all valid, 3 set by you".to_owned(),
+        "ok    seed file: built-in copy (/data/gpu_seed.json does not exist)".to_owned(),
+        format!("ok    bootstrap {bootstrap}: {bootstrap} accepts connections"),
+        "ok    metadata: 1 advertised broker".to_owned(),
+        "ok    topic gpu.metrics.v1: 3 partitions".to_owned(),
+        "ok    topic token.usage.v1: 3 partitions".to_owned(),
+        format!("ok    advertised {bootstrap}: {bootstrap} accepts connections"),
+    ] {
+        assert!(out.lines().any(|l| l.starts_with(&line)), "{line:?} is not in:\n{out}");
+    }
+    for (name, value, source) in [
+        ("BATCH", "\"7\"", "(flag --batch)"),
+        ("SLEEP_SEC", "\"0.5\"", "(default)"),
+        ("RUN_SEED", "\"\"", "(not set)"),
+        ("RDKAFKA_SASL_PASSWORD", "\"(not shown)\"", "(the environment)"),
+    ] {
+        let found = out.lines().any(|l| {
+            l.split_whitespace().collect::<Vec<_>>().join(" ") == format!("{name} {value} {source}")
+        });
+        assert!(found, "{name} is not shown as {value} {source} in:\n{out}");
+    }
+    assert!(!out.contains("hunter2"), "{out}");
+}
+
+#[test]
+fn doctor_names_each_failure_with_its_remedy_and_exits_like_a_run() {
+    let address = nobody();
+    let finished = Producer::new(["doctor"]).set("KAFKA_BOOTSTRAP", &address).finish();
+    finished.exits(69);
+    let line = format!(
+        "FAIL  bootstrap {address}: {address}: Connection refused (os error 111); remedy: start the broker"
+    );
+    assert!(finished.stdout.contains(&line), "{}", finished.stdout);
+
+    let finished =
+        Producer::new(["doctor"]).set("KAFKA_BOOTSTRAP", "no-such-host.invalid").finish();
+    finished.exits(69);
+    let line = "FAIL  bootstrap no-such-host.invalid:9092: cannot be resolved: ";
+    assert!(finished.stdout.contains(line), "{}", finished.stdout);
+
+    let finished = Producer::new(["doctor"]).set("BATCH", "x").finish();
+    finished.exits(78);
+    assert!(finished.stdout.starts_with("FAIL  settings: BATCH: \"x\" from the environment"));
+
+    let cluster = Cluster::start();
+    let finished = Producer::new(["doctor"])
+        .set("KAFKA_BOOTSTRAP", cluster.bootstrap())
+        .set("TOPIC_TOKEN", "missing")
+        .set("GPU_SEED", "/no/such/seed.json")
+        .finish();
+    finished.exits(66);
+    assert!(finished.stdout.contains("FAIL  seed file: cannot read"), "{}", finished.stdout);
+    let line = "FAIL  topic missing: does not exist, or this client is not allowed to see it; remedy: create it, or name another with TOPIC_TOKEN";
+    assert!(finished.stdout.contains(line), "{}", finished.stdout);
+}
+
+#[test]
+fn doctor_tcp_tells_a_reachable_broker_from_an_absent_one() {
+    let cluster = Cluster::start();
+    let there = Producer::new(["doctor", "--tcp"]).set("KAFKA_BOOTSTRAP", cluster.bootstrap());
+    let there = there.finish();
+    there.exits(0);
+    assert_eq!(there.stdout.lines().count(), 1, "{}", there.stdout);
+    Producer::new(["doctor", "--tcp"]).set("KAFKA_BOOTSTRAP", nobody()).finish().exits(69);
+}
+
+#[test]
+fn help_shows_every_setting_with_its_default() {
+    let help = command(&["--help"]);
+    help.exits(0);
+    let words = help.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for definition in vm4_producer::settings::DEFINITIONS {
+        assert!(words.contains(&format!("--{} <{}>", definition.flag(), definition.name)));
+        if let Some(default) = definition.default {
+            assert!(words.contains(&format!("[default: {default}]")), "{}", definition.name);
+        }
+    }
+    command(&["--version"]).exits(0);
+}
+
+#[test]
+fn completions_and_man_page_come_from_the_same_definitions() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = command(&["completions", shell]);
+        assert!(script.exits(0).stdout.contains("kafka-bootstrap"), "{shell}");
+    }
+    let page = command(&["man"]);
+    page.exits(0);
+    let text = page.stdout.replace("\\-", "-");
+    assert!(text.contains("\\fBgenerate\\fR [--values]"), "{text}");
+    assert!(!text.contains("vm4-producer-run"), "there is one page, not one a command");
+    for definition in vm4_producer::settings::DEFINITIONS {
+        assert!(text.contains(&format!("--{}", definition.flag())), "{}", definition.name);
+    }
+    for (exit, _) in vm4_producer::exit::DOCUMENTED {
+        assert!(text.contains(&exit.to_string()), "{exit}");
+    }
+}
+
+#[test]
+fn schemas_are_printed_as_they_are_shipped() {
+    for name in ["gpu.metrics.v1", "token.usage.v1", "report.v1"] {
+        let path = format!("{}/packaging/schemas/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
+        let printed = command(&["schema", name]);
+        assert_eq!(printed.exits(0).stdout, std::fs::read_to_string(path).unwrap());
+    }
+}

@@ -1,0 +1,299 @@
+//! Prose against code: what the README, the man page and the module map say is what the code does.
+
+mod package;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+use vm4_producer::exit::DOCUMENTED;
+use vm4_producer::settings::{DEFINITIONS, WorkloadName};
+use vm4_producer::workload::{Hardware, Workload, known_gpus, seed, trace_quantiles};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(root().join(&path)).unwrap_or_else(|e| panic!("{:?}: {e}", path.as_ref()))
+}
+
+/// A file of the checkout is `expected`, word for word. `UPDATE_DOCS=1` writes it.
+fn is_generated(path: &str, expected: &str) {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        return fs::write(root().join(path), expected).expect("a file that can be written");
+    }
+    let present = read(path);
+    let differs = present.lines().zip(expected.lines()).find(|(present, new)| present != new);
+    assert!(
+        present == expected,
+        "{path} has {} lines, expected {}; the first that differs: {differs:?}; UPDATE_DOCS=1 writes it anew",
+        present.lines().count(),
+        expected.lines().count()
+    );
+}
+
+/// What stands in a file between two marks is `expected`. `UPDATE_DOCS=1` writes it.
+fn part_is_generated(path: &str, (start, end): (&str, &str), expected: &str) {
+    // Several tests write parts of one file.
+    static WRITING: Mutex<()> = Mutex::new(());
+    let _guard = WRITING.lock();
+    let whole = read(path);
+    let (before, rest) = whole.split_once(start).unwrap_or_else(|| panic!("no {start} in {path}"));
+    let (_, after) = rest.split_once(end).unwrap_or_else(|| panic!("no {end} in {path}"));
+    is_generated(path, &format!("{before}{start}{expected}{end}{after}"));
+}
+
+/// The part of a document between `<!-- name: generated -->` and `<!-- end -->` is `expected`.
+fn document_is_generated(path: &str, name: &str, expected: &str) {
+    let start = format!("<!-- {name}: generated -->\n");
+    part_is_generated(path, (&start, "<!-- end -->"), expected);
+}
+
+#[test]
+fn the_settings_of_the_readme_are_those_of_the_program() {
+    let mut table = String::from("| setting | default | meaning |\n|---|---|---|\n");
+    for definition in DEFINITIONS {
+        let default = definition.default.map_or(String::new(), |d| format!("`{d}`"));
+        table.push_str(&format!("| `{}` | {default} | {} |\n", definition.name, definition.help));
+    }
+    document_is_generated("README.md", "settings", &table);
+}
+
+#[test]
+fn the_exit_codes_of_the_readme_are_those_of_the_program() {
+    let mut table = String::from("| exit | name | when |\n|---|---|---|\n");
+    for (exit, when) in DOCUMENTED {
+        table.push_str(&format!("| {} | {} | {when} |\n", exit.code(), exit.name()));
+    }
+    document_is_generated("README.md", "exit codes", &table);
+}
+
+/// The constants of a GPU with a model on it, as the program has them.
+fn hardware(gpu: &str, model: &str) -> Hardware {
+    let memory = if gpu.contains("80GB") { 81_920 } else { 40_960 };
+    let row = format!(
+        r#"[{{"gpu_index":0,"name":"{gpu}","utilization":0.5,"mem_used_mb":{memory},"mem_total_mb":{memory},
+             "power_w":0,"price_per_hour_usd":1,"model":"{model}"}}]"#
+    );
+    let seed = seed::parse(row.as_bytes()).expect("a row");
+    *Workload::new(WorkloadName::Chat, &seed, &["vm4".into()], 1, "run").hardware(0)
+}
+
+#[test]
+fn the_gpus_of_the_model_s_page_are_those_of_the_program() {
+    let mut table = String::from(
+        "| GPU | limit, idle, idle with a model, W | decode power, share of the limit | \
+         8B at 16 bit: TTFT, TPOT, ms | 8B at 4 bit: TTFT, TPOT, ms |\n|---|---|---|---|---|\n",
+    );
+    for gpu in known_gpus() {
+        let times = |model| {
+            let h = hardware(gpu, model);
+            let (base, token) = (h.ttft_base_ms, h.ttft_per_token_ms);
+            let (tpot, batch) = (h.tpot_base_ms, h.tpot_per_batch_ms);
+            format!("{base:.3} + {token:.3} p, {tpot:.2} + {batch:.3} B")
+        };
+        let h = hardware(gpu, "8b");
+        table.push_str(&format!(
+            "| {gpu} | {}, {}, {} | {} + {} log2 B | {} | {} |\n",
+            h.power_cap_w,
+            h.power_idle_w,
+            h.power_loaded_idle_w,
+            h.decode_power_share,
+            h.decode_power_share_per_doubling,
+            times("8b"),
+            times("8b-q4"),
+        ));
+    }
+    document_is_generated("docs/workload.md", "gpus", &table);
+}
+
+#[test]
+fn the_quantiles_of_the_model_s_page_are_those_of_the_program() {
+    let mut table = String::from("| workload | side | 10 % | 50 % | 90 % | 99 % | max |\n");
+    table.push_str("|---|---|---|---|---|---|---|\n");
+    for name in [WorkloadName::Chat, WorkloadName::Code, WorkloadName::Reason, WorkloadName::Long] {
+        let quantiles = trace_quantiles(name).expect("a trace");
+        let at = |p: f64| quantiles.iter().find(|q| (q.0 - p).abs() < 1e-9).expect("a quantile");
+        let of = [0.1, 0.5, 0.9, 0.99, 1.0].map(at);
+        let prompts = of.map(|q| format!("{:.0}", q.1)).join(" | ");
+        let completions = of.map(|q| format!("{:.0}", q.2)).join(" | ");
+        table.push_str(&format!("| {} | prompt | {prompts} |\n", name.word()));
+        table.push_str(&format!("| {} | completion | {completions} |\n", name.word()));
+    }
+    document_is_generated("docs/workload.md", "quantiles", &table);
+}
+
+#[test]
+fn every_figure_of_the_model_s_page_is_there_and_every_file_there_is_shown() {
+    let page = read("docs/workload.md");
+    for entry in fs::read_dir(root().join("docs/figures")).expect("figures") {
+        let name = entry.expect("an entry").file_name();
+        let shown = page.contains(&format!("](figures/{})", name.to_string_lossy()));
+        assert!(shown, "{name:?} is not shown");
+    }
+    for (_, rest) in read("README.md").lines().filter_map(|line| line.split_once("](docs/")) {
+        let path = format!("docs/{}", rest.split(')').next().unwrap_or_default());
+        assert!(root().join(&path).exists(), "{path}");
+    }
+}
+
+#[test]
+fn every_constant_that_a_row_may_set_is_in_the_model_s_page() {
+    let page = read("docs/workload.md");
+    // The fields of the struct, as its own output names them.
+    for field in format!("{:?}", hardware("L4", "8b")).split(&['{', ','][..]).skip(1) {
+        let name = field.split(':').next().unwrap_or_default().trim();
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+#[test]
+fn the_readme_names_the_message_id_of_the_summary() {
+    let id = vm4_producer::host::log::SUMMARY_MESSAGE_ID;
+    assert!(read("README.md").contains(&format!("journalctl MESSAGE_ID={id}")));
+}
+
+#[test]
+fn the_copyright_file_is_what_its_program_prints() {
+    let mut program = Command::new(env!("CARGO"));
+    program.args(["run", "--quiet", "--locked", "--example", "copyright"]).current_dir(root());
+    let printed = program.stderr(Stdio::inherit()).output().expect("cargo runs");
+    assert!(printed.status.success(), "{}", printed.status);
+    let printed = String::from_utf8(printed.stdout).expect("UTF-8");
+    is_generated("packaging/debian/copyright", &printed);
+}
+
+#[test]
+fn the_targets_that_the_readme_names_exist() {
+    let (readme, makefile) = (read("README.md"), read("Makefile"));
+    for (_, line) in readme.lines().filter_map(|line| line.split_once("make ")) {
+        let target = line.split(|c: char| !c.is_ascii_lowercase() && c != '-').next();
+        let target = target.unwrap_or_default();
+        let exists = makefile.contains(&format!("\n{target}: "));
+        assert!(exists || target.is_empty(), "make {target}");
+    }
+}
+
+/// Every Rust file below `src`.
+fn sources() -> Vec<PathBuf> {
+    fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(directory).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root().join("src"), &mut found);
+    found
+}
+
+/// The room of a file: its first path component below `src`.
+fn room(path: &Path) -> String {
+    let below = path.strip_prefix(root().join("src")).expect("below src");
+    let first = below.components().next().expect("a component").as_os_str();
+    first.to_string_lossy().trim_end_matches(".rs").to_owned()
+}
+
+/// Lines of a file before its tests.
+fn program_lines(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).expect("a file");
+    text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).map(str::to_owned).collect()
+}
+
+#[test]
+fn arrows_between_modules_only_go_down() {
+    // Each room may use the rooms behind it.
+    let order = [
+        "main",
+        "lib",
+        "commands",
+        "session",
+        "cli",
+        "report",
+        "verdict",
+        "kafka",
+        "run",
+        "plan",
+        "egress",
+        "host",
+        "books",
+        "event_time",
+        "event",
+        "workload",
+        "latency",
+        "exit",
+        "settings",
+        "allow_list",
+        "net",
+        "awake",
+    ];
+    let rank = |room: &str| order.iter().position(|r| *r == room);
+    for path in sources().iter().filter(|path| !path.ends_with("tests.rs")) {
+        let from = room(path);
+        let own = rank(&from).unwrap_or_else(|| panic!("{from} has no place in the order"));
+        for line in program_lines(path) {
+            let Some(used) = line.trim().strip_prefix("use crate::") else { continue };
+            let used: String =
+                used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let allowed = rank(&used).is_some_and(|rank| rank >= own);
+            assert!(allowed, "{from} uses {used}: {}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_workload_knows_neither_clock_nor_files_nor_environment() {
+    for path in sources().iter().filter(|p| room(p) == "workload" && !p.ends_with("tests.rs")) {
+        for line in program_lines(path) {
+            for word in
+                ["std::fs", "std::env", "std::io", "Timestamp::now", "Instant", "SystemTime"]
+            {
+                assert!(!line.contains(word), "{word} in {}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_room_is_larger_than_250_lines_without_its_tests() {
+    for path in sources().iter().filter(|path| !path.ends_with("tests.rs")) {
+        let lines = program_lines(path).len();
+        assert!(lines <= 250, "{} has {lines} lines", path.display());
+    }
+}
+
+/// The lines of a unit that systemd reads, from its first section on.
+fn unit_lines(name: &str) -> Vec<String> {
+    let text = read(Path::new("systemd").join(name));
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn a_template_unit_is_the_plain_one_with_a_profile() {
+    for kind in ["service", "timer"] {
+        let plain = unit_lines(&format!("vm4-producer.{kind}"));
+        let mut template = unit_lines(&format!("vm4-producer@.{kind}"));
+        template.retain(|line| line != "Environment=PROFILE=%i");
+        let described = |line: &String| line.replace(", profile %i", "");
+        assert_eq!(template.iter().map(described).collect::<Vec<_>>(), plain, "{kind}");
+    }
+    assert!(unit_lines("vm4-producer@.service").contains(&"Environment=PROFILE=%i".to_owned()));
+}
+
+#[test]
+fn only_the_timers_can_be_enabled() {
+    let installable = |name: &str| unit_lines(name).contains(&"[Install]".to_owned());
+    for name in ["vm4-producer.timer", "vm4-producer@.timer"] {
+        assert!(installable(name), "{name}");
+    }
+    for name in ["vm4-producer.service", "vm4-producer@.service"] {
+        assert!(!installable(name), "{name}");
+    }
+}

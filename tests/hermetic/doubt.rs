@@ -1,0 +1,220 @@
+//! Records without an acknowledgement: refused behind the client's back, late, or answered while
+//! nobody was there to read it. What the report says of them is what is in the log.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::cluster::{Cluster, Received, TOPICS};
+use crate::common::{Finished, Running, validator};
+use rdkafka::config::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr as E};
+use serde_json::Value;
+
+/// How often each seq of this run is among the records of a topic.
+fn counts(run: &str, records: Vec<Received>) -> BTreeMap<u64, usize> {
+    let mut counts = BTreeMap::new();
+    for record in records {
+        let header = |name: &str| &record.headers.iter().find(|(n, _)| n == name).unwrap().1;
+        if header("run") == run {
+            *counts.entry(header("seq").parse().unwrap()).or_insert(0) += 1;
+        }
+    }
+    counts
+}
+
+/// The name of the run in the report.
+fn run_of(finished: &Finished) -> &str {
+    finished.report()["run_id"].as_str().unwrap()
+}
+
+/// The seqs in a list of ranges of the report.
+fn listed(ranges: &Value) -> Vec<u64> {
+    assert_eq!(ranges["more"], 0);
+    let ranges: Vec<[u64; 2]> = serde_json::from_value(ranges["ranges"].clone()).unwrap();
+    ranges.into_iter().flat_map(|[first, last]| first..=last).collect()
+}
+
+/// The topics of a report beside their names.
+fn topics(finished: &Finished) -> impl Iterator<Item = (&'static str, &Value)> {
+    TOPICS.into_iter().zip(finished.report()["topics"].as_array().unwrap())
+}
+
+/// A run whose first batch of each topic is refused while the next is in flight: the answers take a
+/// while, and each record is a batch.
+fn run_whose_first_batch_is_refused(cluster: &Cluster) -> Finished {
+    cluster.mock.broker_round_trip_time(1, Duration::from_millis(150)).unwrap();
+    let errors = [E::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION; 2];
+    cluster.mock.request_errors(RDKafkaApiKey::Produce, &errors);
+    let run = cluster.run().set("SLEEP_SEC", "0.02").set("BATCH", "40");
+    run.set("RDKAFKA_LINGER_MS", "0").finish()
+}
+
+#[test]
+fn a_batch_that_was_refused_is_not_delivered_because_the_next_one_was_accepted() {
+    let cluster = Cluster::start_with(1, 1);
+    let finished = run_whose_first_batch_is_refused(&cluster);
+    let mut missing = 0;
+    for (topic, reported) in topics(&finished) {
+        let there = counts(run_of(&finished), cluster.read(topic, usize::MAX));
+        let absent: Vec<u64> = (0..40).filter(|seq| !there.contains_key(seq)).collect();
+        missing += absent.len();
+        assert_eq!(reported["acknowledged"], there.len(), "{reported}");
+        assert_eq!(reported["settled"]["not_found"], absent.len(), "{reported}");
+        assert_eq!(listed(&reported["seq"]["not_found"]), absent, "{reported}");
+        assert_eq!(listed(&reported["seq"]["unresolved"]), absent, "{reported}");
+    }
+    assert!(missing > 0, "the mock cluster refused nothing that was then lost");
+    let schema = validator(vm4_producer::report::SCHEMA);
+    let errors: Vec<_> = schema.iter_errors(finished.report()).map(|e| e.to_string()).collect();
+    assert_eq!(errors, Vec::<String>::new());
+    let text = format!("{} of 80 planned records delivered", 80 - missing);
+    finished.exits(74).says(&text);
+    finished.says(&format!("0 failed, {missing} unresolved, {missing} of them not in the log"));
+}
+
+/// A run that stores records and is told nothing of it until its time is over.
+fn run_that_hears_nothing(cluster: &Cluster) -> Running {
+    let run = cluster.run().set("BATCH", "40").set("DELIVERY_TIMEOUT_SEC", "3");
+    let running = run.set("SLEEP_SEC", "0.05").start();
+    running.until_it_says("sending 40 pairs");
+    cluster.mock.broker_round_trip_time(1, Duration::from_secs(600)).unwrap();
+    running
+}
+
+#[test]
+fn records_whose_time_ran_out_are_delivered_if_they_are_in_the_log() {
+    let cluster = Cluster::start();
+    let running = run_that_hears_nothing(&cluster);
+    running.until_it_says("records without acknowledgement");
+    cluster.mock.broker_round_trip_time(1, Duration::ZERO).unwrap();
+    let finished = running.finish();
+    let (mut found, mut missing) = (0, 0);
+    for (topic, reported) in topics(&finished) {
+        let there = counts(run_of(&finished), cluster.read(topic, usize::MAX));
+        let delivered = reported["acknowledged"].as_u64().unwrap()
+            + reported["settled"]["found"].as_u64().unwrap();
+        assert_eq!(delivered, there.len() as u64, "{reported}");
+        let in_doubt: Vec<u64> = listed(&reported["seq"]["found"]);
+        assert!(in_doubt.iter().all(|seq| there.contains_key(seq)), "{reported}");
+        found += in_doubt.len();
+        missing += 40 - there.len();
+    }
+    assert!(found > 0);
+    finished.exits(if missing == 0 { 0 } else { 74 });
+    finished.says(&format!("{} of 80 planned records delivered", 80 - missing));
+    finished.says(&format!("{found} of them found in the log"));
+}
+
+#[test]
+fn without_headers_nothing_can_be_looked_up_and_the_report_says_so() {
+    let cluster = Cluster::start();
+    let run = cluster.run().set("RECORD_HEADERS", "off").set("DELIVERY_TIMEOUT_SEC", "1");
+    let running = run.set("SLEEP_SEC", "0.1").start();
+    running.until_it_says("sending 20 pairs");
+    cluster.mock.broker_round_trip_time(1, Duration::from_secs(600)).unwrap();
+    let finished = running.finish();
+    finished.says("records without headers cannot be looked up in the log");
+    assert_ne!(finished.code, 0);
+}
+
+#[test]
+fn a_client_that_may_not_read_says_so_and_leaves_the_records_unresolved() {
+    let cluster = Cluster::start();
+    let denied = [E::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 100];
+    cluster.mock.request_errors(RDKafkaApiKey::Fetch, &denied);
+    let finished = run_whose_first_batch_is_refused(&cluster);
+    finished
+        .exits(74)
+        .says("1 records of gpu.metrics.v1 not looked up: this client may not read: ");
+    assert_eq!(finished.sum("unresolved"), 2);
+    assert_eq!(finished.report()["topics"][0]["settled"]["not_found"], 0);
+}
+
+/// Sends a record with these headers to partition 0 of both topics.
+fn send(producer: &BaseProducer, run: &str, seq: u64) {
+    let seq = seq.to_string();
+    for topic in TOPICS {
+        let headers = OwnedHeaders::new().insert(Header { key: "run", value: Some(run) });
+        let headers = headers.insert(Header { key: "seq", value: Some(seq.as_str()) });
+        let record = BaseRecord::<str, str>::to(topic).partition(0).payload("{}").headers(headers);
+        producer.send(record).unwrap();
+    }
+    producer.flush(Duration::from_secs(30)).unwrap();
+}
+
+// A broker stores a request again when the client has given up the first record of the batch and
+// counts anew. Here another client does, which does not wait for the silent broker's answer.
+#[test]
+fn what_is_in_the_log_twice_is_counted_and_said() {
+    let cluster = Cluster::start_with(1, 1);
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", cluster.bootstrap()).set("acks", "0");
+    let other: BaseProducer = config.create().unwrap();
+    send(&other, "another", 39);
+    let running = run_that_hears_nothing(&cluster);
+    let run = running.word_behind("INFO run ").replace(',', "");
+    send(&other, &run, 39);
+    running.until_it_says("records without acknowledgement");
+    send(&other, &run, 39);
+    cluster.mock.broker_round_trip_time(1, Duration::ZERO).unwrap();
+    let finished = running.finish();
+    let mut copies = 0;
+    for (topic, reported) in topics(&finished) {
+        let there = counts(&run, cluster.read(topic, usize::MAX));
+        let more: usize = there.values().map(|count| count - 1).sum();
+        assert_eq!(reported["copies"], more, "{reported}");
+        copies += more;
+    }
+    assert!(copies >= 2, "{}", finished.stderr);
+    finished.says(&format!("{copies} copies too many in the log"));
+}
+
+#[test]
+fn a_connection_that_died_costs_no_record_when_another_broker_leads() {
+    let cluster = Cluster::start_with(2, 1);
+    for topic in TOPICS {
+        cluster.mock.partition_leader(topic, 0, Some(1)).unwrap();
+    }
+    let run = cluster.run().set("BATCH", "50").set("DELIVERY_TIMEOUT_SEC", "20");
+    let running = run.set("SLEEP_SEC", "0.02").start();
+    cluster.read(TOPICS[1], 5);
+    cluster.mock.broker_round_trip_time(1, Duration::from_secs(600)).unwrap();
+    for topic in TOPICS {
+        cluster.mock.partition_leader(topic, 0, Some(2)).unwrap();
+    }
+    let finished = running.finish();
+    finished.exits(0).says("100 of 100 planned records delivered");
+    assert_eq!(finished.sum("failed"), 0);
+}
+
+#[test]
+fn a_link_that_carries_less_than_is_generated_slows_the_run_down() {
+    let cluster = Cluster::start();
+    let run = cluster.run().set("BATCH", "600").set("DELIVERY_TIMEOUT_SEC", "3");
+    // Batches of two, five on their way.
+    let run = run.set("SLEEP_SEC", "0.001").set("RDKAFKA_BATCH_NUM_MESSAGES", "2");
+    let running = run.start();
+    running.until_it_says("sending 600 pairs");
+    cluster.mock.broker_round_trip_time(1, Duration::from_millis(300)).unwrap();
+    let finished = running.finish();
+    finished.exits(0).says("1200 of 1200 planned records delivered");
+    assert_eq!((finished.sum("acknowledged"), finished.sum("failed")), (1200, 0));
+}
+
+#[test]
+fn a_run_that_was_paused_reads_its_answers_before_it_gives_anything_up() {
+    let cluster = Cluster::start();
+    let run = cluster.run().set("BATCH", "200").set("SLEEP_SEC", "0.01");
+    let running = run.set("DELIVERY_TIMEOUT_SEC", "1").start();
+    cluster.read(TOPICS[1], 5);
+    running.signal("STOP");
+    // The pause is what is tested: longer than the delivery timeout.
+    std::thread::sleep(Duration::from_millis(2_500));
+    running.signal("CONT");
+    let finished = running.finish();
+    finished.exits(0).says("400 of 400 planned records delivered");
+    let last = finished.stderr.trim_end().lines().last().unwrap();
+    assert!(last.ends_with("exit 0 (SUCCESS)"), "{}", finished.stderr);
+}

@@ -1,0 +1,31 @@
+//! The built binary, its documents and its wire format, without a network and without root: the
+//! broker is librdkafka's mock cluster in the process of the test.
+//!
+//! One test is `cargo test --test hermetic delivery::a_signal`.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test fails by panicking; nobody links to it"
+)]
+
+mod causes;
+mod cli;
+mod cluster;
+mod common;
+mod containers;
+mod delivery;
+mod docs;
+mod doubt;
+mod edges;
+mod egress;
+mod host;
+mod limits;
+mod notify;
+mod process;
+mod shards;
+mod wire;
+mod workload;

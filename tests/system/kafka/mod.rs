@@ -1,0 +1,20 @@
+//! The program against a real Apache Kafka: what it says it delivered is in the log, and nothing
+//! else is.
+//!
+//! `tests/system/run kafka` runs them, as root: three brokers that are one cluster have networks of
+//! their own. It takes `java`, `kcat`, `openssl` and `ip`, and `mvn` the first time. With
+//! `VM4_SOAK` set, what happens to runs only now and then is tried many times; see `make soak`.
+
+mod contract;
+mod delivery;
+mod doctor;
+mod limits;
+mod outage;
+mod proxy;
+mod records;
+mod recovery;
+mod same_bytes;
+mod security;
+mod signals;
+mod three;
+mod topics;

@@ -1,0 +1,164 @@
+//! Logins over TLS, and what happens where the cluster does not let the program in.
+
+mod certificates;
+mod cluster;
+
+use std::time::Duration;
+
+use super::records;
+use crate::broker::Operation;
+use crate::cluster::{PARTITIONS, Topics};
+use crate::common::{Finished, Producer};
+use certificates::Certificates;
+use cluster::{PASSWORD, Secure, WRONG, keeps_its_secrets, log_in, log_in_with_token, secure};
+
+/// How long a refusal may take that needs no patience: far less than any delivery timeout.
+const AT_ONCE: Duration = Duration::from_secs(3);
+
+/// A short run over the secured listener; it still has to log in.
+fn run(secure: &Secure, topics: &Topics) -> Producer {
+    let run = secure.connect(topics.run(), &secure.authority);
+    run.set("SLEEP_SEC", "0").set("DELIVERY_TIMEOUT_SEC", "10")
+}
+
+/// Fails unless everything was delivered and nothing given away.
+#[track_caller]
+fn delivers(finished: &Finished, topics: &Topics) {
+    finished.exits(0).says("40 of 40 planned records delivered");
+    keeps_its_secrets(finished);
+    records::assert_log_is_report(finished, topics);
+}
+
+/// Fails unless the cluster refused the run, which said so at once, wrote nothing and gave nothing
+/// away.
+#[track_caller]
+fn is_refused(finished: &Finished, topics: &Topics) {
+    finished.exits(77);
+    assert_eq!(finished.report()["outcome"], "denied");
+    assert!(finished.elapsed < AT_ONCE, "{:?}", finished.elapsed);
+    keeps_its_secrets(finished);
+    assert_eq!(topics.records_in_log(), 0);
+}
+
+#[test]
+fn each_mechanism_delivers_over_tls() {
+    let secure = secure();
+    for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+        let topics = Topics::create(&secure.broker, &format!("login-{mechanism}"));
+        let finished = log_in(run(secure, &topics), mechanism, "ann", PASSWORD).finish();
+        delivers(&finished, &topics);
+        println!("{mechanism} over TLS: 40 of 40 in {:?}", finished.elapsed);
+    }
+    let topics = Topics::create(&secure.broker, "login-token");
+    let finished = log_in_with_token(run(secure, &topics)).finish();
+    delivers(&finished, &topics);
+    println!("OAUTHBEARER over TLS: 40 of 40 in {:?}", finished.elapsed);
+}
+
+#[test]
+fn a_wrong_password_is_refused_at_once() {
+    let secure = secure();
+    let topics = Topics::create(&secure.broker, "wrong-password");
+    for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+        let finished = log_in(run(secure, &topics), mechanism, "ann", WRONG).finish();
+        is_refused(&finished, &topics);
+        finished.says("the cluster refused access").says("Authentication failed");
+        println!("{mechanism}, wrong password: exit 77 after {:?}", finished.elapsed);
+    }
+}
+
+#[test]
+fn a_user_without_credentials_for_the_mechanism_is_refused() {
+    let secure = secure();
+    let topics = Topics::create(&secure.broker, "no-credentials");
+    // The user is known, but not by this mechanism: only `ann` has SCRAM credentials.
+    let finished = log_in(run(secure, &topics), "SCRAM-SHA-256", "bob", PASSWORD).finish();
+    is_refused(&finished, &topics);
+    finished.says("the cluster refused access");
+    println!("login unknown to the mechanism: exit 77 after {:?}", finished.elapsed);
+}
+
+#[test]
+fn a_client_that_does_not_log_in_reaches_nobody() {
+    let secure = secure();
+    let topics = Topics::create(&secure.broker, "no-login");
+    let run = run(secure, &topics).set("DELIVERY_TIMEOUT_SEC", "2");
+    let finished = run.set("RDKAFKA_SECURITY_PROTOCOL", "SSL").finish();
+    finished.exits(69).says("no broker answered");
+    assert!(finished.elapsed <= Duration::from_secs(2), "{:?}", finished.elapsed);
+    println!("TLS without a login: exit 69 after {:?}", finished.elapsed);
+}
+
+#[test]
+fn a_certificate_of_an_unknown_authority_is_named_as_the_problem() {
+    let secure = secure();
+    let topics = Topics::create(&secure.broker, "unknown-authority");
+    let unknown = Certificates::make().authority;
+    let run = secure.connect(run(secure, &topics), &unknown).set("DELIVERY_TIMEOUT_SEC", "2");
+    let finished = log_in(run, "PLAIN", "ann", PASSWORD).finish();
+    finished.exits(69).says("no broker answered").says("certificate verify failed");
+    assert_eq!(finished.report()["outcome"], "unavailable");
+    assert!(finished.elapsed <= Duration::from_secs(2), "{:?}", finished.elapsed);
+    keeps_its_secrets(&finished);
+    assert_eq!(topics.records_in_log(), 0);
+    println!("unknown authority: exit 69 after {:?}", finished.elapsed);
+}
+
+#[test]
+fn a_user_without_any_right_is_refused_with_the_topics_name() {
+    let secure = secure();
+    let topics = Topics::create(&secure.broker, "no-right");
+    let finished = log_in(run(secure, &topics), "PLAIN", "bob", PASSWORD).finish();
+    is_refused(&finished, &topics);
+    finished.says("the cluster refused access: topic no-right.metrics: ");
+    println!("no right: exit 77 after {:?}", finished.elapsed);
+}
+
+#[test]
+fn a_user_who_may_look_but_not_write_is_refused() {
+    let secure = secure();
+    let topics = Topics::named(&secure.broker, "look-only");
+    secure.broker.allow("carl", Operation::Describe, &topics.both());
+    secure.broker.create_topics(&topics.both().map(|topic| (topic, PARTITIONS)));
+    let finished = log_in(run(secure, &topics), "PLAIN", "carl", PASSWORD).finish();
+    is_refused(&finished, &topics);
+    finished.says("Cluster authorization failed");
+    records::books(&finished, &topics);
+    println!("may look only: exit 77 after {:?}", finished.elapsed);
+}
+
+#[test]
+fn a_user_who_may_write_to_one_topic_only_is_told_which_other() {
+    let secure = secure();
+    let topics = Topics::named(&secure.broker, "one-only");
+    secure.broker.allow("dora", Operation::Write, &[&topics.metric]);
+    secure.broker.allow("dora", Operation::Describe, &[&topics.token]);
+    secure.broker.create_topics(&topics.both().map(|topic| (topic, PARTITIONS)));
+    let finished = log_in(run(secure, &topics), "PLAIN", "dora", PASSWORD).finish();
+    finished.exits(77).says("Topic authorization failed) (one-only.tokens)");
+    assert_eq!(finished.report()["errors"].as_array().map(Vec::len), Some(1));
+    let books = records::books(&finished, &topics);
+    assert_eq!([books[0].acknowledged, books[1].failed], [20, 20]);
+    records::assert_log_is_report(&finished, &topics);
+    keeps_its_secrets(&finished);
+    println!("one topic only: exit 77 after {:?}", finished.elapsed);
+}
+
+#[test]
+fn no_password_is_shown_even_when_everything_is_logged() {
+    let secure = secure();
+    let topics = Topics::create(&secure.broker, "talkative");
+    let run = run(secure, &topics).set("RUST_LOG", "trace").set("RDKAFKA_DEBUG", "all");
+    let finished = log_in(run, "PLAIN", "ann", PASSWORD).finish();
+    delivers(&finished, &topics);
+    assert!(finished.stderr.lines().count() > 100, "{}", finished.stderr);
+    println!("everything logged: {} lines, no password", finished.stderr.lines().count());
+
+    let doctor = topics.direct(Producer::new(["doctor"]));
+    let doctor = secure.connect(doctor, &secure.authority).set("RDKAFKA_SASL_PASSWORD", PASSWORD);
+    let doctor = doctor.set("RDKAFKA_SASL_USERNAME", "ann").set("RDKAFKA_SASL_MECHANISM", "PLAIN");
+    let finished = doctor.finish();
+    finished.exits(0);
+    keeps_its_secrets(&finished);
+    assert!(finished.stdout.contains("RDKAFKA_SASL_PASSWORD"), "{}", finished.stdout);
+}
