@@ -1,6 +1,9 @@
 //! A Kafka broker inside the process: librdkafka's mock cluster, for `demo`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
 
 use rdkafka::error::KafkaResult;
 use rdkafka::mocking::MockCluster;
@@ -26,12 +29,8 @@ impl EmbeddedBroker {
     /// # Errors
     /// What librdkafka says.
     pub fn start(topics: &[&str]) -> KafkaResult<Self> {
-        let cluster = MockCluster::new(1)?;
-        let distinct: BTreeMap<&str, ()> = topics.iter().map(|topic| (*topic, ())).collect();
-        for topic in distinct.keys() {
-            cluster.create_topic(topic, PARTITIONS, 1)?;
-        }
-        Ok(Self { cluster })
+        let distinct: BTreeSet<&str> = topics.iter().copied().collect();
+        Ok(Self { cluster: mock_cluster(1, distinct, PARTITIONS)? })
     }
 
     /// Address of the broker.
@@ -45,4 +44,34 @@ impl EmbeddedBroker {
     pub fn beginning(&self) -> BTreeMap<i32, i64> {
         (0..PARTITIONS).map(|partition| (partition, 0)).collect()
     }
+}
+
+/// A mock cluster with these topics of so many partitions.
+///
+/// # Errors
+/// What librdkafka says.
+pub fn mock_cluster<'a>(
+    brokers: i32,
+    topics: impl IntoIterator<Item = &'a str>,
+    partitions: i32,
+) -> KafkaResult<MockCluster<'static, DefaultProducerContext>> {
+    let cluster = MockCluster::new(brokers)?;
+    for topic in topics {
+        cluster.create_topic(topic, partitions, 1)?;
+        // Without a round the next order may be late, and nothing else.
+        let _late = wait_a_round(&cluster);
+    }
+    Ok(cluster)
+}
+
+/// Waits until the cluster's thread has read the wake-up of the last order.
+///
+/// It answers an order before it reads its wake-up, and reads that of another order with it, which
+/// then waits for a second. The end of a connection is answered in a later round.
+fn wait_a_round(cluster: &MockCluster<'static, DefaultProducerContext>) -> io::Result<usize> {
+    let bootstrap = cluster.bootstrap_servers();
+    let mut stream = TcpStream::connect(bootstrap.split(',').next().unwrap_or_default())?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    stream.shutdown(Shutdown::Write)?;
+    stream.read(&mut [0])
 }

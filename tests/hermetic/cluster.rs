@@ -9,6 +9,7 @@ use rdkafka::message::{Headers, Message};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::topic_partition_list::Offset;
+use vm4_producer::kafka::embedded::mock_cluster;
 
 use crate::common::Producer;
 
@@ -50,10 +51,7 @@ impl Cluster {
 
     /// Starts a cluster of so many brokers, whose topics have so many partitions.
     pub fn start_with(brokers: i32, partitions: i32) -> Self {
-        let mock = MockCluster::new(brokers).expect("a mock cluster");
-        for topic in TOPICS {
-            mock.create_topic(topic, partitions, 1).expect("a topic");
-        }
+        let mock = mock_cluster(brokers, TOPICS, partitions).expect("a mock cluster");
         Self { mock, partitions }
     }
 
