@@ -35,6 +35,21 @@ pub const SUMMARY: &str = "vm4_producer::summary";
 
 /// How long the end of the process waits for a reader that takes nothing.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Fields of the summary event; the journal has them as `VM4_NAME`.
+pub const SUMMARY_FIELDS: [&str; 11] = [
+    "run",
+    "seed",
+    "outcome",
+    "planned",
+    "generated",
+    "acknowledged",
+    "failed",
+    "unresolved",
+    "elapsed_sec",
+    "rate_per_sec",
+    "exit_code",
+];
+
 
 /// How long it then waits with the last lines alone.
 const LAST_WORDS: Duration = Duration::from_millis(500);

@@ -1,5 +1,6 @@
 //! Prose against code: what the README, the man page and the module map say is what the code does.
 
+mod arrows;
 mod package;
 
 use std::fs;
@@ -204,47 +205,6 @@ fn room(path: &Path) -> String {
 fn program_lines(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).expect("a file");
     text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).map(str::to_owned).collect()
-}
-
-#[test]
-fn arrows_between_modules_only_go_down() {
-    // Each room may use the rooms behind it.
-    let order = [
-        "main",
-        "lib",
-        "commands",
-        "session",
-        "cli",
-        "report",
-        "verdict",
-        "kafka",
-        "run",
-        "plan",
-        "egress",
-        "host",
-        "books",
-        "event_time",
-        "event",
-        "workload",
-        "latency",
-        "exit",
-        "settings",
-        "allow_list",
-        "net",
-        "awake",
-    ];
-    let rank = |room: &str| order.iter().position(|r| *r == room);
-    for path in sources().iter().filter(|path| !path.ends_with("tests.rs")) {
-        let from = room(path);
-        let own = rank(&from).unwrap_or_else(|| panic!("{from} has no place in the order"));
-        for line in program_lines(path) {
-            let Some(used) = line.trim().strip_prefix("use crate::") else { continue };
-            let used: String =
-                used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-            let allowed = rank(&used).is_some_and(|rank| rank >= own);
-            assert!(allowed, "{from} uses {used}: {}", path.display());
-        }
-    }
 }
 
 #[test]
