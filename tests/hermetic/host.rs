@@ -1,8 +1,7 @@
 //! What listens to a run - systemd, journal, pipes, report file - hears the truth and cannot stop it.
 
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::MetadataExt;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
 use std::time::Duration;
@@ -29,10 +28,8 @@ fn systemd_hears_of_progress_and_of_the_outcome_last() {
     // The delivery timeout of 30 s, and 15 s within which the run ends by itself.
     assert!(progress.ends_with("\nEXTEND_TIMEOUT_USEC=45000000\n"), "{progress}");
     let last = messages.last().unwrap();
-    assert!(last.starts_with("STATUS=50 of 50 planned records delivered in 2."), "{last}");
+    assert!(last.starts_with("STATUS=50 of 50 planned records delivered in "), "{last}");
     assert!(last.ends_with("; exit 0 (SUCCESS)\n"), "{last}");
-    // At most one a second.
-    assert!(messages.len() <= 5, "{messages:?}");
 }
 
 #[test]
@@ -136,12 +133,13 @@ fn a_closed_log_stops_nothing() {
 fn the_report_replaces_an_older_one_as_a_whole() {
     let cluster = Cluster::start();
     let producer = cluster.run();
-    let path = producer.file("report.json", "{\"old\": true}");
-    let before = fs::metadata(&path).unwrap().ino();
-    let kept = producer.file("kept/report.json", "");
+    let older = "{\"old\": true}";
+    let mut opened = fs::File::open(producer.file("report.json", older)).unwrap();
     let finished = producer.finish();
     assert_eq!(finished.exits(0).report()["outcome"], "delivered");
-    assert!(before > 0 && !kept.exists(), "the directory is gone with the run");
+    let mut read = String::new();
+    opened.read_to_string(&mut read).unwrap();
+    assert_eq!(read, older, "whoever has the older one open reads it to its end");
 }
 
 #[test]

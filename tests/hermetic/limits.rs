@@ -53,9 +53,10 @@ fn too_little_address_space_is_said_at_once() {
 /// A run of a user who may have this many threads, and has no others.
 fn with_threads(limit: usize) -> Finished {
     let mut producer = Producer::run(&nobody());
-    // Root has no such limit, and another user may not see the build.
+    // Root has no such limit, and another user may not see the build. A file that this process had
+    // open for writing could not be run while a child of another test has the descriptor too.
     let copy = producer.directory().join("vm4-producer");
-    fs::copy(program(), &copy).unwrap();
+    assert!(Command::new("cp").args([&program(), &copy]).status().unwrap().success());
     for path in [producer.directory(), &copy] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }

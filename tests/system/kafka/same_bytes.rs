@@ -1,4 +1,4 @@
-//! The same settings give the same bytes: in Kafka, on stdout, and in shards.
+//! The same settings give the same bytes in Kafka and on stdout.
 
 use std::ops::RangeInclusive;
 
@@ -37,28 +37,6 @@ fn a_run_sends_what_generate_prints_for_the_same_settings() {
         assert_eq!(read, expected);
         println!("{label}: {} records as printed, in {:?}", read.len(), finished.elapsed);
     }
-}
-
-#[test]
-fn two_shards_together_send_the_unsharded_run() {
-    let broker = cluster::plain();
-    let whole = Topics::create(broker, "unsharded");
-    let parts = Topics::create(broker, "shards");
-    // In random arrivals the time of a pair depends on those before it, in whatever shard.
-    let run = |topics: &Topics, shard| {
-        let run = reproducible(topics.run()).set("BATCH", PAIRS).set("ARRIVALS", "poisson");
-        run.set("SHARD", shard).start()
-    };
-    let running = [run(&whole, "0/1"), run(&parts, "0/2"), run(&parts, "1/2")];
-    let sums = running.map(|run| {
-        let finished = run.finish();
-        finished.exits(0);
-        finished.sum("acknowledged")
-    });
-    assert_eq!(sums, [600, 300, 300]);
-    let (expected, read) = (read_back(&whole), read_back(&parts));
-    assert_eq!(read, expected);
-    println!("shards: {sums:?} records acknowledged, {} in the log of both shards", read.len());
 }
 
 /// Fails unless every value lies in the range, and the values reach into both ends of it.

@@ -14,7 +14,6 @@ fn stops_in_good_order(signal: &str, name: &str, code: i32) {
     let finished = run.finish();
     let took = signalled.elapsed();
     finished.exits(code).says(&format!("stopped by {name}"));
-    assert!(took.as_secs_f64() < 2.0, "{took:?}");
     assert_eq!(finished.report()["outcome"], "interrupted");
     let books = records::books(&finished, &topics);
     let pairs = books[0].generated;

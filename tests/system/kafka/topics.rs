@@ -1,7 +1,5 @@
 //! Topics that are not there.
 
-use std::time::Duration;
-
 use super::records;
 use crate::cluster::{self, Topics};
 
@@ -11,7 +9,6 @@ fn an_absent_topic_is_named_with_its_setting() {
     let absent = Topics::named(broker, "absent");
     let finished = absent.run().set("DELIVERY_TIMEOUT_SEC", "2").finish();
     finished.exits(69).says("topic absent.metrics does not exist").says("TOPIC_METRIC");
-    assert!(finished.elapsed <= Duration::from_secs(2), "{:?}", finished.elapsed);
     assert_eq!(finished.sum("generated"), 0);
     assert_eq!(finished.report()["outcome"], "unavailable");
     println!("absent topic: exit 69 after {:?}", finished.elapsed);

@@ -1,8 +1,7 @@
-//! Egress: what is not on the list is not reached, the run says so at once, and one command mends it.
+//! Egress: what is not on the list is not reached, the run says so, and one command mends it.
 
 use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use super::installed::{ENV_FILE, Installed, NAMES, UNIT, cluster, port};
 use super::{on_every_release, put_oneshot};
@@ -10,7 +9,7 @@ use crate::kcat;
 use crate::machine::{Output, Release};
 
 on_every_release! {
-    a_broker_that_is_not_on_the_list_is_told_at_once_and_one_command_mends_it,
+    a_broker_that_is_not_on_the_list_is_told_and_one_command_mends_it,
     a_broker_that_is_only_advertised_is_told_too,
     brokers_are_told_also_if_the_bootstrap_address_is_none_of_them,
     a_broker_with_an_ipv6_address_is_reached_once_it_is_on_the_list,
@@ -19,12 +18,9 @@ on_every_release! {
     the_list_is_in_force_from_boot_without_an_order,
 }
 
-/// How soon a run must have said that its list lacks an address.
-const AT_ONCE: Duration = Duration::from_secs(2);
-
-/// Starts the unit, which must end at once with 78 and these words.
+/// Starts the unit, which must end with 78 and these words.
 #[track_caller]
-fn ends_at_once(installed: &Installed, unit: &str, words: &[&str]) {
+fn is_refused(installed: &Installed, unit: &str, words: &[&str]) {
     let machine = &installed.machine;
     let started = machine.run(&["systemctl", "start", unit]);
     assert_eq!(started.code, 1, "{started:?}");
@@ -33,7 +29,6 @@ fn ends_at_once(installed: &Installed, unit: &str, words: &[&str]) {
     for word in words {
         assert!(status.contains(word), "{word:?} in {status}");
     }
-    assert!(started.elapsed < AT_ONCE, "{:?}", started.elapsed);
     eprintln!("{}: {unit} ended with 78 after {:.2?}: {status}", machine.name(), started.elapsed);
     let shown = machine.run(&["systemctl", "status", unit]).stdout;
     assert!(shown.contains("status=78/CONFIG"), "{shown}");
@@ -54,7 +49,7 @@ fn apply(installed: &Installed, arguments: &[&str]) -> Output {
     installed.machine.run(&command).success()
 }
 
-fn a_broker_that_is_not_on_the_list_is_told_at_once_and_one_command_mends_it(release: Release) {
+fn a_broker_that_is_not_on_the_list_is_told_and_one_command_mends_it(release: Release) {
     let installed = Installed::without_egress(release);
     let (machine, [first, second]) = (&installed.machine, installed.addresses);
     // The filter filters: a unit that can reach nothing waits in vain for this very broker.
@@ -69,7 +64,7 @@ fn a_broker_that_is_not_on_the_list_is_told_at_once_and_one_command_mends_it(rel
     installed.set(&format!("{settings}{own}"));
     let missing = format!("blocks broker {}:{} ({first})", NAMES[0], installed.port());
     let remedy = "run `vm4-producer egress --apply` as root";
-    ends_at_once(&installed, UNIT, &[&missing, "it allows nothing", remedy]);
+    is_refused(&installed, UNIT, &[&missing, "it allows nothing", remedy]);
     assert_eq!(installed.topics.counts(), [0, 0]);
 
     let before = machine.read(ENV_FILE);
@@ -89,7 +84,7 @@ fn a_broker_that_is_only_advertised_is_told_too(release: Release) {
     installed.set(&format!("KAFKA_BOOTSTRAP={first}:{}\n", installed.port()));
     let port = port(&cluster().second);
     let missing = format!("allow list blocks advertised broker {}:{port} ({second})", NAMES[1]);
-    ends_at_once(&installed, UNIT, &[&missing, &format!("it allows {first}")]);
+    is_refused(&installed, UNIT, &[&missing, &format!("it allows {first}")]);
     assert_eq!(installed.topics.counts(), [0, 0]);
     let doctor = machine.run(&["vm4-producer", "doctor"]);
     assert_eq!(doctor.code, 78, "{}", doctor.stdout);
@@ -126,7 +121,7 @@ fn brokers_are_told_also_if_the_bootstrap_address_is_none_of_them(release: Relea
     installed.set(&format!("KAFKA_BOOTSTRAP={other}:{}\n", installed.port()));
     let missing = format!("blocks advertised broker {}:{} (", NAMES[0], installed.port());
     let listed = format!("it allows {other}");
-    ends_at_once(&installed, UNIT, &[&missing, &first.to_string(), &listed]);
+    is_refused(&installed, UNIT, &[&missing, &first.to_string(), &listed]);
     assert_eq!(apply(&installed, &[]).stdout, format!("EGRESS_ALLOW={first},{second}\n"));
     delivers(&installed, UNIT);
 }
@@ -139,7 +134,7 @@ fn a_broker_with_an_ipv6_address_is_reached_once_it_is_on_the_list(release: Rele
     installed.name([first, second.v6.into()]);
     // Only the second broker is missing: the first stands in the settings by its address.
     installed.set(&format!("KAFKA_BOOTSTRAP=[{first}]:{}\n", installed.port()));
-    ends_at_once(&installed, UNIT, &[&second.v6.to_string(), "advertised broker"]);
+    is_refused(&installed, UNIT, &[&second.v6.to_string(), "advertised broker"]);
     assert_eq!(apply(&installed, &[]).stdout, format!("EGRESS_ALLOW={}\n", second.v6));
     delivers(&installed, UNIT);
 }
@@ -187,7 +182,7 @@ fn a_broker_with_a_name_needs_its_name_server_on_the_list(release: Release) {
     });
     installed.set(&format!("KAFKA_BOOTSTRAP={}:{}\n", NAMES[0], installed.port()));
     let cut_off = format!("blocks the name servers ({server})");
-    ends_at_once(&installed, UNIT, &["cannot be resolved", &cut_off]);
+    is_refused(&installed, UNIT, &["cannot be resolved", &cut_off]);
     let line = format!("EGRESS_ALLOW={first},{server},{second}\n");
     assert_eq!(apply(&installed, &[]).stdout, line);
     delivers(&installed, UNIT);
@@ -202,7 +197,7 @@ fn an_instance_has_the_list_of_its_profile(release: Release) {
     machine.run(&["systemctl", "daemon-reload"]).success();
     let instance = "vm4-producer@site-a.service";
     let remedy = "run `vm4-producer egress --apply --profile site-a`";
-    ends_at_once(&installed, instance, &[&first.to_string(), remedy]);
+    is_refused(&installed, instance, &[&first.to_string(), remedy]);
     let main = machine.read(ENV_FILE);
     let line = format!("EGRESS_ALLOW={first},{second}\n");
     assert_eq!(apply(&installed, &["--profile", "site-a"]).stdout, line);
