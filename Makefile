@@ -32,7 +32,7 @@ deb: deps ## Build the Debian package: target/debian/vm4-producer_VERSION_ARCH.d
 	@CARGO="$(CARGO)" packaging/build-deb
 
 test: deps ## Build and pass the hermetic tests (embedded broker; no root)
-	$(CARGO) test --locked
+	$(CARGO) test --locked -- --test-threads=8 # they wait for the program more than they compute
 
 test-system: deps ## Test against the real parts (Apache Kafka, systemd, Docker); root. SKIP="part ..." leaves parts out
 	@CARGO="$(CARGO)" SKIP="$(SKIP)" tests/system/run
@@ -41,6 +41,7 @@ soak: deps ## Test hundreds of runs against three brokers whose leaders move, fo
 	@CARGO="$(CARGO)" tests/system/run soak
 
 figures: deps ## Draw the figures of docs/workload.md anew
+	$(CARGO) build --locked --bins --example figures
 	$(CARGO) run --locked --example figures
 
 bench: deps ## Measure what an event costs before it is sent
