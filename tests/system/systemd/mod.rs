@@ -1,9 +1,9 @@
 //! The program and its package under a real systemd, in Debian 12 and 13, with a real Apache Kafka
 //! that the machines reach over the network.
 //!
-//! `tests/system/run systemd` runs them, as root: it builds the package, whose path is in `VM4_DEB`. It takes
-//! `debootstrap` (the first time), `systemd-nspawn`, `ip`, `dnsmasq`, `java`, `kcat`, and `mvn` (the
-//! first time).
+//! `tests/system/run systemd` runs them, as root: it builds the package, whose path is in `VM4_DEB`.
+//! It takes `debootstrap` (the first time), `systemd-nspawn`, `ip`, `dnsmasq`, `java`, `kcat`, and
+//! `mvn` (the first time).
 
 mod egress;
 mod env_file;
