@@ -8,14 +8,16 @@ mod failure;
 mod in_flight;
 mod notes;
 mod outcome;
+mod record;
 mod totals;
 mod window;
 
-pub use accounting::{Accounting, Delivered, InFlightRecord, Pending};
+pub use accounting::Accounting;
 pub use counts::{Counts, PartitionCounts, Settled, TopicCounts};
 pub use failure::{Failure, FailureClass, Failures};
 pub use in_flight::Doubts;
 pub use outcome::{Cause, Ending, Evidence, NotStarted, Outcome, RunEnd};
+pub use record::{Delivered, InFlightRecord, Pending};
 pub use totals::{Offsets, Totals};
 
 #[cfg(test)]

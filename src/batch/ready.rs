@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::delivery::{Cause, NotStarted, Offsets};
 use crate::egress::resolve;
 use crate::host::signals::Stop;
-use crate::kafka::admin::{self, Bound, NotReady};
+use crate::kafka::admin::{Bound, NotReady};
+use crate::kafka::inquiry;
 use crate::kafka::producer::KafkaSink;
 use crate::settings::{Server, Settings};
 
@@ -97,7 +98,7 @@ async fn asked<T: Send + 'static>(
 /// the run's client has learned of brokers that it cannot reach, it asks no other.
 async fn check_advertised(cluster: &Cluster, bound: Bound, stop: &Stop) -> Result<(), NotStarted> {
     let config = cluster.config.clone();
-    let brokers = asked(stop, move |cancelled| admin::brokers(&config, bound, cancelled));
+    let brokers = asked(stop, move |cancelled| inquiry::brokers(&config, bound, cancelled));
     match brokers.await {
         Ok(brokers) => check_egress(cluster, "advertised broker", &brokers).await,
         Err(error) => Err(refusal(&error, stop)),

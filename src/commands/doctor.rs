@@ -11,8 +11,8 @@ use super::egress::silence;
 use super::{cause_of_seed, exit_of, print};
 use crate::exit::Exit;
 use crate::host::files;
-use crate::kafka::admin::{self, Bound, NotReady};
-use crate::kafka::config;
+use crate::kafka::admin::{Bound, NotReady};
+use crate::kafka::{config, inquiry};
 use crate::settings::{DEFINITIONS, Inputs, LoadError, Server, Settings};
 
 /// How long one TCP connection may take: a packet filter that drops packets answers nothing.
@@ -164,8 +164,9 @@ fn check_reach(what: &str, server: &Server) -> Finding {
 /// The findings, and the brokers that the cluster advertises.
 fn check_cluster(settings: &Settings) -> (Vec<Finding>, Vec<Server>) {
     let cluster =
-        match admin::describe(&config::client(settings), Bound::within(METADATA_WITHIN), &|| false)
-        {
+        match inquiry::describe(&config::client(settings), Bound::within(METADATA_WITHIN), &|| {
+            false
+        }) {
             Ok(cluster) => cluster,
             Err(silent) => return (vec![no_metadata(&silent)], Vec::new()),
         };

@@ -10,8 +10,8 @@ use crate::allow_list::AllowList;
 use crate::egress::apply::{ApplyError, SETTING, apply};
 use crate::egress::{RequiredAddresses, UnknownAddresses, family};
 use crate::exit::Exit;
-use crate::kafka::admin::{self, Bound, NotReady};
-use crate::kafka::config;
+use crate::kafka::admin::{Bound, NotReady};
+use crate::kafka::{config, inquiry};
 use crate::net::Server;
 use crate::settings::{Inputs, Settings};
 
@@ -63,7 +63,7 @@ fn needed(settings: &Settings) -> Result<AllowList, EgressError> {
     };
     let mut needed = addresses("broker", settings.kafka_bootstrap.servers())?;
     let (client, bound) = (config::client(settings), Bound::within(ANSWER_WITHIN));
-    let cluster = admin::describe(&client, bound, &|| false)?;
+    let cluster = inquiry::describe(&client, bound, &|| false)?;
     needed.extend(addresses("advertised broker", &cluster.brokers)?);
 
     let mut allowed = settings.egress();

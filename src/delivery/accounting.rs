@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::in_flight::InFlight;
 use super::notes::Notes;
 use super::window::Window;
-use super::{Doubts, Failure, FailureClass, Totals};
+use super::{Delivered, Doubts, Failure, FailureClass, InFlightRecord, Pending, Totals};
 use crate::awake::Awake;
 use crate::event::Kind;
 
@@ -18,40 +18,6 @@ const AGE_EVERY: Duration = Duration::from_millis(100);
 
 /// Pairs between two notes of how far the acknowledgements were.
 const NOTE_EVERY: u64 = 4096;
-
-/// A record on its way, as its delivery report names it.
-#[derive(Debug, Clone, Copy)]
-pub struct InFlightRecord {
-    /// Which of the two events.
-    pub kind: Kind,
-    /// Position among the pairs of this process.
-    pub index: u64,
-    /// When it was handed over.
-    pub sent: Instant,
-    /// When it was scheduled.
-    pub scheduled: Instant,
-}
-
-/// A delivery report: partition and offset of a record, or an error. Success may come without an
-/// offset.
-#[derive(Debug, Clone)]
-pub struct Delivered {
-    /// Which record.
-    pub record: InFlightRecord,
-    /// Where it is.
-    pub outcome: Result<(i32, Option<i64>), Failure>,
-}
-
-/// What the polling thread has to know.
-#[derive(Debug, Clone, Copy)]
-pub struct Pending {
-    /// Records that have ended so far, and delivery reports so far.
-    pub answers: [u64; 2],
-    /// Records in flight.
-    pub in_flight: u64,
-    /// How long they have been without an answer to any of them.
-    pub silent_for: Duration,
-}
 
 /// Counts, and which records are in flight or ended without an acknowledgement.
 #[derive(Debug)]
@@ -184,7 +150,7 @@ impl Accounting {
                 self.totals.counts.acknowledged(kind, partition, offset);
                 self.totals.from_send.record(now.saturating_duration_since(record.sent));
                 self.totals.from_scheduled.record(now.saturating_duration_since(record.scheduled));
-                let in_flight = self.in_flight();
+                let in_flight = self.totals.counts.total_in_flight();
                 self.window.acknowledged(record.sent, now, in_flight);
                 self.answer();
             }
@@ -220,9 +186,7 @@ impl Accounting {
     /// Lets time pass, and gives up the records that have waited too long.
     pub fn pending(&mut self, now: Instant) -> Pending {
         let lap = self.awake.lap(now);
-        if let Some(silent_for) = &mut self.silent_for {
-            *silent_for += lap;
-        }
+        self.silent_for = self.silent_for.map(|silent_for| silent_for + lap);
         self.ran_for += lap;
         self.give_up_the_old();
         let answers = [self.ended(), self.reports];

@@ -50,7 +50,6 @@ pub const SUMMARY_FIELDS: [&str; 11] = [
     "exit_code",
 ];
 
-
 /// How long it then waits with the last lines alone.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 

@@ -1,27 +1,18 @@
 //! Questions to the cluster: is it ready, and what does it have?
 
-mod wait;
+pub(super) mod wait;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::client::Client;
-use rdkafka::config::ClientConfig;
-use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseProducer, Producer};
-use rdkafka::statistics::Statistics;
 
 use super::delivery_reports::DeliveryReports;
-use super::errors;
-use super::producer::KafkaSink;
-use crate::delivery::{FailureClass, Offsets};
+use crate::delivery::Offsets;
 use crate::settings::Server;
-use wait::{Slices, Wait};
-
-/// How often a client says what it has learned.
-const STATISTICS_EVERY: Duration = Duration::from_millis(20);
+use wait::Wait;
 
 /// Why a run cannot begin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -102,7 +93,7 @@ impl Admin {
         Self(producer)
     }
 
-    fn client(&self) -> &Client<DeliveryReports> {
+    pub(super) fn client(&self) -> &Client<DeliveryReports> {
         self.0.client()
     }
 
@@ -155,7 +146,7 @@ fn partitions(metadata: &Metadata, topic: &str) -> Vec<i32> {
 /// How long answers are waited for.
 #[derive(Debug, Clone, Copy)]
 pub struct Bound {
-    within: Duration,
+    pub(super) within: Duration,
     deadline: Instant,
 }
 
@@ -167,94 +158,7 @@ impl Bound {
     }
 }
 
-/// What a cluster has.
-#[derive(Debug, Clone)]
-pub struct Description {
-    /// Address of each broker that the cluster advertises.
-    pub brokers: Vec<Server>,
-    /// Each topic: its partitions, or why they are not known.
-    pub topics: BTreeMap<String, Result<usize, TopicError>>,
-}
-
-/// Why a topic cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text}")]
-pub struct TopicError {
-    text: String,
-    /// Whether this client may not use it.
-    pub is_denied: bool,
-}
-
-/// Asks a cluster for its brokers and all topics: a question for one by name creates it on many.
-///
-/// # Errors
-/// [`NotReady`], once `within` is over, or at once if waiting cannot help.
-pub fn describe(
-    config: &ClientConfig,
-    bound: Bound,
-    cancelled: &(dyn Fn() -> bool + Sync),
-) -> Result<Description, NotReady> {
-    let metadata =
-        apart(config, bound, cancelled, |wait| wait.for_answer(None, Slices::first_contact()))?;
-    let topics = metadata.topics().iter().map(|topic| {
-        let state = match topic.error().map(RDKafkaErrorCode::from) {
-            None => Ok(topic.partitions().len()),
-            Some(code) => Err(TopicError {
-                text: code.to_string(),
-                is_denied: errors::class(code) == FailureClass::Denied,
-            }),
-        };
-        (topic.name().to_owned(), state)
-    });
-    Ok(Description { brokers: advertised(&metadata), topics: topics.collect() })
-}
-
-/// Asks a cluster for its brokers alone.
-///
-/// A client learns them from the first server that it reaches, and from then on asks none but them:
-/// if they cannot be reached, a question of ours is never answered. Its statistics tell what it knows.
-///
-/// # Errors
-/// [`NotReady`], once `within` is over, or at once if waiting cannot help.
-pub fn brokers(
-    config: &ClientConfig,
-    bound: Bound,
-    cancelled: &(dyn Fn() -> bool + Sync),
-) -> Result<Vec<Server>, NotReady> {
-    let mut config = config.clone();
-    config.set("statistics.interval.ms", STATISTICS_EVERY.as_millis().to_string());
-    apart(&config, bound, cancelled, |wait| wait.for_brokers())
-}
-
-/// Asks with a client that is started for this question.
-fn apart<T>(
-    config: &ClientConfig,
-    bound: Bound,
-    cancelled: &(dyn Fn() -> bool + Sync),
-    question: impl FnOnce(&Wait<'_>) -> Result<T, NotReady>,
-) -> Result<T, NotReady> {
-    let sink = KafkaSink::start(config, 1, bound.within).map_err(NotReady::Client)?;
-    let admin = sink.admin();
-    let answer = question(&Wait { client: admin.client(), bound, cancelled });
-    drop(admin);
-    sink.close();
-    answer
-}
-
-/// The brokers in a client's statistics that it has learned of, and not only been told.
-pub(super) fn learned_brokers(statistics: Statistics) -> Vec<Server> {
-    let learned = statistics.brokers.into_values().filter(|broker| broker.nodeid >= 0);
-    let servers = learned.filter_map(|broker| {
-        let (host, port) = broker.nodename.rsplit_once(':')?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Some(Server { host, port: port.parse().ok()? })
-    });
-    let mut servers: Vec<_> = servers.collect();
-    servers.sort_by(|a, b| (&a.host, a.port).cmp(&(&b.host, b.port)));
-    servers
-}
-
-fn advertised(metadata: &Metadata) -> Vec<Server> {
+pub(super) fn advertised(metadata: &Metadata) -> Vec<Server> {
     let brokers = metadata.brokers().iter().filter_map(|broker| {
         Some(Server { host: broker.host().to_owned(), port: u16::try_from(broker.port()).ok()? })
     });

@@ -7,7 +7,6 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use tracing::{debug, warn};
 
-use super::admin;
 use super::errors::{class, plain};
 use crate::delivery::FailureClass;
 use crate::host::limits;
@@ -43,7 +42,7 @@ impl Heard {
     }
 
     pub(super) fn statistics(&mut self, statistics: Statistics) {
-        self.learned = admin::learned_brokers(statistics);
+        self.learned = learned_brokers(statistics);
     }
 
     pub(super) fn error(&mut self, error: &KafkaError, reason: &str) {
@@ -64,4 +63,17 @@ impl Heard {
             _ => self.last_error = Some(text),
         }
     }
+}
+
+/// The brokers in a client's statistics that it has learned of, and not only been told.
+fn learned_brokers(statistics: Statistics) -> Vec<Server> {
+    let learned = statistics.brokers.into_values().filter(|broker| broker.nodeid >= 0);
+    let servers = learned.filter_map(|broker| {
+        let (host, port) = broker.nodename.rsplit_once(':')?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Some(Server { host, port: port.parse().ok()? })
+    });
+    let mut servers: Vec<_> = servers.collect();
+    servers.sort_by(|a, b| (&a.host, a.port).cmp(&(&b.host, b.port)));
+    servers
 }

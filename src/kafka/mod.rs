@@ -6,6 +6,8 @@ mod delivery_reports;
 pub mod embedded;
 mod errors;
 mod heard;
+pub mod inquiry;
+mod poll;
 pub mod producer;
 pub mod properties;
 mod quiet;

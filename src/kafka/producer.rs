@@ -3,14 +3,9 @@
 //! `acks=all`, idempotence, a bounded queue: a full queue is reported as [`QueueFull`], never a drop.
 //! One thread polls. It ends by itself when sending is finished and every record has its delivery
 //! report, so no exit waits for a poll interval.
-//!
-//! A blocking poll of the wrapper cannot do that: it returns only when its time is up, whatever
-//! came, and spins through the last millisecond of it. So the thread polls without waiting, and
-//! sleeps in between for a sixteenth of the time since the last answer. A measured latency is at most
-//! that much too long.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -23,19 +18,11 @@ use tokio::time::Instant;
 use super::admin::Admin;
 use super::delivery_reports::DeliveryReports;
 use super::errors;
-use crate::delivery::{Counts, FailureClass, InFlightRecord, Pending, Totals};
+use super::poll::{Phase, poll};
+use crate::delivery::{Counts, FailureClass, InFlightRecord, Totals};
 use crate::host::apart::briefly;
 use crate::plan::Record;
 use crate::send_loop::{QueueFull, Sink};
-
-/// Shortest sleep between two polls while records are in flight.
-const SHORTEST_PAUSE: Duration = Duration::from_micros(100);
-
-/// Longest sleep between two polls while records are in flight.
-const LONGEST_PAUSE: Duration = Duration::from_millis(5);
-
-/// Sleep while none is in flight: only errors of connections can come, and the next record ends it.
-const IDLE_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a client may take to end.
 const CLOSED_WITHIN: Duration = Duration::from_secs(1);
@@ -47,15 +34,6 @@ pub struct KafkaSink {
     poller: Option<JoinHandle<()>>,
     /// Of how many shards this process is one.
     shards: u64,
-}
-
-/// What the sending and the polling thread tell each other.
-#[derive(Debug, Default)]
-struct Phase {
-    /// No record will follow.
-    finished: AtomicBool,
-    /// The thread sleeps because no record is in flight.
-    idle: AtomicBool,
 }
 
 impl std::fmt::Debug for KafkaSink {
@@ -167,7 +145,10 @@ impl Sink for KafkaSink {
             Ok(()) => reports.handed_over(kind, index + 1),
             Err((error, _)) => match error.rdkafka_error_code() {
                 Some(RDKafkaErrorCode::QueueFull) => return Err(QueueFull),
-                code => reports.refused(kind, index, code.unwrap_or(RDKafkaErrorCode::Fail)),
+                code => {
+                    reports.handed_over(kind, index + 1);
+                    reports.refused(kind, index, code.unwrap_or(RDKafkaErrorCode::Fail));
+                }
             },
         }
         if self.phase.idle.swap(false, Ordering::AcqRel) {
@@ -222,43 +203,6 @@ fn base_record<'a>(
         list.insert(Header { key, value: Some(*value) })
     };
     base.headers(headers.iter().fold(none, add))
-}
-
-fn poll(producer: &BaseProducer<DeliveryReports>, phase: &Phase) {
-    let reports = producer.context();
-    let mut before = None;
-    loop {
-        let finished = phase.finished.load(Ordering::Acquire);
-        producer.poll(Duration::ZERO);
-        let Some(now) = reports.take_in() else {
-            return reports.answered.notify_one();
-        };
-        let idle = now.in_flight == 0;
-        if finished && idle {
-            return reports.answered.notify_one();
-        }
-        if before.replace(now.answers).is_some_and(|before| before != now.answers) {
-            // Here and not in the callback: the queue has room only once the event is gone. One
-            // poll handles one event, and there may be more.
-            reports.answered.notify_one();
-            continue;
-        }
-        if idle {
-            phase.idle.store(true, Ordering::Release);
-            // A record may have come between the look and the flag.
-            if reports.in_flight() == 0 && !phase.finished.load(Ordering::Acquire) {
-                std::thread::park_timeout(IDLE_PAUSE);
-            }
-            phase.idle.store(false, Ordering::Release);
-        } else {
-            std::thread::park_timeout(pause(&now));
-        }
-    }
-}
-
-/// How long to sleep while records are in flight and no answer comes.
-fn pause(now: &Pending) -> Duration {
-    (now.silent_for / 16).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
 }
 
 impl Drop for KafkaSink {

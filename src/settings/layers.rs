@@ -15,7 +15,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 use super::properties::{self, Librdkafka};
 use super::secrets::credentials;
 use super::source::{
-    ENV_FILE_VARIABLE, Inputs, Key, Origin, Resolved, profile_file, read_small_file,
+    self, ENV_FILE_VARIABLE, Inputs, Key, Origin, Resolved, profile_file, read_small_file,
 };
 use super::{DEFINITIONS, LoadError, SettingError, definition, env_file, parse};
 
@@ -140,7 +140,7 @@ fn key_of(variable: &str, librdkafka: Librdkafka) -> Option<Key> {
     if let Some(definition) = definition(variable) {
         return Some(Key::Setting(definition.name));
     }
-    let property = variable.strip_prefix(properties::PREFIX).filter(|rest| !rest.is_empty())?;
+    let property = variable.strip_prefix(source::PREFIX).filter(|rest| !rest.is_empty())?;
     Some(Key::Property(properties::named(property, librdkafka)))
 }
 

@@ -5,7 +5,7 @@
 //! value (a seed file, a directory that cannot be written, a broker) is known when it is used.
 
 mod bootstrap;
-mod definition;
+mod define;
 pub mod edit;
 mod env_file;
 mod error;
@@ -24,7 +24,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use crate::net::Server;
 pub use bootstrap::Bootstrap;
-pub use definition::Definition;
+pub use define::Definition;
 pub use error::{LoadError, SettingError};
 pub use hosts::Hosts;
 pub use parse::{ArrivalsName, EventTimeGuard, Pace, RecordHeaders, RecordKey, WorkloadName};
@@ -36,7 +36,7 @@ pub use source::{
 pub use table::{DEFINITIONS, Settings};
 
 use crate::allow_list::AllowList;
-use definition::{read, read_optional};
+use define::{read, read_optional};
 use layers::Layers;
 
 impl Settings {

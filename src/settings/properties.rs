@@ -8,9 +8,6 @@ use std::collections::BTreeMap;
 use super::SettingError;
 use super::source::{Origin, Resolved};
 
-/// What a variable's name starts with if it sets a librdkafka property.
-pub(super) const PREFIX: &str = "RDKAFKA_";
-
 /// Whether librdkafka takes this value for this property. Whoever loads the settings passes it in:
 /// they are below the modules that know Kafka.
 pub type Librdkafka = fn(property: &str, value: &str) -> Result<(), PropertyError>;
@@ -37,13 +34,6 @@ const RESERVED: &[(&str, &str)] = &[
     ("transactional.id", "the program does not use transactions"),
     ("test.mock.num.brokers", "records would go to no cluster; `vm4-producer demo` does that"),
 ];
-
-/// Whether the name alone says that the value must never be shown.
-pub(super) fn is_secret(property: &str) -> bool {
-    ["password", "secret", "passphrase", ".pem", "sasl.username", "oauthbearer.config"]
-        .iter()
-        .any(|part| property.contains(part))
-}
 
 /// The property of a name in any spelling: `LINGER_MS` is `linger.ms`.
 ///
@@ -117,7 +107,7 @@ fn nearest(name: &str, librdkafka: Librdkafka) -> Option<String> {
 mod tests {
     use super::*;
     use crate::kafka::properties::check as librdkafka;
-    use crate::settings::source::Key;
+    use crate::settings::source::{Key, PREFIX};
 
     fn resolved(variable: &str, value: &str, origin: Origin) -> Resolved {
         let name = named(variable.strip_prefix(PREFIX).unwrap(), librdkafka);

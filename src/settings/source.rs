@@ -6,7 +6,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::properties;
+/// What a variable's name starts with if it sets a librdkafka property.
+pub(super) const PREFIX: &str = "RDKAFKA_";
 
 /// Path of the env file, unless `VM4_PRODUCER_ENV` names another.
 pub const DEFAULT_ENV_FILE: &str = "/etc/vm4-producer.env";
@@ -81,7 +82,7 @@ impl fmt::Display for Key {
             Self::Setting(name) => f.write_str(name),
             Self::Property(name) => {
                 let upper = name.to_ascii_uppercase().replace(['.', '-'], "_");
-                write!(f, "{}{upper}", properties::PREFIX)
+                write!(f, "{}{upper}", PREFIX)
             }
         }
     }
@@ -161,9 +162,7 @@ impl Resolved {
     pub(super) fn is_secret(&self) -> bool {
         match &self.key {
             Key::Setting(_) => false,
-            Key::Property(name) => {
-                matches!(self.origin, Origin::Credential(_)) || properties::is_secret(name)
-            }
+            Key::Property(name) => matches!(self.origin, Origin::Credential(_)) || is_secret(name),
         }
     }
 
@@ -190,4 +189,11 @@ pub(super) fn read_small_file(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("larger than 1 MiB, which no env file is"));
     }
     Ok(bytes)
+}
+
+/// Whether the name alone says that the value must never be shown.
+fn is_secret(property: &str) -> bool {
+    ["password", "secret", "passphrase", ".pem", "sasl.username", "oauthbearer.config"]
+        .iter()
+        .any(|part| property.contains(part))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::bootstrap::{self, Bootstrap};
-use super::definition::{Definition, read, read_optional, read_properties, settings};
+use super::define::{Definition, read, read_optional, read_properties, settings};
 use super::error::SettingError;
 use super::hosts::{self, Hosts};
 use super::layers::Layers;

@@ -24,6 +24,7 @@ mod edges;
 mod egress;
 mod host;
 mod limits;
+mod log;
 mod notify;
 mod process;
 mod shards;

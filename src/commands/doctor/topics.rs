@@ -5,7 +5,7 @@ use crate::batch::topic_limits;
 use crate::event::Kind;
 use crate::event_time::Conflict;
 use crate::exit::Exit;
-use crate::kafka::admin::Description;
+use crate::kafka::inquiry::Description;
 use crate::kafka::{config, topics};
 use crate::settings::{EventTimeGuard, Settings};
 

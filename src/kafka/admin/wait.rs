@@ -40,10 +40,10 @@ const LEADER_POLL: Duration = Duration::from_millis(20);
 const ASKED_AT_ONCE: usize = 16;
 
 /// A bounded wait for answers.
-pub(super) struct Wait<'a> {
-    pub(super) client: &'a Client<DeliveryReports>,
-    pub(super) bound: Bound,
-    pub(super) cancelled: &'a (dyn Fn() -> bool + Sync),
+pub(in crate::kafka) struct Wait<'a> {
+    pub(in crate::kafka) client: &'a Client<DeliveryReports>,
+    pub(in crate::kafka) bound: Bound,
+    pub(in crate::kafka) cancelled: &'a (dyn Fn() -> bool + Sync),
 }
 
 impl Wait<'_> {
@@ -78,7 +78,7 @@ impl Wait<'_> {
     }
 
     /// Metadata of a topic, or of all, from the first broker that answers.
-    pub(super) fn for_answer(
+    pub(in crate::kafka) fn for_answer(
         &self,
         topic: Option<&str>,
         mut slices: Slices,
@@ -99,7 +99,7 @@ impl Wait<'_> {
     }
 
     /// The brokers, as soon as the client has learned of any.
-    pub(super) fn for_brokers(&self) -> Result<Vec<Server>, NotReady> {
+    pub(in crate::kafka) fn for_brokers(&self) -> Result<Vec<Server>, NotReady> {
         loop {
             self.check()?;
             let brokers = self.client.context().heard().learned.clone();
@@ -115,7 +115,7 @@ impl Wait<'_> {
         }
     }
 
-    pub(super) fn for_topic(&self, topic: NamedTopic<'_>) -> Result<Metadata, NotReady> {
+    pub(in crate::kafka) fn for_topic(&self, topic: NamedTopic<'_>) -> Result<Metadata, NotReady> {
         let (name, setting) = topic;
         let mut until = None;
         loop {
@@ -132,7 +132,7 @@ impl Wait<'_> {
     }
 
     /// Asks the leader of each partition for the partition's end, some at the same time.
-    pub(super) fn for_leaders(
+    pub(in crate::kafka) fn for_leaders(
         &self,
         topic: &str,
         partitions: &[i32],
@@ -187,7 +187,7 @@ impl Wait<'_> {
 
 /// Waits that double.
 #[derive(Debug)]
-pub(super) struct Slices {
+pub(in crate::kafka) struct Slices {
     next: Duration,
     longest: Duration,
 }
@@ -202,7 +202,7 @@ impl Default for Slices {
 impl Slices {
     /// For the first question of a client: only the first broker that it reaches is certain to be one
     /// of the bootstrap servers, so the question has to wait for that one.
-    pub(super) fn first_contact() -> Self {
+    pub(in crate::kafka) fn first_contact() -> Self {
         Self { next: FIRST_CONTACT, longest: FIRST_CONTACT }
     }
 

@@ -1,24 +1,14 @@
 //! The log: nothing is lost without a word, and the summary is its last line, whoever reads it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "common/cluster.rs"]
-mod cluster;
-mod common;
-
 use std::fs;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
-use cluster::Cluster;
-use common::{NotifySocket, Producer, nobody};
+use crate::cluster::Cluster;
+use crate::common::{Producer, nobody};
+use crate::notify::NotifySocket;
 
 const DELIVERED: &str = "40 of 40 planned records delivered";
 
