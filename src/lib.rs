@@ -1,23 +1,40 @@
 //! Sends synthetic GPU-metric and LLM token-usage events to Kafka, and accounts for every record.
 //!
-//! Data flows one way: settings -> plan -> pairs -> records -> acknowledgements -> books -> report
-//! -> exit code. What to send is a function of (settings, seed rows, run seed, `seq`), when to send
-//! it of (settings, `seq`), and whether it went well of counts. Clock, signals, Kafka, files, the
+//! Data flows one way: settings -> plan -> emissions -> records -> delivery reports -> counts ->
+//! outcome -> report. What to send is a function of (settings, seed rows, run seed, `seq`), when to
+//! send it of (settings, `seq`), and whether it went well of counts. Clock, signals, Kafka, files, the
 //! journal and systemd's notify socket live at the edge, each in one small module.
 //!
-//! | module | what |
+//! From `systemctl start` to the exit code:
+//!
+//! 1. [`cli`] and [`settings`] read the command line and every source of settings, and validate them.
+//! 2. [`commands::run`] reads the seed and starts to listen to signals.
+//! 3. [`batch`] asks whether the cluster is ready, and reports when all is over.
+//! 4. [`plan`] renders each record: [`workload`] says what it holds and when, [`event`] writes it.
+//! 5. [`send_loop`] sends each record at its time, and waits for the answers.
+//! 6. [`kafka`] enqueues records in librdkafka, and hands its delivery reports to [`delivery`].
+//! 7. [`delivery::Outcome`] is exit code and reason of these counts; [`report`] shows both.
+//!
+//! Beside this path: [`event_time`] holds event times against the topics' limits, [`egress`] the
+//! brokers against the unit's allow list, and [`host`] is log, notify socket, terminal and files.
+//!
+//! | term | meaning |
 //! |---|---|
-//! | [`settings`] | every setting once: sources, precedence, validation |
-//! | [`workload`] | what a pair holds and when it is due: pure functions of a seed |
-//! | [`event`] | the two wire types, byte by byte |
-//! | [`plan`] | a run as a function of `seq` |
-//! | [`run`] | the loop: wait, generate, queue, drain |
-//! | [`kafka`] | librdkafka: producer, acknowledgements, questions, embedded broker |
-//! | [`books`], [`verdict`], [`report`] | what became of every record, the exit code of it, and its views |
-//! | [`session`] | one run against a cluster, from settings to report |
-//! | [`host`] | signals, limits, journal, notify socket, terminal, files |
-//! | [`egress`], [`allow_list`] | the addresses that the systemd unit can reach, and those a run needs |
-//! | [`commands`], [`cli`] | the edges on the same flow |
+//! | pair | one `gpu.metrics.v1` and one `token.usage.v1` record of the same instant |
+//! | batch | the pairs of one run |
+//! | seq, index | number of a pair in the run; in this process, which may be one shard of it |
+//! | scheduled | the time at which a record is to be sent; its lateness is counted from there |
+//! | emission | one record that is to be sent, with its scheduled time |
+//! | in flight | enqueued, and without a delivery report |
+//! | acknowledged | the broker gave the record an offset |
+//! | failed | ended with an error, or timed out |
+//! | unresolved | ended with neither |
+//! | in doubt | not acknowledged, and may be in the log: looked up there at the end |
+//! | copy | a record that is in the log more than once |
+//! | window | how many records may be in flight, so that all can be delivered in time |
+//! | silent | no answer comes while records are in flight |
+//! | outcome | exit code and reason of a run |
+//! | allow list | the addresses that the systemd unit can reach |
 //!
 //! Invariants: `generated = acknowledged + failed + unresolved` for each topic, always. The bytes of
 //! a pair do not depend on who asks, in which order, at what speed or in which shard. No secret can

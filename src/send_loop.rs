@@ -1,6 +1,6 @@
 //! The loop of a run: it sends each record of the plan at its time, and waits for the answers.
 //!
-//! [`pacing`] decides what to do next, from readings of clock, signals and sink. The loop takes these
+//! `pacing` decides what to do next, from readings of clock, signals and sink. The loop takes these
 //! readings, does it, and waits in one place.
 
 mod pacing;

@@ -64,7 +64,7 @@ pub fn embedded(bootstrap: &str, delivery_timeout: Duration) -> ClientConfig {
     config
 }
 
-/// librdkafka's own time-out of a record, in delivery timeouts. The ledger gives a record up before;
+/// librdkafka's own time-out of a record, in delivery timeouts. The accounting gives a record up before;
 /// this one ends what it is still trying to send, and is no shorter than a pause of the process that
 /// should cost nothing.
 const MESSAGE_TIMEOUT: u32 = 4;
