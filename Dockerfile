@@ -2,7 +2,7 @@
 #
 # The same file builds for amd64 and arm64, with BuildKit and with the classic builder.
 
-# Debian with gcc, make and a Rust toolchain; what else the build takes is installed below.
+# Debian with gcc, make and a Rust toolchain. The build installs what else it needs below.
 ARG BUILD_IMAGE=docker.io/library/rust:1.89.0-bookworm
 
 FROM ${BUILD_IMAGE} AS build
@@ -12,8 +12,8 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 
-# The dependencies, librdkafka among them, are most of the work. They are built with an empty program
-# in place of the source, so that this layer stays in the cache until Cargo.lock changes.
+# The dependencies, with librdkafka, are most of the work. This layer builds them with an empty program
+# in place of the source, so it stays in the cache until Cargo.toml or Cargo.lock changes.
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p src \
     && echo 'fn main() {}' >src/main.rs \
@@ -26,8 +26,8 @@ COPY . .
 RUN cargo build --locked --release \
     && packaging/image-root target/release/vm4-producer gpu_seed.json /image
 
-# Nothing but what packaging/image-root collected: no shell, no package manager, no files of a base
-# image whose tag moves.
+# The image has only what packaging/image-root collected: no shell, no package manager, and no files of
+# a base image whose tag moves.
 FROM scratch
 ARG VERSION=0.1.0
 ARG REVISION=unknown
@@ -40,7 +40,7 @@ COPY --from=build /image/ /
 # An engine sets HOSTNAME to the container's id, which would be the host of every event.
 ENV HOSTNAME=vm4
 USER 10001:10001
-# The program handles SIGTERM and SIGINT itself, as process 1 too: no init is needed.
+# The program handles SIGTERM and SIGINT itself, also as process 1, so it needs no init.
 ENTRYPOINT ["/usr/bin/vm4-producer"]
 HEALTHCHECK --interval=10s --timeout=10s --start-period=10s --retries=3 \
     CMD ["/usr/bin/vm4-producer", "doctor", "--tcp"]

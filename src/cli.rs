@@ -19,13 +19,14 @@ const ABOUT: &str = "Sends synthetic GPU-metric and LLM token-usage events to Ka
     and accounts for every record";
 
 const LONG_ABOUT: &str = "Sends synthetic GPU-metric and LLM token-usage events to Kafka, and \
-    accounts for every record: the exit code and the summary say what became of each.\n\n\
-    One run sends one batch and exits. One iteration of the batch is one pair: one gpu.metrics.v1 \
-    record and one token.usage.v1 record.";
+    accounts for every record. The last log line of a run is a summary, and the exit code follows \
+    from it.\n\n\
+    A run sends one batch and exits. A batch consists of pairs: one gpu.metrics.v1 and one \
+    token.usage.v1 record each.";
 
 const AFTER_HELP: &str = "Every setting is also an environment variable and a line in \
-    /etc/vm4-producer.env (SLEEP_SEC is --sleep-sec). A flag beats the environment, that beats the \
-    file. `vm4-producer doctor` shows each value in force and where it came from.";
+    /etc/vm4-producer.env (SLEEP_SEC is --sleep-sec). A flag beats the environment, which beats \
+    the file. `vm4-producer doctor` shows each value in force and where it came from.";
 
 #[derive(Debug, Parser)]
 #[command(name = "vm4-producer", version, about = ABOUT, long_about = LONG_ABOUT)]
@@ -40,13 +41,13 @@ struct CommandLine {
 /// What the user wants. The comments are the help.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub(crate) enum Action {
-    /// Send one batch to Kafka, then exit (the default)
+    /// Send one batch to Kafka and exit (the default)
     Run(SettingFlags),
-    /// The same run against a broker embedded in the process, read back and shown; BATCH is 5 there, without waiting
+    /// Send a batch (by default 5 pairs without pauses) to a broker inside the process, read it back and show it
     Demo(SettingFlags),
-    /// Print the events as NDJSON, at full speed; no Kafka
+    /// Print the events as NDJSON at full speed, without Kafka
     Generate {
-        /// Print the values alone
+        /// Print only the values
         #[arg(long)]
         values: bool,
         #[command(flatten)]
@@ -54,7 +55,7 @@ pub(crate) enum Action {
     },
     /// Check settings, seed file, network, brokers and topics; show every setting
     Doctor {
-        /// Check only the TCP reach of the bootstrap servers
+        /// Only connect to the bootstrap servers
         #[arg(long)]
         tcp: bool,
         #[command(flatten)]
@@ -62,7 +63,7 @@ pub(crate) enum Action {
     },
     /// Print the EGRESS_ALLOW= line that this cluster needs for the systemd unit
     Egress {
-        /// Put the line into the env file and reload systemd; as root
+        /// Write the line into the env file and reload systemd (as root)
         #[arg(long)]
         apply: bool,
         #[command(flatten)]

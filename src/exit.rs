@@ -1,4 +1,4 @@
-//! How a run ends, as the shell and systemd see it: the exit codes of sysexits.h.
+//! The exit codes of the program, as in sysexits.h.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 /// A signal that asks the run to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGHUP, as from a terminal that goes away: what SIGTERM does.
+    /// SIGHUP, as from a terminal that closes. It does what SIGTERM does.
     Hangup,
     /// SIGINT, as from Ctrl-C.
     Interrupt,
@@ -15,7 +15,7 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// The signal that the exit code tells of, its number on Linux: for SIGHUP it is SIGTERM.
+    /// The Linux number of the signal that the exit code names; for SIGHUP that is SIGTERM.
     #[must_use]
     pub fn exit_number(self) -> u8 {
         match self {
@@ -38,7 +38,7 @@ impl Signal {
 /// What the process exits with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Every planned record is in the log.
+    /// Every planned record is in Kafka.
     Success,
     /// Bad command line.
     Usage,
@@ -48,55 +48,52 @@ pub enum Exit {
     NoInput,
     /// Nothing could be delivered.
     Unavailable,
-    /// The program failed in itself.
+    /// Internal error.
     Software,
-    /// The system gives too little: file descriptors, threads or memory.
+    /// Too few file descriptors or threads, or too little memory.
     OsErr,
-    /// Some records are not in the log as far as is known, or output could not be written.
+    /// Some records are not known to be in Kafka, or output could not be written.
     IoErr,
-    /// Authentication or authorization refused.
+    /// The cluster refused authentication or authorization.
     NoPerm,
     /// A setting is not valid.
     Config,
     /// The reader of stdout went away, as after `| head`.
     BrokenPipe,
-    /// Stopped by a signal, and everything generated was delivered.
+    /// Stopped by a signal; everything generated was delivered.
     Signalled(Signal),
 }
 
-/// The documented exit codes, in the order of the documentation, each with when it is used.
+/// The documented exit codes and when each is used, in the order of the documentation.
 pub const DOCUMENTED: &[(Exit, &str)] = &[
-    (Exit::Success, "every planned record is in the log: acknowledged, or found there"),
+    (Exit::Success, "every planned record is in Kafka: acknowledged, or found in its log"),
     (Exit::Usage, "bad command line"),
-    (Exit::DataErr, "the seed file is not valid: file, line, row and field named"),
+    (Exit::DataErr, "the seed file is not valid; the error names file, line, row and field"),
     (Exit::NoInput, "a named file is missing or unreadable"),
     (
         Exit::Unavailable,
-        "nothing could be delivered: no broker reached, topic absent and not creatable",
+        "nothing could be delivered, as when no broker is reached or a topic cannot be created",
     ),
-    (Exit::Software, "the program failed in itself: please report it"),
+    (Exit::Software, "internal error: please report it"),
     (
         Exit::OsErr,
-        "the system gives too little: file descriptors, threads or memory; the limit is named",
+        "too few file descriptors or threads, or too little memory; the error names the limit",
     ),
-    (
-        Exit::IoErr,
-        "some records are not in the log as far as is known, or the report could not be written",
-    ),
-    (Exit::NoPerm, "authentication or authorization refused"),
+    (Exit::IoErr, "some records are not known to be in Kafka, or the report could not be written"),
+    (Exit::NoPerm, "the cluster refused authentication or authorization"),
     (
         Exit::Config,
-        "a setting is not valid: setting, value, source and what was expected named; or the \
-         unit's egress allow list blocks a broker",
+        "a setting is not valid (the error names value, source and what was expected), the \
+         unit's egress allow list blocks a broker, or a topic would not keep the events",
     ),
     (
         Exit::Signalled(Signal::Interrupt),
-        "stopped by SIGINT, and everything generated was delivered (else 74)",
+        "stopped by SIGINT; everything generated was delivered (else 74)",
     ),
     (Exit::BrokenPipe, "the reader of stdout went away"),
     (
         Exit::Signalled(Signal::Terminate),
-        "stopped by SIGTERM or SIGHUP, and everything generated was delivered (else 74)",
+        "stopped by SIGTERM or SIGHUP; everything generated was delivered (else 74)",
     ),
 ];
 
@@ -120,7 +117,7 @@ impl Exit {
         }
     }
 
-    /// The name that `systemctl status` shows for the code; for a signal that of the code's.
+    /// The name that `systemctl status` shows for the code.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -135,7 +132,7 @@ impl Exit {
             Self::NoPerm => "NOPERM",
             Self::Config => "CONFIG",
             Self::BrokenPipe => "SIGPIPE",
-            // systemd knows the code, and not which of its two signals it was.
+            // Two signals share a code, and systemd knows only the code.
             Self::Signalled(Signal::Hangup) => Signal::Terminate.name(),
             Self::Signalled(signal) => signal.name(),
         }

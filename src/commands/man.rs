@@ -55,10 +55,10 @@ fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
     more.control("SH", ["FILES"]);
     let files = [
         (DEFAULT_ENV_FILE, "settings, in the syntax of EnvironmentFile= of systemd.exec(5)"),
-        ("/etc/vm4-producer/NAME.env", "settings of PROFILE=NAME, read over the main file"),
+        ("/etc/vm4-producer/NAME.env", "settings of PROFILE=NAME, which override the main file"),
         (
             "/data/gpu_seed.json",
-            "the GPUs; for the unit this is /usr/share/vm4-producer/gpu_seed.json",
+            "the seed file; in the unit it is /usr/share/vm4-producer/gpu_seed.json",
         ),
         (
             "/etc/credstore/vm4-producer.PROPERTY",
@@ -67,7 +67,7 @@ fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
         ),
         (
             "/run/systemd/generator/vm4-producer.service.d/50-egress.conf",
-            "the unit's egress allow list, made at boot and at systemctl daemon-reload from the \
+            "the unit's egress allow list, generated at boot and at systemctl daemon-reload from the \
              addresses in KAFKA_BOOTSTRAP and EGRESS_ALLOW",
         ),
     ];
@@ -80,9 +80,9 @@ fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
     }
     more.control("SH", ["ENVIRONMENT"]);
     more.text([roman(format!(
-        "Every setting above, and RDKAFKA_* for every property of librdkafka. \
-         {ENV_FILE_VARIABLE} names another settings file. Each file in $CREDENTIALS_DIRECTORY that \
-         is named as a librdkafka property sets that property."
+        "Every setting above is an environment variable, and RDKAFKA_* sets any librdkafka property. \
+         {ENV_FILE_VARIABLE} names another settings file. A file in $CREDENTIALS_DIRECTORY that \
+         is named after a librdkafka property sets that property."
     ))]);
     more.control("SH", ["SEE ALSO"])
         .text([roman("systemd.exec(5), systemctl(1), journalctl(1), kcat(1)")]);
@@ -96,7 +96,7 @@ fn synopsis() -> Roff {
     section
 }
 
-/// The commands, with the options that are theirs alone. One page describes them all.
+/// The commands, each with the options that only it has. One page describes them all.
 fn commands() -> Roff {
     let mut section = Roff::new();
     section.control("SH", ["COMMANDS"]);

@@ -1,5 +1,5 @@
-//! Work that may block for ever, on a thread of its own: a pipe that nobody reads, a FIFO that
-//! nobody opens. Whoever waits for it can stop waiting.
+//! Runs work that can block for ever, such as writing to a pipe that nobody reads, on a separate
+//! thread. The caller can stop waiting for it.
 
 use std::io;
 use std::sync::mpsc::sync_channel;
@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::signals::Stop;
 use crate::exit::Signal;
 
-/// Work on its way.
+/// Work that has started.
 #[derive(Debug)]
 pub struct Apart<T>(oneshot::Receiver<T>);
 
@@ -21,7 +21,7 @@ pub enum Waited<T> {
     Done(T),
     /// A signal came first.
     Signal(Signal),
-    /// The time is over.
+    /// The time limit passed.
     Late,
 }
 
@@ -29,7 +29,7 @@ impl<T: Send + 'static> Apart<T> {
     /// Starts the work. The end of the process ends it.
     ///
     /// # Errors
-    /// There is no thread for it.
+    /// No thread can be started.
     pub fn start(work: impl FnOnce() -> T + Send + 'static) -> io::Result<Self> {
         let (done, result) = oneshot::channel();
         let work = move || {
@@ -39,7 +39,7 @@ impl<T: Send + 'static> Apart<T> {
         Ok(Self(result))
     }
 
-    /// Waits until the work is done, one more signal than `seen` came, or the time is over.
+    /// Waits until the work is done, more signals than `seen` arrived, or the time limit passed.
     ///
     /// # Errors
     /// The work ended without a result.
@@ -67,7 +67,7 @@ impl<T: Send + 'static> Apart<T> {
     }
 }
 
-/// Does the work, and waits for it no longer than this. Says whether it was done.
+/// Starts the work and waits for it up to this long; returns whether it was done.
 pub fn briefly(within: Duration, work: impl FnOnce() + Send + 'static) -> bool {
     let (done, ended) = sync_channel(1);
     let work = move || {

@@ -1,4 +1,4 @@
-//! The files that are read and written: seed file, report, env file.
+//! Reads and writes files: seed file, report, env file.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -10,7 +10,7 @@ use rustix::fs::{Access, Mode, OFlags};
 use crate::settings::Settings;
 use crate::workload::seed::{self, Seed, SeedError};
 
-/// Why there is no seed to run with.
+/// Why a run has no seed.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedFileError {
     /// The file cannot be read.
@@ -20,7 +20,7 @@ pub enum SeedFileError {
         path: PathBuf,
         /// Where its path came from.
         origin: String,
-        /// What is the matter.
+        /// The error.
         problem: String,
     },
     /// The file is not a valid seed.
@@ -38,7 +38,7 @@ pub enum SeedFileError {
 pub enum SeedSource {
     /// This file.
     File(PathBuf),
-    /// The copy in the program: this default file does not exist.
+    /// The built-in copy, because this default file does not exist.
     BuiltIn(PathBuf),
 }
 
@@ -51,7 +51,7 @@ impl std::fmt::Display for SeedSource {
     }
 }
 
-/// Reads the seed file of the settings, or the built-in copy where the default file is absent.
+/// Reads the seed file of the settings, or the built-in copy if the default file is absent.
 ///
 /// # Errors
 /// [`SeedFileError`], which names the file.
@@ -83,7 +83,7 @@ fn read_seed(path: &Path) -> io::Result<Vec<u8>> {
     if metadata.is_dir() {
         return Err(io::Error::other("it is a directory; expected a file"));
     }
-    // Opening a pipe that nobody writes to would wait for ever.
+    // Opening a FIFO that nobody writes to would block for ever.
     if !metadata.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
@@ -92,13 +92,13 @@ fn read_seed(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Whether a report can be written to `path`, found out before the run and not after.
+/// Checks before the run whether a report can be written to `path`.
 ///
-/// A FIFO is not opened: that would wait for its reader, and closing it again would be the end for
-/// a reader that waits.
+/// It does not open a FIFO: that would block until a reader comes, and a reader that already waits
+/// would see the end of the file.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error for the path.
 pub fn check_writable(path: &Path) -> io::Result<()> {
     if is_stdout(path) {
         return if stdout_leads_nowhere() {
@@ -110,7 +110,7 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
     match target(path)? {
         Target::Replaced(path) => temporary(&path).map(drop),
         Target::Fifo => Ok(rustix::fs::access(path, Access::WRITE_OK)?),
-        // A terminal line without a carrier would wait for it.
+        // Without this, opening a terminal line would wait for its carrier.
         Target::Device => {
             let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
             Ok(rustix::fs::open(path, flags, Mode::empty()).map(drop)?)
@@ -118,11 +118,11 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Writes a report, so that a file is there as a whole or not at all. A device, a FIFO and stdout
-/// are written to, which may take for ever.
+/// Writes a report. A file is replaced atomically; writing to a device, a FIFO or stdout can block
+/// for ever.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error for the path.
 pub fn write_report(path: &Path, content: &[u8]) -> io::Result<()> {
     if is_stdout(path) {
         let mut out = io::stdout().lock();
@@ -131,13 +131,13 @@ pub fn write_report(path: &Path, content: &[u8]) -> io::Result<()> {
     write_atomically(path, content)
 }
 
-/// The standard output of this process, by whichever name.
+/// Whether the path names the standard output of this process.
 fn is_stdout(path: &Path) -> bool {
     ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
 }
 
-/// Whether stdout was closed at the start of the process: then the standard library has opened
-/// /dev/null in its place, for reading and writing, as no shell does for `>/dev/null`.
+/// Whether stdout was closed at the start of the process. The standard library has then opened
+/// /dev/null in its place, for reading and writing, which no shell does for `>/dev/null`.
 fn stdout_leads_nowhere() -> bool {
     let null = |path: &str| {
         let there = fs::metadata(path).ok().filter(|there| there.file_type().is_char_device());
@@ -148,7 +148,7 @@ fn stdout_leads_nowhere() -> bool {
     both_ways && null("/proc/self/fd/1").is_some_and(|out| null("/dev/null") == Some(out))
 }
 
-/// Writes a file so that it is there as a whole or not at all.
+/// Replaces a file atomically.
 fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     let Target::Replaced(path) = target(path)? else {
         return fs::OpenOptions::new().write(true).open(path)?.write_all(content);
@@ -159,10 +159,11 @@ fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     file.persist(path).map(drop).map_err(|e| e.error)
 }
 
-/// Writes a file anew, as a whole or not at all, with the mode and owner that it had. A link stays.
+/// Rewrites a file atomically, with the mode and owner that it had. If the path is a link, the link
+/// stays.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error for the path.
 pub fn rewrite(path: &Path, content: &[u8]) -> io::Result<()> {
     let path = match fs::canonicalize(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return write_atomically(path, content),
@@ -177,9 +178,9 @@ pub fn rewrite(path: &Path, content: &[u8]) -> io::Result<()> {
     file.persist(path).map(drop).map_err(|e| e.error)
 }
 
-/// What is at a path that a file is to be written to.
+/// What is at the path of an output file.
 enum Target {
-    /// A file or nothing: it is replaced as a whole. A link to a file stays.
+    /// A file, or nothing; it is replaced atomically. A link to a file stays.
     Replaced(PathBuf),
     /// A FIFO.
     Fifo,
@@ -192,7 +193,7 @@ fn target(path: &Path) -> io::Result<Target> {
         Ok(there) if there.is_dir() => Err(io::Error::other("it is a directory")),
         Ok(there) if there.is_file() => Ok(match fs::canonicalize(path) {
             Ok(path) => Target::Replaced(path),
-            // An open file whose name is gone, as /proc/self/fd may have it.
+            // An open file without a name, as /proc/self/fd can contain.
             Err(_) => Target::Device,
         }),
         Ok(there) if there.file_type().is_fifo() => Ok(Target::Fifo),

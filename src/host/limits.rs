@@ -1,7 +1,7 @@
-//! What the system gives a process - descriptors, threads, address space - against what a run needs.
+//! Compares the limits of the process (descriptors, threads, address space) with what a run needs.
 //!
-//! Where it gives too little, librdkafka tries for as long as it may, or ends the process. So it is
-//! found out before, and said with the limit and its remedy.
+//! If a limit is too low, librdkafka retries until its timeout, or ends the process. So the program
+//! checks beforehand and names the limit and the remedy.
 
 use std::sync::Mutex;
 use std::{fs, io, thread};
@@ -16,18 +16,18 @@ const DESCRIPTORS: u64 = 7;
 /// Descriptors of a broker: a connection, and a pipe that wakes its thread.
 const DESCRIPTORS_OF_BROKER: u64 = 3;
 
-/// Threads that a run starts beside those of its brokers, at most: signals, reporter, output, the
-/// poller, a question to the cluster, and two of librdkafka.
+/// Threads that a run starts at most, besides those of its brokers: signals, reporter, output, the
+/// poller, a request to the cluster, and two of librdkafka.
 const THREADS: usize = 7;
 
-/// Address space that a run may take. Without a limit, runs on one broker had between 506 and 723 MiB
-/// at their peak, and at most 27 MiB of it resident. With a limit, 9 of 15 floods failed at 200 to 600
-/// MiB, 8 of them by a signal; none of 9 failed at 700 to 1000 MiB. The rest is reserve: more brokers
-/// and more partitions were not measured.
+/// Address space that a run needs. Without a limit, runs on one broker peaked at 506 to 723 MiB, of
+/// which at most 27 MiB were resident. With a limit of 200 to 600 MiB, 9 of 15 floods failed, 8 of
+/// them by a signal; with 700 to 1000 MiB none of 9 failed. The rest is reserve, because more
+/// brokers and more partitions were not measured.
 const ADDRESS_SPACE: u64 = 1 << 30;
 
-/// What an embedded broker and the consumer that reads it back take beside a run: a demo had 27
-/// descriptors open and 15 threads.
+/// What an embedded broker and its consumer need besides a run: a demo had 27 open descriptors and
+/// 15 threads.
 const EMBEDDED: Need = Need { descriptors: 18, threads: 8 };
 
 const FILES: &str = "the process has too few file descriptors: raise LimitNOFILE= or `ulimit -n`";
@@ -35,7 +35,7 @@ const TASKS: &str =
     "the system gives no more threads: raise TasksMax= or LimitNPROC= (`ulimit -u`)";
 const MEMORY: &str = "the system gives no more memory: raise MemoryMax= or LimitAS= (`ulimit -v`)";
 
-/// What a run needs of the system.
+/// What a run needs from the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Need {
     descriptors: u64,
@@ -43,10 +43,10 @@ pub struct Need {
 }
 
 impl Need {
-    /// What a run takes that asks this many bootstrap servers.
+    /// What a run with this many bootstrap servers needs.
     #[must_use]
     pub fn of_run(servers: usize) -> Self {
-        // The server that is asked and the broker that it turns out to be are two to librdkafka.
+        // librdkafka counts a bootstrap server and the broker that it turns out to be as two.
         let brokers = servers + 1;
         Self {
             descriptors: DESCRIPTORS + DESCRIPTORS_OF_BROKER * brokers as u64,
@@ -54,7 +54,7 @@ impl Need {
         }
     }
 
-    /// What a demo takes.
+    /// What a demo needs.
     #[must_use]
     pub fn of_demo() -> Self {
         let run = Self::of_run(1);
@@ -65,7 +65,7 @@ impl Need {
     }
 }
 
-/// Whether the system gives what is needed.
+/// Checks that the limits allow what is needed.
 ///
 /// # Errors
 /// The limit that is too low, its value and the remedy.
@@ -100,8 +100,8 @@ pub fn check(need: Need) -> Result<(), String> {
     })
 }
 
-/// How many descriptors that count against this limit are open. Where they cannot be listed for
-/// want of another, it is all of them; `None` without /proc.
+/// How many open descriptors count against this limit. If they cannot be listed because none is
+/// left, it is all of them; `None` without /proc.
 fn open_below(limit: u64) -> Option<u64> {
     let list = match fs::read_dir("/proc/self/fd") {
         Ok(list) => list,
@@ -109,12 +109,12 @@ fn open_below(limit: u64) -> Option<u64> {
         Err(_) => return None,
     };
     let numbers = list.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok());
-    // Listing them takes one.
+    // The listing itself takes one.
     Some((numbers.filter(|number| *number < limit).count() as u64).saturating_sub(1))
 }
 
-/// Starts that many threads at once and ends them: neither the user's limit nor the control group's
-/// says how much of it is used. On failure, how many there were.
+/// Starts that many threads at once and ends them, because neither the user's limit nor the control
+/// group's shows how much of it is used. On failure, returns how many started.
 fn spare_threads(needed: usize) -> Result<(), (usize, io::Error)> {
     let gate = Mutex::new(());
     thread::scope(|scope| {
@@ -139,11 +139,11 @@ fn limit_of_threads() -> String {
     format!("the system (RLIMIT_NPROC {user}{group})")
 }
 
-/// Which limit an error of the system or of librdkafka tells of, and the remedy.
+/// The limit behind an error of the system or of librdkafka, and its remedy.
 #[must_use]
 pub fn is_exhausted(text: &str) -> Option<&'static str> {
     let has = |word: &str| text.contains(word);
-    // EMFILE and ENFILE, ENOMEM. What librdkafka says of a thread need not have a right error number.
+    // EMFILE, ENFILE, ENOMEM. librdkafka's text about a thread can have a wrong error number.
     if has("Too many open files") {
         Some(FILES)
     } else if has("Cannot allocate memory") {
@@ -159,7 +159,7 @@ pub fn is_exhausted(text: &str) -> Option<&'static str> {
     }
 }
 
-/// An error with the remedy, where a limit is behind it.
+/// An error, with the remedy if a limit is behind it.
 #[must_use]
 pub fn described(error: &str) -> String {
     is_exhausted(error).map_or_else(|| error.to_owned(), |remedy| format!("{remedy} ({error})"))

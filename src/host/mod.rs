@@ -1,4 +1,4 @@
-//! What surrounds the process: signals, limits, journal, notify socket, terminal, files.
+//! The process's surroundings: signals, limits, journal, notify socket, terminal, files.
 
 pub mod apart;
 pub mod files;

@@ -1,7 +1,7 @@
-//! Progress while a run goes on: a bar on a terminal, `STATUS=` and the start timeout for systemd.
+//! Shows the progress of a run: a bar on a terminal, `STATUS=` and the start timeout for systemd.
 //!
-//! All of it happens on one thread, fed by reading the counts. A notify socket that is absent, full
-//! or a lie, and a terminal that does not scroll, cost the run nothing.
+//! One thread does all of it, from the counts. A missing, full or bogus notify socket, or a blocked
+//! terminal, never delays the run.
 
 use std::fmt::Write;
 use std::io::IsTerminal;
@@ -16,20 +16,20 @@ use sd_notify::NotifyState;
 use super::apart;
 use crate::delivery::Counts;
 
-/// How often systemd hears of progress.
+/// How often systemd gets the status.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 
 /// How often the bar moves.
 const BAR_EVERY: Duration = Duration::from_millis(100);
 
-/// Time systemd is asked for beyond the delivery timeout, within which a run that makes no progress
-/// ends by itself.
+/// How much longer than the delivery timeout the start timeout becomes. A run without progress ends
+/// by itself within it.
 const TIMEOUT_MARGIN: Duration = Duration::from_secs(15);
 
-/// A run that is this late with a pair is not on schedule.
+/// A run that is later than this with a pair is behind schedule.
 const LATE: Duration = Duration::from_secs(2);
 
-/// How long the end of a run waits for a notify socket that takes nothing.
+/// How long the end of a run waits for a full notify socket.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -38,7 +38,7 @@ fn bar() -> Option<ProgressBar> {
     BAR.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// Runs `write`, which writes to stderr, with the bar out of the way.
+/// Hides the bar while `write` writes to stderr.
 pub fn without_bar(write: impl FnOnce()) {
     match bar() {
         Some(bar) => bar.suspend(write),
@@ -46,7 +46,7 @@ pub fn without_bar(write: impl FnOnce()) {
     }
 }
 
-/// Where the run is in its schedule, for whoever has to tell waiting from hanging.
+/// The state of the run's schedule, which tells waiting from hanging.
 #[derive(Debug, Default)]
 pub struct Pulse {
     due: Mutex<Option<Instant>>,
@@ -54,12 +54,12 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// The run waits for a pair that is due then; `None` while it does not wait.
+    /// The run waits for a pair that is scheduled then; `None` while it does not wait.
     pub fn waits_until(&self, due: Option<Instant>) {
         *self.due.lock().unwrap_or_else(PoisonError::into_inner) = due;
     }
 
-    /// The run was asked to stop: it waits for what it has sent, and no longer.
+    /// The run was asked to stop: it waits only for the records in flight.
     pub fn stops(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
@@ -70,11 +70,11 @@ impl Pulse {
     }
 }
 
-/// What the reporter looks at.
+/// What the reporter reads.
 pub struct View {
-    /// Records of the whole run, where known.
+    /// Records of the whole run, if known.
     pub planned_records: Option<u64>,
-    /// The setting.
+    /// The setting DELIVERY_TIMEOUT_SEC.
     pub delivery_timeout: Duration,
     /// The counts as they stand.
     pub counts: Box<dyn Fn() -> Counts + Send>,
@@ -90,13 +90,13 @@ impl std::fmt::Debug for View {
     }
 }
 
-/// The last words of a run to systemd.
+/// The last status of a run for systemd.
 struct Last {
     status: String,
     errno: Option<u32>,
 }
 
-/// The reporting thread, where anybody listens.
+/// The reporting thread, if anybody listens.
 #[derive(Debug)]
 pub struct Reporter {
     thread: Option<(SyncSender<Last>, Receiver<()>)>,
@@ -124,7 +124,7 @@ impl Reporter {
         Self { thread: thread.is_ok().then_some((last, written)) }
     }
 
-    /// Takes the bar away, and makes `status` the last that systemd hears.
+    /// Removes the bar, and sends `status` to systemd as the last one.
     pub fn finish(self, status: &str, errno: Option<u32>) {
         let Some((last, written)) = self.thread else { return };
         let status = status.replace('\n', " ");
@@ -153,7 +153,7 @@ fn report(view: &View, inbox: &Receiver<Last>, every: Duration) {
     let mut reported_at = Instant::now();
     let (mut acknowledged, mut stopping) = (0, false);
     let more_time = || NotifyState::ExtendTimeoutUsec(extension(view.delivery_timeout));
-    // Once, for a cluster that may be silent for longer than the unit's timeout is.
+    // Once, because the cluster can be silent for longer than the unit's timeout.
     notify(&[NotifyState::Status("connecting"), more_time()]);
     loop {
         match inbox.recv_timeout(every) {
@@ -203,17 +203,17 @@ fn extension(wait: Duration) -> u32 {
 }
 
 fn notify(states: &[NotifyState<'_>]) {
-    // An absent socket or a lie: the run goes on, and nothing is logged once a second.
+    // If the socket is missing or bogus, the run goes on; a log line a second would help nobody.
     let _nobody_listens = sd_notify::notify(states);
 }
 
-/// Tells systemd how a run ended, without waiting for ever.
+/// Tells systemd how a run ended, within a time limit.
 pub fn last_words(status: &str, errno: Option<u32>) {
     let status = status.replace('\n', " ");
     briefly(move || say_last(&status, errno));
 }
 
-/// Asks systemd for the time that a wait after the run may take.
+/// Extends the start timeout for a wait after the run.
 pub fn ask_for_time(status: &'static str, wait: Duration) {
     briefly(move || {
         notify(&[NotifyState::Status(status), NotifyState::ExtendTimeoutUsec(extension(wait))]);

@@ -1,4 +1,4 @@
-//! SIGTERM, SIGINT and SIGHUP, as a value that a run can wait on.
+//! Turns SIGTERM, SIGINT and SIGHUP into a value that a run can wait for.
 
 use std::{fs, io, thread};
 
@@ -13,14 +13,14 @@ use crate::exit::Signal;
 pub struct Received {
     /// The first signal.
     pub first: Option<Signal>,
-    /// Whether another one came.
+    /// Whether another one arrived.
     pub again: bool,
-    /// The latest signal, and how many came.
+    /// The latest signal, and how many arrived.
     latest: Option<(Signal, u32)>,
 }
 
 impl Received {
-    /// How many signals came.
+    /// How many signals arrived.
     #[must_use]
     pub fn count(&self) -> u32 {
         self.latest.map_or(0, |(_, count)| count)
@@ -94,7 +94,7 @@ impl Stop {
         self.until(|received| received.again).await;
     }
 
-    /// Waits for one more signal than these.
+    /// Waits until more signals than these have arrived.
     pub async fn beyond(&self, seen: u32) -> Signal {
         match self.until(|received| received.count() > seen).await.latest {
             Some((signal, _)) => signal,
@@ -107,14 +107,14 @@ impl Stop {
         let received = receiver.wait_for(condition).await.map(|received| *received);
         match received {
             Ok(received) => received,
-            // Nobody can send a signal any more: wait for ever.
+            // No signal can arrive any more.
             Err(_) => std::future::pending().await,
         }
     }
 }
 
 impl Stopper {
-    /// Notes a signal.
+    /// Counts a signal.
     pub fn send(&self, signal: Signal) {
         self.0.send_modify(|received| {
             received.again |= received.first.is_some();

@@ -1,4 +1,4 @@
-//! Questions and requests to systemd, through systemctl(1).
+//! Talks to systemd through systemctl(1).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,18 +10,18 @@ pub fn is_booted() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 
-/// Has systemd read its units anew, and run the generators.
+/// Makes systemd reload its units and run the generators.
 ///
 /// # Errors
-/// What systemctl says.
+/// The error output of systemctl.
 pub fn daemon_reload() -> Result<(), String> {
     output(&["daemon-reload"]).map(drop)
 }
 
-/// Properties of a unit, each as `systemctl show` has it.
+/// Properties of a unit, as `systemctl show` prints them.
 ///
 /// # Errors
-/// What systemctl says.
+/// The error output of systemctl.
 pub fn show(unit: &str, properties: &[&str]) -> Result<BTreeMap<String, String>, String> {
     let text = output(&["show", "--property", &properties.join(","), "--", unit])?;
     let pairs = text.lines().filter_map(|line| line.split_once('='));

@@ -24,7 +24,7 @@ settings! {
         parse: bootstrap::bootstrap,
         default: "10.0.1.197:9092",
         expected: "host[:port][,...], the port from 1 to 65535, IPv6 as [address]:port",
-        help: "Kafka servers to ask first, host[:port][,...]; port 9092 if left out; IPv6 as \
+        help: "bootstrap servers, host[:port][,...]; the default port is 9092; IPv6 as \
                [address]:port",
     }
     gpu_seed: PathBuf {
@@ -32,22 +32,22 @@ settings! {
         parse: parse::path,
         default: "/data/gpu_seed.json",
         expected: "the path of a seed file",
-        help: "seed file: the GPUs. If absent and not set by you, the built-in copy is used and \
-               said so",
+        help: "seed file with the GPUs. If unset and absent, the program uses its built-in copy \
+               and logs that",
     }
     batch: u64 {
         name: "BATCH",
         parse: parse::batch,
         default: "20",
         expected: "a whole number from 0 to 1000000000000",
-        help: "pairs per run, two records each; 0 = none, the run ends at once",
+        help: "pairs per run, two records each; 0 sends nothing",
     }
     sleep: Duration {
         name: "SLEEP_SEC",
         parse: parse::sleep,
         default: "0.5",
         expected: "seconds from 0 to 86400, as in 0.5",
-        help: "seconds between the starts of pairs (mean, where arrivals are random); 0 = as \
+        help: "seconds between the starts of pairs (the mean, if arrivals are random); 0 = as \
                fast as possible",
     }
     topic_metric: String {
@@ -70,7 +70,7 @@ settings! {
         default: "vm4",
         expected: "host names of 1 to 253 of A-Z a-z 0-9 . _ -, separated by commas, ranges as \
                    in gpu[01-16]",
-        help: "the host field, and the first part of the key; gpu[01-16] or a,b: several hosts, \
+        help: "the host field and the first part of the key; gpu[01-16] or a,b: several hosts, \
                each with the seed's GPUs",
     }
     run_seed: u64 {
@@ -78,57 +78,58 @@ settings! {
         parse: parse::seed,
         expected: "a whole number from 0 to 18446744073709551615",
         help: "seed of the run: the same seed, run id, EVENT_START and settings give the same \
-               bytes. Random if left out; always reported",
+               bytes. Random if unset; always reported",
     }
     run_id: String {
         name: "RUN_ID",
         parse: parse::run_id,
         expected: "1 to 128 of A-Z a-z 0-9 . _ -",
-        help: "name of the run in headers and report. Made from start and seed if left out",
+        help: "name of the run in headers and report. If unset, made from the start time and the \
+               seed",
     }
     workload: WorkloadName {
         name: "WORKLOAD",
         parse: parse::workload,
         default: "chat",
         expected: "chat, code, reason, long or uniform",
-        help: "chat, code, reason, long: tokens of public traces, latency and GPU values from \
-               one load; uniform: prompt 256-2048, completion 64-512, latency 100-800 ms, GPU \
-               values as in the seed row",
+        help: "chat, code, reason, long: token lengths from public traces, latency and GPU \
+               values from one load; uniform: prompt 256-2048, completion 64-512, latency \
+               100-800 ms, GPU values as in the seed row",
     }
     arrivals: ArrivalsName {
         name: "ARRIVALS",
         parse: parse::arrivals,
         default: "fixed",
         expected: "fixed, poisson or workload",
-        help: "fixed; poisson; workload: as bursty as the workload's own trace, and with \
-               EVENT_START in the shape of a day",
+        help: "fixed: equal gaps; poisson: exponential gaps; workload: as bursty as the \
+               workload's trace and, with EVENT_START, in the shape of a day",
     }
     duration: Duration {
         name: "DURATION_SEC",
         parse: parse::duration,
         expected: "seconds from 0.001 to 31536000",
-        help: "end after this long, whichever of BATCH and this comes first",
+        help: "the run ends after this long, unless BATCH ends it first",
     }
     event_start: Timestamp {
         name: "EVENT_START",
         parse: parse::instant,
         expected: "an RFC 3339 time from 1970 to 9999, as in 2026-01-01T00:00:00Z",
-        help: "stamp events from here on, spaced by the arrivals (backfill). Without it ts is \
-               the wall clock",
+        help: "events are stamped from this time on, spaced by ARRIVALS (backfill). If unset, ts \
+               is the wall clock",
     }
     event_time_guard: EventTimeGuard {
         name: "EVENT_TIME_GUARD",
         parse: parse::event_time_guard,
         default: "on",
         expected: "on or off",
-        help: "on: a run with EVENT_START is refused if a topic would refuse its events, or \
-               delete them within the hour; off: it is sent",
+        help: "on: a run with EVENT_START is refused if a topic would refuse its events or \
+               delete them within the hour; off: it is sent anyway",
     }
     pace: Pace {
         name: "PACE",
         parse: parse::pace,
         expected: "wall or none",
-        help: "wall waits for each pair's time, none sends at full speed. Default: wall; none \
+        help: "wall: wait for each pair's time; none: send at full speed. Default: wall, or none \
                with EVENT_START",
     }
     shard: Shard {
@@ -136,23 +137,23 @@ settings! {
         parse: shard::shard,
         default: "0/1",
         expected: "i/n with i from 0 to n-1, or slot:{{.Task.Slot}}/n in Docker Swarm",
-        help: "i/n: send the pairs whose seq is i modulo n; n shards together send the unsharded \
-               run, and must share RUN_SEED, and RUN_ID or EVENT_START; slot:{{.Task.Slot}}/n in \
-               Docker Swarm",
+        help: "i/n: send the pairs whose seq is i modulo n. n shards together send the unsharded \
+               run; they must share RUN_SEED, and RUN_ID or EVENT_START. In Docker Swarm: \
+               slot:{{.Task.Slot}}/n",
     }
     record_key: RecordKey {
         name: "RECORD_KEY",
         parse: parse::record_key,
         default: "gpu",
         expected: "gpu or none",
-        help: "gpu: key HOST/GPU_INDEX; none: no key",
+        help: "gpu: the key is HOST/GPU_INDEX; none: no key",
     }
     record_headers: RecordHeaders {
         name: "RECORD_HEADERS",
         parse: parse::record_headers,
         default: "on",
         expected: "on or off",
-        help: "on: headers run, seq and content-type; off: none",
+        help: "on: headers run, seq and content-type; off: no headers",
     }
     delivery_timeout: Duration {
         name: "DELIVERY_TIMEOUT_SEC",
@@ -165,20 +166,20 @@ settings! {
         name: "REPORT_FILE",
         parse: parse::path,
         expected: "a path in a directory that can be written, or - for stdout",
-        help: "write the JSON report there; - = stdout",
+        help: "path of the JSON report; - = stdout",
     }
     profile: String {
         name: "PROFILE",
         parse: parse::profile,
         expected: "a profile name: 1 to 128 of A-Z a-z 0-9 . _ -, no dot in front",
-        help: "also read /etc/vm4-producer/PROFILE.env, over the main env file",
+        help: "also read /etc/vm4-producer/PROFILE.env, which overrides the main env file",
     }
     egress_allow: AllowList {
         name: "EGRESS_ALLOW",
         parse: parse::prefixes,
         expected: "addresses and prefixes separated by commas or spaces, as in \
                    10.0.1.0/24,2001:db8::7",
-        help: "addresses and prefixes that the systemd unit may reach beside the addresses in \
+        help: "addresses and prefixes that the systemd unit can reach besides the addresses in \
                KAFKA_BOOTSTRAP; vm4-producer egress finds them",
     }
     log_filter: String {
@@ -186,6 +187,6 @@ settings! {
         parse: parse::log_filter,
         default: "info",
         expected: "a tracing filter, as in info or vm4_producer=debug",
-        help: "what is logged: a tracing filter; librdkafka speaks as librdkafka",
+        help: "tracing filter of the log; the target of librdkafka's lines is librdkafka",
     }
 }

@@ -1,4 +1,5 @@
-//! When each pair is due: a function of the settings and `seq`, drift-free by construction.
+//! When each pair is scheduled: a function of the settings and `seq`, without drift by
+//! construction.
 
 mod gaps;
 
@@ -17,17 +18,17 @@ pub struct Due {
     pub offset: Duration,
 }
 
-/// The pairs of this process in the order of their time.
+/// The pairs of this process, in the order of their times.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     gaps: Gaps,
     mean: Duration,
-    /// The shape of the day, where events have a time of their own.
+    /// The shape of the day, if the run is a backfill.
     day: Option<Clock>,
     shard: Shard,
     batch: u64,
     until: Option<Duration>,
-    /// The pair that comes next in the unsharded run.
+    /// The next pair of the unsharded run.
     next: Due,
 }
 
@@ -35,8 +36,8 @@ impl Schedule {
     /// The schedule of a run.
     #[must_use]
     pub fn new(settings: &Settings, run_seed: u64, run_id: &str) -> Self {
-        // Only a backfill knows when it starts: the shards of a live run start when they start, and
-        // have to have one schedule.
+        // Only a backfill has a known start. The shards of a live run start at different times, and
+        // need one schedule.
         let day = settings.event_start.filter(|_| settings.arrivals == ArrivalsName::Workload);
         Self {
             gaps: Gaps::new(settings, run_seed, run_id),
@@ -49,7 +50,7 @@ impl Schedule {
         }
     }
 
-    /// How many pairs this process will send; `None` where only the run itself can tell.
+    /// How many pairs this process will send; `None` if that is known only at the end of the run.
     #[must_use]
     pub fn planned_pairs(&self) -> Option<u64> {
         let pairs = match (self.until, &self.gaps) {
@@ -65,7 +66,7 @@ impl Schedule {
         Some(pairs / u64::from(count) + rest)
     }
 
-    /// Moves on by one pair of the unsharded run.
+    /// Advances by one pair of the unsharded run.
     fn step(&mut self) {
         let Due { seq, offset } = self.next;
         let Some(relative) = self.gaps.next(seq) else {

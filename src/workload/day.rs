@@ -1,4 +1,4 @@
-//! The shape of a day: how much more is asked at noon than at night.
+//! The shape of a day: how much higher the rate is by day than by night.
 
 use std::f64::consts::TAU;
 use std::sync::LazyLock;
@@ -11,13 +11,13 @@ use super::math::{cos, ln};
 const DAY_SEC: f64 = 86_400.0;
 
 /// Rate at the peak over rate at the trough: hourly means of ServeGen's m-large over 14 days
-/// (Apache-2.0, see NOTICE). The wave between the two is a cosine.
+/// (Apache-2.0, see NOTICE). Between the two the rate is a cosine.
 pub(super) const PEAK_TO_TROUGH: f64 = 1.45;
 
-/// Hour of the peak, UTC. An assumption: the trace does not tell its time zone.
+/// Hour of the peak, UTC. Assumed, because the trace does not name its time zone.
 const PEAK_HOUR: f64 = 15.0;
 
-/// Swing of the rate around its mean, 1.
+/// Amplitude of the rate around its mean, which is 1.
 const SWING: f64 = (PEAK_TO_TROUGH - 1.0) / (PEAK_TO_TROUGH + 1.0);
 
 /// The rate this many days after a peak.
@@ -53,12 +53,12 @@ pub(super) fn rates(n: u32) -> impl Iterator<Item = f64> {
     (0..n).map(move |i| rate(f64::from(i) / f64::from(n)))
 }
 
-/// A clock that runs with the day's rate: fast at the peak, slow at the trough.
+/// A clock that runs at the day's rate: fast at the peak, slow at the trough.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
     /// Minute of the day.
     minute: usize,
-    /// What is left of it, in seconds of this clock.
+    /// The rest of it, in seconds of this clock.
     left: f64,
 }
 
@@ -72,11 +72,11 @@ impl Clock {
         Self { minute, left: RATES[minute] * (MINUTE_SEC - into_minute) }
     }
 
-    /// Lets this clock count on, and returns how many seconds pass meanwhile.
+    /// Advances this clock, and returns how many real seconds pass.
     pub(super) fn count(&mut self, seconds: f64) -> f64 {
         let (mut passed, mut ahead) = (0.0, seconds);
         if seconds >= DAY_SEC {
-            // A day counts what it lasts, wherever it begins.
+            // On this clock a day is as long as a real day, wherever it begins.
             ahead = seconds % DAY_SEC;
             passed = seconds - ahead;
         }
@@ -122,7 +122,8 @@ mod tests {
             let more = clock.count(100.0);
             assert!(more > 0.0);
             passed += more;
-            // 07:30 is before the peak: the first hours of the count pass in less time than they say.
+            // 07:30 is before the peak: the first hours of the count pass in less time than they
+            // say.
             assert!(counted != 216 || passed < 6.0 * 3600.0);
         }
     }

@@ -1,7 +1,7 @@
-//! What a GPU reports: utilization, memory and power, all from the one latent load.
+//! What a GPU reports: utilization, memory and power, all from one latent load.
 //!
-//! The seed row is the operating point: where the load comes in and how high its power goes are
-//! solved for, so that the means over days are the row's utilization and power.
+//! The seed row is the operating point. The load at which the GPU becomes busy, and its power while
+//! busy, are chosen so that the means over days are the row's utilization and power.
 
 mod power;
 
@@ -27,22 +27,22 @@ pub struct Reading {
     pub power_deciwatts: u64,
 }
 
-/// Power of a board that only reads prompts, share of its limit (splitwise-sim: 1.0 to 1.09 at the
-/// peak; the limiter brings it back).
+/// Power of a board that only processes prompts, share of its limit (splitwise-sim: 1.0 to 1.09 at
+/// the peak, which the limiter reduces).
 const PREFILL_POWER_SHARE: f64 = 0.98;
 
-/// The limiter holds a board at its limit: the nearer, the less it scatters. So that at most 11.5 %
-/// of the readings (a normal law beyond 1.2 deviations) lie above it; the Acme fleets have 8 to 12.6.
+/// Sensor noise shrinks near the power limit, because the limiter holds a board there. At most 11.5
+/// % of the readings exceed the limit (P(Z > 1.2)); in the Acme fleets 8 to 12.6 % do.
 const SCATTERS_TO_LIMIT: f64 = 1.2;
 
-/// How often a busy board is read in a spike, and how high at most above its power: the highest
-/// reading of the Acme fleets is 1.5 times the limit. How often is assumed.
+/// How often a busy board is read in a spike, and the highest rise above its power. The highest
+/// reading of the Acme fleets is 1.5 times the limit; the frequency is assumed.
 const SPIKES: (f64, f64) = (0.01, 0.5);
 
-/// Batches whose phases are worked out beforehand.
+/// Number of batch sizes whose phases are precomputed.
 const PHASES: u16 = 257;
 
-/// How many points of the day means are taken over.
+/// Number of points of the day over which means are taken.
 const DAY_STEPS: u32 = 8;
 
 /// What a GPU does in one window.
@@ -50,7 +50,7 @@ const DAY_STEPS: u32 = 8;
 pub(super) struct Work {
     /// Share of the window with a kernel running.
     pub(super) busy: f64,
-    /// Requests in the batch, the one that just came included.
+    /// Requests in the batch, including the one that just arrived.
     pub(super) batch: f64,
     /// Requests that wait for a place in the batch.
     pub(super) waiting: f64,
@@ -65,8 +65,8 @@ pub(super) struct Gpu {
     mem_used_mb: u64,
     /// The load at which the GPU begins to be busy.
     threshold: f64,
-    /// Of each batch from 0 on: the share of the busy time that goes into prompts, and the power
-    /// while it decodes as a share of the limit.
+    /// For each batch size from 0: the share of the busy time that goes into prompts, and the power
+    /// while decoding as a share of the limit.
     phases: Vec<(f64, f64)>,
     power: Power,
     /// No reading is below this, W.
@@ -96,7 +96,7 @@ impl Gpu {
     /// What the GPU does at a load.
     pub(super) fn work(&self, level: f64) -> Work {
         let above = level - self.threshold;
-        // An idle GPU has the request that comes, whatever the law says of less than one.
+        // An idle GPU has the request that arrives, although the formula gives less than one.
         let in_flight = if above > 0.0 { self.movement.in_flight(above) } else { 1.0 };
         let most = self.hardware.batch_max;
         Work {
@@ -106,14 +106,15 @@ impl Gpu {
         }
     }
 
-    /// What the GPU's sensors say: memory as in the row, since servers allocate it once and keep it.
+    /// What the GPU's sensors read. Memory is the row's, because servers allocate it once and keep
+    /// it.
     pub(super) fn reading(&self, work: Work, window: &mut Window) -> Reading {
         let rng = &mut window.rng;
         let cap = self.hardware.power_cap_w;
         let mut watts = self.power.idle_w;
         if work.busy > 0.0 {
             let (prefill, decode_share) = self.phases(work.batch);
-            // More prompts come in one window than in another: half to one and a half of the mean.
+            // Some windows have more prompts than others: 0.5 to 1.5 of the mean.
             let prefill = prefill + (rng.random::<f64>() - 0.5) * prefill.min(1.0 - prefill);
             let busy_w = self.power.busy_w(self.natural_busy_w(prefill, decode_share));
             watts += work.busy * (busy_w - self.power.idle_w);
@@ -136,8 +137,8 @@ impl Gpu {
         }
     }
 
-    /// Both phases of a batch. Prompts take what their times to first token add up to, against what
-    /// the completions take.
+    /// Both phases of a batch: the share of the prompts is the sum of their times to first token,
+    /// relative to that sum and the time of the completions.
     fn phases_of(&self, batch: f64) -> (f64, f64) {
         let prompts = batch * self.hardware.ttft_ms(self.means.prompt);
         let completions = self.means.completion * self.hardware.tpot_ms(batch);
@@ -147,19 +148,19 @@ impl Gpu {
         (prefill, decode.min(TOP_POWER_SHARE))
     }
 
-    /// The phases of a batch, from the table where it is in there.
+    /// The phases of a batch, from the table if it has them.
     fn phases(&self, batch: f64) -> (f64, f64) {
         let known = usize::try_from(whole(batch)).ok().and_then(|batch| self.phases.get(batch));
         known.copied().unwrap_or_else(|| self.phases_of(batch))
     }
 
-    /// Power of the two phases, W, before the operating point is seen to.
+    /// Power of the two phases, W, before the correction for the operating point.
     fn natural_busy_w(&self, prefill: f64, decode_share: f64) -> f64 {
         let share = prefill * PREFILL_POWER_SHARE + (1.0 - prefill) * decode_share;
         share.min(TOP_POWER_SHARE) * self.hardware.power_cap_w
     }
 
-    /// Mean of the power over the busy time, W, before the operating point is seen to.
+    /// Mean power over the busy time, W, before the correction for the operating point.
     fn mean_busy_power_w(&self) -> f64 {
         let (mut busy, mut watts) = (0.0, 0.0);
         for rate in day::rates(DAY_STEPS) {
@@ -177,7 +178,7 @@ impl Gpu {
     }
 }
 
-/// The load at which a GPU begins to be busy, so that it is busy for a share of its time.
+/// The load above which a GPU is busy, for it to be busy for a share `utilization` of its time.
 fn threshold(utilization: f64, movement: Movement) -> f64 {
     let busy = |threshold: f64| {
         let at = |rate| {

@@ -1,4 +1,4 @@
-//! What a GPU and the model on it can do: constants, each with its source.
+//! The constants of a GPU and of the model on it, each with its source.
 
 mod boards;
 mod models;
@@ -11,7 +11,7 @@ use models::Model;
 /// Defines [`Hardware`] and the list of its constants from one list.
 macro_rules! constants {
     ($($(#[$doc:meta])* $name:ident,)+) => {
-        /// The constants behind the events of one GPU. A seed row may set each by its name.
+        /// The constants behind the events of one GPU. A seed row can set each by name.
         #[derive(Debug, Clone, Copy, PartialEq)]
         pub struct Hardware {
             $($(#[$doc])* pub $name: f64,)+
@@ -35,13 +35,13 @@ macro_rules! constants {
 constants! {
     /// Power limit of the board, W.
     power_cap_w,
-    /// Power without anything loaded, W: the least that is ever read.
+    /// Power with nothing loaded, W. No reading is lower.
     power_idle_w,
     /// Power with a model loaded and no request, W.
     power_loaded_idle_w,
     /// Scatter of the power sensor, share of the reading (standard deviation).
     power_scatter,
-    /// Power while tokens are generated for one request, share of the limit.
+    /// Power while decoding for one request, share of the limit.
     decode_power_share,
     /// What each doubling of the batch adds to that, share of the limit.
     decode_power_share_per_doubling,
@@ -62,7 +62,7 @@ constants! {
 }
 
 impl Hardware {
-    /// Time to first token of a prompt on a GPU that does nothing else, ms.
+    /// Time to first token of a prompt on an otherwise idle GPU, ms.
     #[must_use]
     pub fn ttft_ms(&self, prompt_tokens: f64) -> f64 {
         let linear = self.ttft_base_ms + self.ttft_per_token_ms * prompt_tokens;
@@ -84,12 +84,12 @@ pub(super) struct Known {
     pub(super) model: String,
     /// The constants.
     pub(super) hardware: Hardware,
-    /// As which GPU the row was recognised.
+    /// The GPU that the row was recognised as.
     pub(super) board: Option<&'static str>,
 }
 
-/// What is known of a seed row whose requests have `tokens_per_request` on average: its own
-/// constants first, then those of its GPU and model, then what follows from its values.
+/// The model and constants of a seed row whose requests have `tokens_per_request` on average. The
+/// row's constants come first, then those of its GPU and model, then what follows from its values.
 pub(super) fn of(row: &Row, tokens_per_request: f64) -> Known {
     let board = Board::of(row);
     let model = Model::of(row);
@@ -99,7 +99,7 @@ pub(super) fn of(row: &Row, tokens_per_request: f64) -> Known {
             *constant = *value;
         }
     }
-    // A row that says more power than its GPU's limit is believed: the limit was raised.
+    // If a row has more power than its GPU's limit, the limit was raised.
     let least_cap = row.power_w / HIGHEST_MEAN_POWER_SHARE;
     if !row.constants.iter().any(|(name, _)| *name == "power_cap_w") {
         hardware.power_cap_w = hardware.power_cap_w.max(least_cap);
@@ -108,17 +108,17 @@ pub(super) fn of(row: &Row, tokens_per_request: f64) -> Known {
     Known { model: name, hardware, board: board.name }
 }
 
-/// Highest mean power of a board, share of its limit: the limiter's own target is the limit.
+/// Highest mean power of a board, share of its limit. The limiter's target is the limit.
 pub(super) const HIGHEST_MEAN_POWER_SHARE: f64 = 0.97;
 
-/// The GPUs that are recognised by their names.
+/// The GPUs that the program recognises by name.
 pub fn known_gpus() -> impl Iterator<Item = &'static str> {
     boards::names()
 }
 
-/// How a row was understood, for the log: `RTX 3090 (as RTX 3090, serving llama-3.1-8b)`.
+/// How a row was recognised, for the log: `RTX 3090 (as RTX 3090, serving llama-3.1-8b)`.
 ///
-/// The `uniform` workload asks for no constants, and so there is nothing to recognise.
+/// The `uniform` workload uses no constants, so it recognises nothing.
 #[must_use]
 pub fn describe(row: &Row, workload: WorkloadName) -> String {
     if workload == WorkloadName::Uniform {

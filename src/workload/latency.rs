@@ -1,4 +1,4 @@
-//! How long a request takes: a wait for its place, time to first token, then one step a token.
+//! How long a request takes: its time in the queue, its time to first token, and a step per token.
 
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
@@ -8,15 +8,16 @@ use super::hardware::Hardware;
 use super::math::whole;
 use super::tokens::{Means, Tokens};
 
-/// Spread of a request's latency above its law: the 90 % quantile of the time per token is 1.055
-/// times its median at batch 8 (ML.ENERGY v3, Llama 3.1 8B on H100), as of `1 + 0.055 |normal|`.
+/// Spread of a request's latency above the formula. The 90 % quantile of the time per token is
+/// 1.055 times its median at batch 8 (ML.ENERGY v3, Llama 3.1 8B on H100), as with `1 + 0.055
+/// |normal|`.
 const SPREAD: f64 = 0.055;
 
 /// Latency of a request, ms: `queue + TTFT(prompt) + (completion - 1) * TPOT(batch)`, with noise.
 ///
-/// The noise only slows down, so that no request beats its hardware. The queue is the law of Little
-/// beyond saturation: `L * TPOT * (in flight / batch_max - 1)` for completions of `L` tokens, which
-/// reproduces NVIDIA's tables of NIM.
+/// The noise only slows a request down, so none beats its hardware. The queue is Little's law
+/// beyond saturation: `L * TPOT * (in flight / batch_max - 1)` for completions of `L` tokens. This
+/// reproduces NVIDIA's tables for NIM.
 pub(super) fn live(
     hardware: &Hardware,
     work: Work,
@@ -30,7 +31,7 @@ pub(super) fn live(
     let steps = f64::from(tokens.completion.saturating_sub(1));
     let normal: f64 = StandardNormal.sample(rng);
     let slower = 1.0 + SPREAD * normal.abs();
-    // Half a millisecond more before it is rounded: up, so that rounding makes no request faster.
+    // Adds half a millisecond, so rounding makes no request faster.
     whole(queue + (ttft + steps * tpot) * slower + 0.5)
 }
 

@@ -1,8 +1,8 @@
-//! The latent load of a GPU: one number a second, behind everything that its events show.
+//! The latent load of a GPU: one number per second, from which all of its event values follow.
 //!
-//! It is a function of the run seed, the host, the row and the absolute event time, not of the run:
-//! the runs of a timer with one RUN_SEED continue one series. At every instant it is a standard
-//! normal number (plus the shape of the day), so that what follows from it has known means.
+//! It is a function of the run seed, the host, the row and the absolute event time, not of the run.
+//! So the runs of a timer with one RUN_SEED continue one series. At every instant it is a standard
+//! normal number (plus the shape of the day), so the values that follow from it have known means.
 
 use jiff::Timestamp;
 use rand_distr::{Distribution, StandardNormal};
@@ -14,18 +14,19 @@ use super::memo::Memo;
 use super::rng::Stream;
 use crate::settings::WorkloadName;
 
-/// A sensor's window, ms: NVML averages over at most one second.
+/// Window of a sensor, ms. NVML averages over at most one second.
 const WINDOW_MS: i64 = 1000;
 
 /// Period of the slow layer, ms. Noise between knots this far apart has an autocorrelation of 0.78
-/// after one minute, as the request rate of the Azure conversation trace.
+/// after one minute, as has the request rate of the Azure conversation trace.
 const MINUTES_MS: i64 = 240_000;
 
-/// Standard deviation of the logarithm of the slow layer: per-minute request rate of the same trace.
+/// Standard deviation of the logarithm of the slow layer: per-minute request rate of the same
+/// trace.
 const MINUTES_LOG_SD: f64 = 0.22;
 
-/// Weight of the window before in the fast layer: autocorrelation 0.48 after one second. Assumed; a
-/// simulation of one H100 under the Azure traces gives 0.3 to 0.55 for the power of chat.
+/// Weight of the previous window in the fast layer: autocorrelation 0.48 after one second. Assumed;
+/// a simulation of one H100 under the Azure traces gives 0.3 to 0.55 for the power of chat.
 const ECHO: f64 = 0.75;
 
 /// How the load of a workload moves.
@@ -33,11 +34,11 @@ const ECHO: f64 = 0.75;
 pub(super) struct Movement {
     /// Standard deviation of the logarithm of the requests in flight. Assumed.
     pub(super) log_sd: f64,
-    /// How far the load goes up from "idle all the time" to "busy all the time" within one window,
-    /// in standard deviations. Assumed: the shorter, the more utilization is either 0 or 1.
+    /// Distance of the load from "idle all the time" to "busy all the time" within one window, in
+    /// standard deviations. Assumed. With a shorter ramp, utilization is more often 0 or 1.
     pub(super) ramp: f64,
     /// Share of the variance in bursts, and the distance of their knots in ms. Assumed for reason
-    /// and long, whose requests last longer than a second; for code of the order of the trace's
+    /// and long, whose requests last longer than a second; for code it is similar to the trace's
     /// bursts (16.7 s on, 43.2 s off).
     bursts: Option<(f64, i64)>,
 }
@@ -56,12 +57,12 @@ impl Movement {
         }
     }
 
-    /// How far the load goes up with the logarithm of the rate of requests.
+    /// How far the load rises with the logarithm of the request rate.
     pub(super) fn shift(&self, ln_rate: f64) -> f64 {
         ln_rate / self.log_sd
     }
 
-    /// Requests in flight where the load is `above` the point at which the GPU has just one.
+    /// Requests in flight if the load is `above` the point at which the GPU has just one.
     pub(super) fn in_flight(&self, above: f64) -> f64 {
         exp(self.log_sd * above)
     }
@@ -72,11 +73,11 @@ impl Movement {
 pub(super) struct Window {
     /// The load, in standard deviations from its mean over days.
     pub(super) level: f64,
-    /// For what else is random in this window.
+    /// Generator for the other random values of this window.
     pub(super) rng: Pcg64Mcg,
 }
 
-/// The window of an instant, in seconds since 1970. All that is asked within it has one answer.
+/// The window of an instant, in seconds since 1970. All readings within it are the same.
 pub(super) fn window_of(at: Timestamp) -> i64 {
     at.as_millisecond().div_euclid(WINDOW_MS)
 }
@@ -95,7 +96,7 @@ impl Layer {
         self.known.get(place(row, index), (row, index), || self.draw(row, index).0)
     }
 
-    /// The same, and what is random behind it.
+    /// The same, and the generator after it.
     fn normal_and_more(&self, row: u64, index: i64) -> (f64, Pcg64Mcg) {
         let (normal, rng) = self.draw(row, index);
         (self.known.get(place(row, index), (row, index), || normal), rng)
@@ -106,8 +107,8 @@ impl Layer {
         (StandardNormal.sample(&mut rng), rng)
     }
 
-    /// Draws at multiples of the period, and a way between them on which every point is standard
-    /// normal.
+    /// Interpolates between normal draws at multiples of the period, scaled so that every point has
+    /// unit variance.
     fn smooth(&self, row: u64, ms: i64, period_ms: i64) -> f64 {
         let knot = ms.div_euclid(period_ms);
         #[expect(clippy::cast_precision_loss, reason = "minutes in ms: below 2^52")]

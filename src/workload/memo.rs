@@ -1,32 +1,32 @@
-//! Answers that were just given, for what is asked again and again: the window of a GPU, the draws
-//! its load lies between.
+//! Remembers values that are computed again and again: the window of a GPU, and the draws that its
+//! load lies between.
 
 use std::cell::Cell;
 
-/// Places for all members together, whatever their number: what is remembered has a bound.
+/// Number of slots of all members together, which bounds the memory.
 const MOST_PLACES: usize = 1 << 14;
 
-/// One place: the key that was asked for last, and its answer.
+/// One slot: the last key and its value.
 type Place<K, V> = Cell<Option<(K, V)>>;
 
-/// The last answer of each of some places.
+/// A direct-mapped cache with one (key, value) per slot.
 ///
-/// It changes when an answer is worked out and never what it is: that depends on the key alone.
+/// Results never depend on its state, because a value depends only on its key.
 #[derive(Debug)]
 pub(super) struct Memo<K: Copy, V: Copy> {
-    /// A power of two of them.
+    /// Their number is a power of two.
     places: Box<[Place<K, V>]>,
 }
 
 impl<K: Copy + PartialEq, V: Copy> Memo<K, V> {
-    /// A memory with about `places` places, one of `sharers` that are made.
+    /// A cache with about `places` slots, one of `sharers` caches.
     pub(super) fn new(places: usize, sharers: usize) -> Self {
         let most = (MOST_PLACES / sharers.max(1)).max(1);
         let places = places.clamp(1, most).next_power_of_two();
         Self { places: (0..places).map(|_| Cell::new(None)).collect() }
     }
 
-    /// The answer for a key, from its place if it is the last one there.
+    /// The value of a key, from its slot if that holds the key.
     pub(super) fn get(&self, place: u64, key: K, make: impl FnOnce() -> V) -> V {
         let last = self.places.len() - 1;
         #[expect(clippy::cast_possible_truncation, reason = "cut to the number of places")]

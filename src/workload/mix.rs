@@ -1,4 +1,4 @@
-//! Which GPU a pair is of: some hosts and some GPUs get more requests than others.
+//! Which GPU a pair comes from: some hosts and some GPUs get more requests than others.
 
 use rand::RngExt;
 use rand::distr::Distribution;
@@ -14,15 +14,15 @@ const LOG_SD: f64 = 0.5;
 /// A choice among members.
 #[derive(Debug, Clone)]
 pub(super) enum Mix {
-    /// Each as often as the others.
+    /// All members equally often.
     Even(usize),
     /// By shares.
     Skewed(WeightedIndex<f64>),
 }
 
 impl Mix {
-    /// A mix of `members` whose shares follow from the run's seed and the name of the choice: the
-    /// runs of a timer with one seed have the same favourites.
+    /// A mix of `members` whose shares follow from the run's seed and the name of the choice. So
+    /// the runs of a timer with one seed have the same favourites.
     pub(super) fn skewed(members: usize, run_seed: u64, name: &str) -> Self {
         if members == 1 {
             return Self::Even(1);
@@ -35,7 +35,7 @@ impl Mix {
         WeightedIndex::new((0..members).map(weight)).map_or(Self::Even(members), Self::Skewed)
     }
 
-    /// One member.
+    /// Draws a member.
     pub(super) fn pick(&self, rng: &mut impl rand::Rng) -> usize {
         match self {
             Self::Even(1) => 0,

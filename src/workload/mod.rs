@@ -28,10 +28,10 @@ use rng::Stream;
 use seed::Seed;
 use tokens::Requests;
 
-/// Model of the token events of the `uniform` workload, as in the script that the program replaces.
+/// Language model of the `uniform` workload, as in the script that this program replaces.
 const UNIFORM_MODEL: &str = "llama-3-70b";
 
-/// One row of the seed and what the workload knows of it.
+/// One row of the seed with its model and constants.
 #[derive(Debug)]
 struct Member {
     model: String,
@@ -39,7 +39,7 @@ struct Member {
     gpu: Gpu,
 }
 
-/// One pair before it is written out.
+/// One pair before it is encoded.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pair<'w> {
     /// Index of the pair in the run, from 0.
@@ -50,7 +50,7 @@ pub struct Pair<'w> {
     pub host: usize,
     /// Which row of the seed, from 0.
     pub row: usize,
-    /// The GPU's live values; `None` leaves the row's values in place.
+    /// The GPU's live values; `None` keeps the row's values.
     pub reading: Option<Reading>,
     /// Name of the language model.
     pub model: &'w str,
@@ -69,7 +69,7 @@ pub struct Workload {
     members: Vec<Member>,
     /// The load of each host's GPUs.
     loads: Vec<Load>,
-    /// What each GPU did in the last window that was asked for.
+    /// What each GPU did in the last requested window.
     windows: Memo<(usize, i64), (Work, Reading)>,
     host_mix: Mix,
     row_mix: Mix,

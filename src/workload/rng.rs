@@ -1,13 +1,13 @@
-//! Named random streams: the same bytes on every platform, in any order of asking.
+//! Named random streams: the same bytes on every platform, in any order of calls.
 //!
-//! A stream is addressed by the run seed, a name and a scope (the run's id, or a GPU's), a draw by
-//! its index in the stream. `pair(seq)` therefore does not depend on who asks, how often or in which
-//! shard, and a new stream never moves the values of another.
+//! The run seed, a name and a scope (the run's id, or a GPU's) address a stream, and an index a
+//! draw in it. So `pair(seq)` does not depend on who asks, how often, or in which shard, and a new
+//! stream never changes the values of another.
 //!
-//! SipHash-1-3 (128 bit) turns seed, name and scope into two keys, SplitMix64 turns a key and an
+//! SipHash-1-3 (128 bit) turns seed, name and scope into two keys. SplitMix64 turns a key and an
 //! index into half the state of a PCG-64-MCG. All are fixed algorithms on little-endian bytes;
-//! `StdRng` may change with any release of its crate. SplitMix64 stands here because the crates that
-//! have it only count on from a seed, and a hash for each index cost a third of an event.
+//! `StdRng` can change with any release of its crate. SplitMix64 is written here because the crates
+//! that have it only step through a sequence, and a hash for each index cost a third of an event.
 
 use rand_pcg::Pcg64Mcg;
 use siphasher::sip128::{Hash128, SipHasher13};
@@ -42,7 +42,7 @@ impl Stream {
     }
 }
 
-/// Number `index` of the SplitMix64 sequence of a seed, without the numbers before it.
+/// Number `index` of the SplitMix64 sequence of a seed, computed without the numbers before it.
 fn split_mix(seed: u64, index: u64) -> u64 {
     let mut z = seed.wrapping_add(index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

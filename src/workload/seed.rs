@@ -1,17 +1,17 @@
-//! The seed file: a JSON array of GPUs, each row an operating point.
+//! The seed file: a JSON array of GPUs. Each row is an operating point.
 //!
-//! Fields the program does not know pass through byte by byte, in the row's order; so do the known
-//! ones until a workload puts a live value in their place. Every error names line, row and field.
+//! Unknown fields pass through byte by byte, in the row's order. So do known ones, unless a
+//! workload replaces them by a live value. Every error names line, row and field.
 
 mod json;
 mod row;
 
 use std::fmt;
 
-/// The seed file that is compiled in, for where there is none.
+/// The seed file that is compiled in, for runs without one.
 pub const BUILT_IN: &str = include_str!("../../gpu_seed.json");
 
-/// Largest seed file that is read, bytes. At about 200 bytes a row that is 20,000 GPUs.
+/// Size limit of a seed file, bytes. At about 200 bytes a row that is 20,000 GPUs.
 pub const MAX_BYTES: u64 = 4 << 20;
 
 /// The fields that every row has, in the order of the documentation.
@@ -28,7 +28,7 @@ pub const REQUIRED: [&str; 7] = [
 /// Fields that the program adds to every event, which a row therefore cannot have.
 const ADDED: [&str; 2] = ["ts", "host"];
 
-/// Which live value takes the place of a row's field.
+/// Which live value replaces a row's field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slot {
     /// The field stays as in the row.
@@ -48,7 +48,7 @@ pub struct Field {
     pub key_json: String,
     /// The value as JSON.
     pub value_json: String,
-    /// Which live value may take its place.
+    /// The live value that can replace it.
     pub slot: Slot,
 }
 
@@ -67,7 +67,7 @@ pub struct Row {
     pub mem_total_mb: u64,
     /// Operating point: board power, W.
     pub power_w: f64,
-    /// The language model, where the row names it.
+    /// The language model, if the row names one.
     pub model: Option<String>,
     /// Constants of [`super::Hardware`] that the row sets, by name.
     pub constants: Vec<(&'static str, f64)>,
@@ -80,7 +80,7 @@ pub struct Row {
 pub struct Seed {
     /// The GPUs, at least one.
     pub rows: Vec<Row>,
-    /// What is accepted but probably not meant.
+    /// Warnings about values that are accepted but probably not meant.
     pub warnings: Vec<String>,
 }
 
@@ -93,7 +93,7 @@ pub struct SeedError {
     pub row: Option<usize>,
     /// Field of the row.
     pub field: Option<String>,
-    /// What is wrong, and what was expected.
+    /// The problem, and what was expected.
     pub problem: String,
 }
 
@@ -115,7 +115,7 @@ impl fmt::Display for SeedError {
 /// Reads and validates a seed file.
 ///
 /// # Errors
-/// [`SeedError`] with the line, row and field of the first thing that is wrong.
+/// [`SeedError`] with the line, row and field of the first problem.
 pub fn parse(bytes: &[u8]) -> Result<Seed, SeedError> {
     let text = std::str::from_utf8(bytes).map_err(|e| {
         let line = line_at(&bytes[..e.valid_up_to()]);

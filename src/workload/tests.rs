@@ -41,7 +41,7 @@ pub(in crate::workload) fn workload_of(name: WorkloadName, fields: &str) -> Work
     Workload::new(name, &seed_of(fields), &hosts("vm4"), 1, "run")
 }
 
-/// A row of a seed, from its fields but index and price.
+/// A row of a seed, from its fields other than index and price.
 pub(in crate::workload) fn row(fields: &str) -> seed::Row {
     seed_of(fields).rows.remove(0)
 }
@@ -133,7 +133,7 @@ fn runs_with_one_seed_continue_one_series_of_a_gpu_whatever_the_mix() {
     let mut met = 0;
     for (workload, from) in [(&first, 0), (&second, 0), (&first, 500)] {
         for seq in from..from + 1000 {
-            // three pairs a second: each GPU says the same to all that ask within one
+            // three pairs a second: within a second, all of a GPU's readings are the same
             let pair = workload.pair(seq, at(1_000_000 + seq as i64 * 300));
             let second = pair.at.as_millisecond().div_euclid(1000);
             let reading = readings.entry((pair.host, pair.row, second)).or_insert(pair.reading);

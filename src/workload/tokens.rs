@@ -1,4 +1,5 @@
-//! How many tokens a request has: the quantiles of public traces, and which lengths go together.
+//! How many tokens a request has: the quantiles of public traces, and how both lengths depend on
+//! each other.
 
 mod tables;
 
@@ -34,7 +35,7 @@ impl Quantiles {
         Self { ln_tokens: tokens.map(ln) }
     }
 
-    /// The length below which a share `rank` of the requests lies; log-linear between the knots.
+    /// The quantile `rank` of the lengths, log-linear between the knots.
     fn at(&self, rank: f64) -> f64 {
         let above = tables::PROBABILITIES.partition_point(|p| *p <= rank);
         let above = above.clamp(1, self.ln_tokens.len() - 1);
@@ -51,8 +52,8 @@ impl Quantiles {
     }
 }
 
-/// A class of requests: how often, mean and standard deviation of the logarithms of both lengths,
-/// and their correlation within the class.
+/// A class of requests: its weight, the mean and standard deviation of the logarithms of both
+/// lengths, and their correlation within the class.
 #[derive(Debug)]
 struct Class {
     weight: f64,
@@ -64,9 +65,9 @@ struct Class {
 /// Steps of a [`Marginal`]: each is a third of the narrowest class's standard deviation.
 const STEPS: u32 = 4096;
 
-/// One side of a mixture, turned into the trace's own lengths: a logarithm drawn from the mixture
-/// becomes the length of the same rank in the trace. Ranks, and with them how the two sides depend
-/// on each other, stay those of the mixture.
+/// Maps one side of the mixture to the trace's lengths: a logarithm drawn from the mixture becomes
+/// the length of the same rank in the trace. The ranks, and so the dependence of the two sides,
+/// stay those of the mixture.
 #[derive(Debug)]
 struct Marginal {
     from: f64,
@@ -89,7 +90,7 @@ impl Marginal {
             };
             classes.iter().map(below).sum::<f64>()
         };
-        // Four bytes a length keep both tables in a processor's nearest cache.
+        // With four bytes per length, both tables fit in the L1 cache.
         #[expect(clippy::cast_possible_truncation, reason = "lengths are far below 2^24")]
         let length = |rank: f64| quantiles.at(rank) as f32;
         let points = (0..=STEPS).map(|step| from + f64::from(step) / steps_per_unit);
@@ -110,15 +111,15 @@ impl Marginal {
 /// The lengths of a workload.
 #[derive(Debug)]
 enum Lengths {
-    /// A class first, then both lengths.
+    /// Draws a class first, then both lengths.
     Joint { classes: &'static [Class], prompt: Marginal, completion: Marginal },
-    /// Each side by itself.
+    /// Draws each side independently.
     Independent(Box<[Quantiles; 2]>),
     /// The `uniform` workload.
     Uniform,
 }
 
-/// What the rest of the model has to know of a workload's requests.
+/// What the rest of the model needs to know about a workload's requests.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Means {
     /// Mean prompt, tokens.
@@ -136,7 +137,7 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    /// The requests of a workload. The tables are built once a process.
+    /// The requests of a workload. The tables are built once per process.
     pub(super) fn of(workload: WorkloadName) -> &'static Self {
         static CHAT: LazyLock<Requests> = LazyLock::new(|| {
             Requests::joint(&tables::CHAT_CLASSES, &tables::CHAT_PROMPT, &tables::CHAT_COMPLETION)
@@ -221,7 +222,7 @@ pub fn trace_quantiles(workload: WorkloadName) -> Option<[(f64, f64, f64); 24]> 
     Some(std::array::from_fn(|i| (tables::PROBABILITIES[i], prompt[i], completion[i])))
 }
 
-/// The class at a share of the weights.
+/// The class at this share of the cumulated weights.
 fn pick(classes: &'static [Class], share: f64) -> &'static Class {
     let mut left = share * classes.iter().map(|class| class.weight).sum::<f64>();
     for class in &classes[1..] {

@@ -1,4 +1,4 @@
-//! The gaps between pairs, in means: the arrivals of a trace, played at any rate.
+//! The gaps between pairs, as multiples of the mean: the arrivals of a trace, played at any rate.
 
 use rand::Rng;
 use rand_distr::{Distribution, Exp1, Gamma, StandardNormal};
@@ -13,7 +13,7 @@ use crate::workload::rng::Stream;
 pub(super) enum Gaps {
     /// All equal.
     Equal,
-    /// Exponential: as of independent users.
+    /// Exponential, as from independent users.
     Exponential(Stream),
     /// A gamma renewal process whose rate drifts.
     Drifting(Box<Drifting>),
@@ -35,14 +35,14 @@ impl Gaps {
             (ArrivalsName::Workload, WorkloadName::Code) => {
                 Bursts::new(stream("arrivals"), stream("arrivals-bursts")).map(Self::Bursts)
             }
-            // No arrivals are published for the traces of reason and long, and uniform has no trace.
+            // The traces of reason and long publish no arrivals, and uniform has no trace.
             _ => None,
         };
         own.unwrap_or_else(|| Self::Exponential(stream("arrivals")))
     }
 
-    /// The gap behind pair `seq`, in means, asked for in the order of `seq`; `None` where all gaps
-    /// are equal.
+    /// The gap after pair `seq`, as a multiple of the mean; `None` if all gaps are equal. Calls
+    /// come in the order of `seq`.
     pub(super) fn next(&mut self, seq: u64) -> Option<f64> {
         match self {
             Self::Equal => None,
@@ -53,11 +53,11 @@ impl Gaps {
     }
 }
 
-/// A gamma law whose shape is below 1.
+/// A gamma distribution with a shape below 1.
 ///
-/// Made of one whose shape is above: `G(a) = G(a + 1) * U^(1/a)`, and `-ln U` is exponential. `Gamma`
-/// itself would do the same with the platform's power function, which is slower and not everywhere
-/// the same to the last bit.
+/// It is made from one with a shape above 1: `G(a) = G(a + 1) * U^(1/a)`, and `-ln U` is
+/// exponential. `Gamma` would do the same with the platform's power function, which is slower and
+/// differs in its last bits between platforms.
 #[derive(Debug, Clone, Copy)]
 struct SmallGamma {
     above: Gamma<f64>,
@@ -75,11 +75,11 @@ impl SmallGamma {
     }
 }
 
-/// Minutes in a period of the drift: the trace is an hour long.
+/// Minutes in a period of the drift, because the trace is an hour long.
 const HOUR: usize = 60;
 
-/// Conversation of the Azure LLM inference trace 2023 (CC-BY-4.0): gamma shape of the gaps with the
-/// drift taken out; pairs a minute; standard deviation and autocorrelation after a minute of the
+/// Conversation of the Azure LLM inference trace 2023 (CC-BY-4.0): gamma shape of the gaps without
+/// the drift; pairs per minute; standard deviation and autocorrelation after a minute of the
 /// logarithm of the rate.
 const CHAT_SHAPE: f64 = 0.90;
 const CHAT_PER_MINUTE: f64 = 331.8;
@@ -88,10 +88,10 @@ const DRIFT_AUTOCORRELATION: f64 = 0.78;
 
 /// Gamma gaps at a rate that changes every minute of the trace.
 ///
-/// The spread of the rate was measured around the mean of the trace's hour, and so every hour here
-/// has exactly that spread and the mean 1: SLEEP_SEC stays the mean. At rates above that of the
-/// trace a minute of the drift is as many pairs long as there, and shorter than a minute, so that
-/// runs of seconds keep their mean too.
+/// The spread of the rate was measured around the mean of the trace's hour. So every hour here has
+/// exactly that spread and the mean 1, and SLEEP_SEC stays the mean. At rates above the trace's, a
+/// minute of the drift has as many pairs as the trace's and is shorter, so runs of seconds keep
+/// their mean too.
 #[derive(Debug, Clone)]
 pub(super) struct Drifting {
     gamma: SmallGamma,
@@ -103,7 +103,7 @@ pub(super) struct Drifting {
     minute: u64,
     /// Mean number of gaps in a minute.
     per_minute: f64,
-    /// What is left of the minute, in gaps.
+    /// The rest of the minute, in gaps.
     left: f64,
 }
 
@@ -138,7 +138,7 @@ impl Drifting {
     }
 }
 
-/// The rates of an hour's minutes: an autoregressive path, brought to its spread and to the mean 1.
+/// The rates of an hour's minutes: an autoregressive path, scaled to the spread and the mean 1.
 fn hour(rng: &mut impl Rng) -> [f64; HOUR] {
     let mut path = [0.0; HOUR];
     let mut value: f64 = StandardNormal.sample(rng);
@@ -156,22 +156,22 @@ fn hour(rng: &mut impl Rng) -> [f64; HOUR] {
     rates.map(|rate| rate / mean)
 }
 
-/// Code of the Azure LLM inference trace 2023 (CC-BY-4.0): bursts that more than five seconds part.
-/// Pairs in a burst; seconds of silence between two bursts; gamma shape and scale, in seconds, of
-/// the gaps within one.
+/// Code of the Azure LLM inference trace 2023 (CC-BY-4.0), split into bursts at gaps of more than
+/// five seconds: pairs in a burst; seconds of silence between two bursts; gamma shape and scale, in
+/// seconds, of the gaps within one.
 const BURST_PAIRS: f64 = 152.0;
 const SILENCE_SEC: f64 = 43.2;
 const BURST_SHAPE: f64 = 0.353;
 const BURST_SCALE_SEC: f64 = 0.314;
 
-/// Bursts whose sizes and silences are drawn together.
+/// Number of bursts whose sizes and silences are drawn together.
 const TOGETHER: usize = 12;
 
 /// Bursts of gamma gaps, with silences between them.
 ///
 /// Sizes and silences are exponential: the median of the trace's sizes is 114 (105 here), the CV of
-/// its silences 1.09. Those of twelve bursts together have exactly their mean, so that SLEEP_SEC
-/// stays the mean of a run of some thousand pairs too.
+/// its silences 1.09. Every twelve bursts have exactly the mean, so SLEEP_SEC is also the mean of a
+/// run of some thousand pairs.
 #[derive(Debug, Clone)]
 pub(super) struct Bursts {
     gamma: SmallGamma,
@@ -179,7 +179,7 @@ pub(super) struct Bursts {
     bursts: Stream,
     /// Bursts since the start.
     burst: u64,
-    /// Where each burst ends, in pairs since the first of the twelve began.
+    /// The end of each burst, in pairs since the first of the twelve began.
     ends: [f64; TOGETHER],
     silences_sec: [f64; TOGETHER],
     /// Pairs since the first of the twelve began.
@@ -234,7 +234,7 @@ fn twelve(rng: &mut Pcg64Mcg) -> ([f64; TOGETHER], [f64; TOGETHER]) {
         end += size;
         end
     });
-    // The last end is exact, whatever the sum of the floats says.
+    // The last end is exact, whatever the sum of the floats is.
     let mut whole_ends = ends.map(f64::round);
     whole_ends[TOGETHER - 1] = BURST_PAIRS * 12.0;
     (whole_ends, silences_sec)

@@ -1,4 +1,4 @@
-//! Arrivals against the traces, and what shards and backfills make of them.
+//! Arrivals against the traces, in shards and in backfills.
 
 #![allow(
     clippy::cast_possible_truncation,

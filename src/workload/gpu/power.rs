@@ -2,17 +2,17 @@
 
 use crate::workload::hardware::{HIGHEST_MEAN_POWER_SHARE, Hardware};
 
-/// Highest power that a steady load reaches, share of the limit: ML.ENERGY v3, B200 at large batches.
+/// Highest power under a steady load, share of the limit: ML.ENERGY v3, B200 at large batches.
 pub(super) const TOP_POWER_SHARE: f64 = 0.985;
 
-/// From the power that the two phases would have to the one that the operating point asks for.
+/// Maps the natural power of the two phases to the power at the operating point.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Power {
     /// Power while idle, W.
     pub(super) idle_w: f64,
-    /// Natural power at which the two agree, W.
+    /// Natural power of the fixed point, W.
     fixed_w: f64,
-    /// Power there, W.
+    /// Power at the fixed point, W.
     fixed_to_w: f64,
     slope: f64,
 }
@@ -21,8 +21,8 @@ impl Power {
     /// The power of a GPU that is busy for a share `utilization` of its time and draws `mean_w` on
     /// average.
     ///
-    /// Where the model alone has more, busy and idle power both shrink. Where it has less, busy
-    /// power moves towards the limit, and only where that is not enough idle power rises.
+    /// If the model alone draws more, busy and idle power both shrink. If it draws less, busy power
+    /// moves towards the limit; only if that is not enough does idle power rise.
     pub(super) fn at(mean_w: f64, utilization: f64, hardware: &Hardware, natural_w: f64) -> Self {
         let loaded = hardware.power_loaded_idle_w;
         let top = TOP_POWER_SHARE * hardware.power_cap_w;
@@ -45,7 +45,7 @@ impl Power {
             }
         }
         if busy_w <= natural_w {
-            // Natural idle stays idle, the natural mean becomes the one that is asked for.
+            // Natural idle maps to idle, and the natural mean to the wanted one.
             let slope = (busy_w - idle_w) / (natural_w - loaded);
             Self { idle_w, fixed_w: natural_w, fixed_to_w: busy_w, slope: finite(slope) }
         } else {
@@ -60,7 +60,7 @@ impl Power {
     }
 }
 
-/// A slope between two points that are not the same; where they are, any will do.
+/// A slope between two points. If they coincide, any slope will do.
 fn finite(slope: f64) -> f64 {
     if slope.is_finite() { slope.max(0.0) } else { 0.0 }
 }

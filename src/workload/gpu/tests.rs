@@ -19,7 +19,7 @@ use crate::workload::tokens::Requests;
 const LIVE: [WorkloadName; 4] =
     [WorkloadName::Chat, WorkloadName::Code, WorkloadName::Reason, WorkloadName::Long];
 
-/// One GPU, read once a second from a midnight on.
+/// One GPU, read once a second from midnight on.
 struct Series {
     hardware: Hardware,
     utilization: Vec<f64>,
@@ -133,7 +133,7 @@ fn power_and_utilization_part_as_the_load_rises() {
         ));
         let Series { utilization: u, power: w, batch, .. } =
             series(WorkloadName::Chat, &row, 1, 20_000, 1);
-        // A utilization that never changes goes along with nothing.
+        // A constant utilization correlates with nothing.
         let r = if u.iter().all(|x| *x == u[0]) { 0.0 } else { pearson(&u, &w) };
         eprintln!(
             "utilization {utilization}: correlation of power and utilization {r:.2}, of power and batch {:.2}; autocorrelation of power {:.2}",

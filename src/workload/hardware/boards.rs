@@ -1,14 +1,14 @@
 //! GPUs: limits, idle power and memory bandwidth.
 //!
-//! Limits and idle powers are readings of `nvidia-smi` and `rocm-smi` in public repositories, the
-//! middle of the range that was found; bandwidths are from the makers' data sheets.
+//! Limits and idle powers are readings of `nvidia-smi` and `rocm-smi` in public repositories, each
+//! the middle of the range found. Bandwidths are from the makers' data sheets.
 
 use crate::workload::seed::Row;
 
-/// A GPU as it is built.
+/// A GPU board.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Board {
-    /// Name, where it was recognised.
+    /// Name, if it was recognised.
     pub(super) name: Option<&'static str>,
     /// Power limit, W.
     pub(super) power_cap_w: f64,
@@ -16,28 +16,29 @@ pub(super) struct Board {
     pub(super) power_idle_w: f64,
     /// Idle, a model loaded, W.
     pub(super) power_loaded_idle_w: f64,
-    /// Power while decoding for one request, and more for each doubling of the batch, share of the
-    /// limit.
+    /// Power while decoding for one request, and the increase per doubling of the batch, share of
+    /// the limit.
     pub(super) decode_power: (f64, f64),
     /// Scatter of the power sensor, share.
     pub(super) power_scatter: f64,
-    /// Memory bandwidth, GB/s: what decoding is bound by.
+    /// Memory bandwidth, GB/s, which bounds decoding.
     pub(super) bandwidth_gb_s: f64,
 }
 
 /// How a name is recognised: words it has, words it must not have, and the least memory in MiB.
 type Words = (&'static [&'static str], &'static [&'static str], u64);
 
-/// Names of boards that share a word with one of the table and are others.
+/// Names of other boards that share a word with one in the table.
 const OTHERS: &[&str] = &["TI", "SUPER", "LAPTOP", "MOBILE", "D"];
 
-/// Decode power of boards for which none was found: assumed, within their busy readings.
+/// Decode power of boards without a published one: assumed, within their busy readings.
 const ASSUMED: (f64, f64) = (0.65, 0.05);
 
 /// A100: 0.59 to 0.64 of the limit for Llama 2 70B on four, nearly flat (splitwise-sim, MIT).
 const A100_DECODE: (f64, f64) = (0.59, 0.01);
 
-/// Scatter of a sensor that averages over a second; NVML documents 5 % for its oldest parts. Assumed.
+/// Scatter of a sensor that averages over a second; NVML documents 5 % for its oldest parts.
+/// Assumed.
 const AVERAGED: f64 = 0.02;
 
 /// Scatter of the A100's sensor, which is instantaneous (NVML documentation). Assumed.
@@ -61,7 +62,7 @@ const fn board(
     }
 }
 
-/// The known boards, the more special name first. Loaded idle of the two RTX is assumed at a fifth
+/// The known boards, the more specific name first. Loaded idle of the two RTX is assumed at a fifth
 /// of the limit, as measured on A10G, H100 and B200; of the A100 it is the lower quartile of the
 /// power of the Acme fleets (AcmeTrace, CC-BY-4.0).
 #[rustfmt::skip]
@@ -98,7 +99,7 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 impl Board {
-    /// The board of a row; where its name says nothing, one derived from its values.
+    /// The board of a row; if its name is unknown, one derived from its values.
     pub(super) fn of(row: &Row) -> Self {
         let upper = row.name.to_ascii_uppercase();
         let words: Vec<&str> = upper
@@ -115,7 +116,7 @@ impl Board {
     }
 
     /// A board that has its row's power at its row's utilization. Assumed: idle with a model at a
-    /// fifth of the limit, 0.8 of it when busy, and 4 GB/s of bandwidth for each watt of the limit,
+    /// fifth of the limit, 0.8 of it when busy, and 4 GB/s of bandwidth per watt of the limit,
     /// the middle of the known boards.
     fn derived(row: &Row) -> Self {
         let busy = f64::from(row.utilization_percent) / 100.0;
@@ -127,7 +128,7 @@ impl Board {
             power_loaded_idle_w: 0.2 * power_cap_w,
             decode_power: ASSUMED,
             power_scatter: AVERAGED,
-            // A row without power still answers: like the slowest board of the table.
+            // A row without power gets the speed of the slowest board in the table.
             bandwidth_gb_s: (4.0 * power_cap_w).max(300.0),
         }
     }

@@ -1,4 +1,4 @@
-//! Language models: what they take of a GPU's memory, and how fast each GPU answers with them.
+//! Language models: how much GPU memory they need, and how fast each GPU answers with them.
 
 use super::Hardware;
 use super::boards::Board;
@@ -16,7 +16,7 @@ pub(super) struct Model {
     /// Keys and values of one token on one GPU, MiB: 131,072 bytes for 8B, 327,680 for 70B over
     /// four GPUs (layers, heads and 16 bit, from the model configurations in microsoft/vidur, MIT).
     kv_mib_per_token: f64,
-    /// Measurements, the first of which the boards without one are derived from.
+    /// Measurements. Boards without one are derived from the first.
     measured: &'static [Measured],
 }
 
@@ -30,12 +30,12 @@ struct Measured {
     ttft_ms: (f64, f64, f64, f64),
     /// Time per output token, ms: base, for each request in the batch.
     tpot_ms: (f64, f64),
-    /// Decode power where the model was measured on more than one GPU, as in [`Board`].
+    /// Decode power as in [`Board`], if the model was measured on more than one GPU.
     decode_power: Option<(f64, f64)>,
 }
 
-/// Least time to first token, ms: 50 to 65 was measured for short prompts on all boards of
-/// splitwise-sim (MIT, Llama 2 70B); assumed for the smaller models.
+/// Least time to first token, ms: splitwise-sim measured 50 to 65 for short prompts on all its
+/// boards (MIT, Llama 2 70B); assumed for the smaller models.
 const FLOOR_MS: f64 = 55.0;
 
 /// Most requests in a batch: the default of vLLM's `max_num_seqs`.
@@ -118,9 +118,9 @@ const SEVENTY_B: Model = Model {
 };
 
 impl Model {
-    /// The model of a row: the one it names, or the largest whose weights fit in its memory in use.
+    /// The model that a row names, or else the largest whose weights fit in its memory in use.
     ///
-    /// A model over several GPUs is not chosen by itself: a row that serves a part of one says so.
+    /// A model that spans several GPUs is used only if the row names it.
     pub(super) fn of(row: &Row) -> Self {
         if let Some(named) = row.model.as_deref().and_then(Self::named) {
             return named;
@@ -131,7 +131,7 @@ impl Model {
         fits(row.mem_used_mb).or_else(|| fits(row.mem_total_mb)).unwrap_or(EIGHT_B_Q4)
     }
 
-    /// The model that a row's own name means, by the size and quantization in it.
+    /// The model that a row's name means, by the size and quantization in it.
     fn named(name: &str) -> Option<Self> {
         let upper = name.to_ascii_uppercase();
         let has = |word| upper.split(|c: char| !c.is_ascii_alphanumeric()).any(|w| w == word);
@@ -150,8 +150,8 @@ impl Model {
 
     /// The constants of this model on a board.
     ///
-    /// A board without a measurement has the first measured one's times by memory bandwidth, which
-    /// is what decoding is bound by; for the time to first token that is an assumption.
+    /// A board without a measurement has the times of the first measured one, scaled by memory
+    /// bandwidth, which bounds decoding. For the time to first token this is an assumption.
     pub(super) fn on(&self, board: &Board, row: &Row, tokens_per_request: f64) -> Hardware {
         let own = self.measured.iter().find(|m| board.name.is_some_and(|b| m.boards.contains(&b)));
         let measured = own.unwrap_or(&self.measured[0]);
@@ -178,11 +178,11 @@ impl Model {
         }
     }
 
-    /// Requests whose keys and values fit beside the weights in the memory that the row has in use.
+    /// Number of requests whose keys and values fit beside the weights in the row's memory in use.
     fn batch_max(&self, row: &Row, tokens_per_request: f64) -> f64 {
         let used = to_f64(row.mem_used_mb);
         let total = to_f64(row.mem_total_mb);
-        // A row whose memory in use does not hold the model: as a server that takes nine tenths.
+        // If the model does not fit in the memory in use, assume a server that takes nine tenths.
         let held = if used >= self.weights_mib { used } else { 0.9 * total };
         let for_tokens = (held - self.weights_mib) / self.kv_mib_per_token;
         (for_tokens / tokens_per_request).floor().clamp(1.0, BATCH_MAX)

@@ -1,4 +1,4 @@
-//! Which GPU a row is, which model it gets, and what of it the row may set.
+//! Which GPU and model a row gets, and which constants it can set.
 
 use super::*;
 use crate::workload::tests::row;

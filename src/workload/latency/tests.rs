@@ -1,4 +1,4 @@
-//! Latency against the hardware it claims to run on.
+//! Latency against the limits of the hardware.
 
 use crate::settings::WorkloadName;
 use crate::workload::tests::statistics::{line, mean, spearman};
@@ -37,7 +37,7 @@ fn no_request_is_faster_than_its_hardware_allows() {
 
 #[test]
 fn within_a_batch_each_token_takes_its_time() {
-    // Where the prompt takes longer than the completion, r2 speaks of what is behind the prompt.
+    // If the prompt takes longer than the completion, r2 is that of the latency after the prompt.
     for name in LIVE {
         let behind_prompt = matches!(name, WorkloadName::Code | WorkloadName::Long);
         let workload = workload(name, 1);
@@ -46,7 +46,7 @@ fn within_a_batch_each_token_takes_its_time() {
             for batch in 1..=5 {
                 let alike: Vec<_> =
                     pairs(&workload).filter(|p| p.row == row && p.batch == batch).collect();
-                // Requests also wait for their place in a full batch.
+                // Requests also queue for a full batch.
                 let full = f64::from(batch) >= hardware.batch_max;
                 if full || alike.len() < 200 {
                     continue;
@@ -79,7 +79,7 @@ fn latency_power_and_utilization_of_a_window_agree() {
         for row in [0, 1] {
             let of_row: Vec<_> = pairs(&workload).filter(|p| p.row == row).collect();
             let hardware = workload.hardware(row);
-            // Time per token, the queue included: what an observer of the events can work out.
+            // Time per token including the queue, as an observer of the events computes it.
             let tpot: Vec<f64> = of_row
                 .iter()
                 .map(|p| {

@@ -1,4 +1,4 @@
-//! The JSON of a seed file: rows whose values are slices of its text.
+//! The JSON of a seed file. The values of its rows are slices of the text.
 
 use std::cell::Cell;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::SeedError;
 
-/// Where the reader is, for an error that serde_json itself reports.
+/// The reader's position, for errors that serde_json itself reports.
 #[derive(Default)]
 struct Position {
     row: Cell<usize>,

@@ -1,4 +1,4 @@
-//! One row of a seed file: every field checked.
+//! Checks every field of a row of a seed file.
 
 use serde_json::value::RawValue;
 
@@ -6,12 +6,12 @@ use super::json::RawRow;
 use super::{ADDED, Field, Row, SeedError, Slot, line_at};
 use crate::workload::hardware::CONSTANTS;
 
-/// Checks a row, which is number `row` of the file's `text`.
+/// Checks row number `row` of the file's `text`.
 pub(super) fn read(text: &str, row: usize, raw: &RawRow<'_>) -> Result<Row, SeedError> {
     RowReader { text, row, raw }.read()
 }
 
-/// Largest constant of the hardware: no watt, millisecond or batch comes near.
+/// Upper bound of the hardware constants. No watt, millisecond or batch comes near it.
 const MOST: f64 = 1e6;
 
 /// Checks one row.
@@ -76,7 +76,7 @@ impl RowReader<'_> {
         }
     }
 
-    /// The language model of the row, which needs none.
+    /// The language model of the row, if it names one.
     fn model(&self) -> Result<Option<String>, SeedError> {
         let Some(value) = self.optional("model") else { return Ok(None) };
         match serde_json::from_str::<String>(value.get()) {
@@ -125,7 +125,7 @@ impl RowReader<'_> {
     fn integer(&self, key: &str) -> Result<u64, SeedError> {
         let value = self.value(key)?;
         let number = serde_json::from_str::<u64>(value.get()).ok();
-        // Memory in MiB stays far below what a JSON reader holds as an exact integer.
+        // Memory in MiB stays far below the largest integer that every JSON reader holds exactly.
         number
             .filter(|n| *n < 1 << 53)
             .ok_or_else(|| self.error(key, value, &found(value, "a whole number, 0 or more")))
@@ -146,7 +146,7 @@ impl RowReader<'_> {
         }
     }
 
-    /// The value is a slice of the text, so its address tells where it stands.
+    /// The value is a slice of the text, so its address gives its position.
     fn line_of(&self, value: &RawValue) -> usize {
         let offset = value.get().as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
         line_at(self.text.as_bytes().get(..offset).unwrap_or_default())
@@ -165,7 +165,7 @@ fn field(key: &str, value: &RawValue, utilization: f64) -> Field {
         "power_w" => Slot::Power,
         _ => Slot::Constant,
     };
-    // NVML reports whole percent and the contract says whole hundredths: 0.705 becomes 0.71.
+    // NVML reports whole percent, and the contract has whole hundredths: 0.705 becomes 0.71.
     let hundredths = (utilization * 100.0).round() / 100.0;
     let value_json = if slot == Slot::Utilization && (utilization - hundredths).abs() > 1e-9 {
         hundredths.to_string()

@@ -1,4 +1,4 @@
-//! The statistics by which the workload is held against its traces, with tests on known data.
+//! The statistics that compare the workload with its traces, with tests on known data.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -44,7 +44,7 @@ pub(in crate::workload) fn share(sample: &[f64], is: impl Fn(f64) -> bool) -> f6
     crate::settings::to_f64(held as u64) / count(sample)
 }
 
-/// The value below which a share of the sample lies, interpolated.
+/// An interpolated quantile of the sample.
 pub(in crate::workload) fn quantile(sample: &[f64], share: f64) -> f64 {
     let mut sorted = sample.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -76,7 +76,7 @@ pub(in crate::workload) fn pearson(x: &[f64], y: &[f64]) -> f64 {
     products.sum::<f64>() / count(x) / (variance(x) * variance(y)).sqrt()
 }
 
-/// Spearman's correlation: that of the ranks, the mean rank where values are equal.
+/// Spearman's correlation, which is that of the ranks; equal values have their mean rank.
 pub(in crate::workload) fn spearman(x: &[f64], y: &[f64]) -> f64 {
     pearson(&ranks(x), &ranks(y))
 }

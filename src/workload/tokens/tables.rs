@@ -1,7 +1,8 @@
 //! Token lengths of public traces: quantiles of each side, and the classes of chat requests.
 //!
-//! Parameters only, no rows of any trace; attribution and licences are in NOTICE. The quantiles and
-//! the mixture were computed from the raw data of the repositories named here.
+//! The tables are parameters and contain no rows of any trace; attribution and licences are in
+//! NOTICE. The quantiles and the mixture were computed from the raw data of the repositories named
+//! here.
 
 use super::{Class, Knots};
 
@@ -26,7 +27,7 @@ pub(super) const CHAT_COMPLETION: Knots = [
 /// The classes of [`CHAT_PROMPT`] and [`CHAT_COMPLETION`]: a six-component normal mixture of the
 /// logarithms of both sides, fitted to the same trace.
 ///
-/// One correlation coefficient would not do: the rank correlation of the trace is 0.07, but its
+/// One correlation coefficient is not enough: the rank correlation of the trace is 0.07, but its
 /// mutual information is 0.70 nats.
 pub(super) const CHAT_CLASSES: [Class; 6] = [
     Class {
@@ -79,14 +80,14 @@ pub(super) const CODE_COMPLETION: Knots = [
     55.0, 90.0, 170.92, 251.46, 359.38, 825.27, 1899.0,
 ];
 
-/// ServeGen, deepseek-r1 (Apache-2.0): prompt tokens. The trace has no minimum and maximum: 1, and
-/// the 99.9 % quantile rounded up.
+/// ServeGen, deepseek-r1 (Apache-2.0): prompt tokens. The trace has no minimum and maximum; here
+/// they are 1 and the 99.9 % quantile rounded up.
 pub(super) const REASON_PROMPT: Knots = [
     1.0, 5.0, 9.0, 10.0, 13.0, 18.0, 26.0, 29.0, 41.0, 57.0, 113.0, 208.0, 266.0, 406.0, 482.0,
     748.0, 1165.0, 2092.0, 6714.0, 16_479.0, 23_423.0, 28_228.0, 33_783.0, 34_000.0,
 ];
 
-/// As above: completion tokens, those of the reasoning included.
+/// As above: completion tokens, including those of the reasoning.
 pub(super) const REASON_COMPLETION: Knots = [
     1.0, 85.0, 141.0, 170.0, 225.0, 287.0, 341.0, 387.0, 427.0, 470.0, 582.0, 792.0, 1104.0,
     1367.0, 1499.0, 1680.0, 2196.0, 3432.0, 5701.0, 9338.0, 12_607.0, 15_737.0, 20_833.0, 21_000.0,

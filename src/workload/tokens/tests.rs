@@ -11,7 +11,8 @@ fn drawn(workload: WorkloadName, run_seed: u64) -> (Vec<f64>, Vec<f64>) {
     lengths.map(|t| (f64::from(t.prompt), f64::from(t.completion))).unzip()
 }
 
-/// The trace as whole tokens, linear between the published quantiles: not the program's own way.
+/// The trace as whole tokens, linear between the published quantiles, unlike the program's
+/// interpolation.
 fn trace(knots: &Knots) -> Vec<f64> {
     let at = |rank: f64| {
         let above = tables::PROBABILITIES.iter().position(|p| *p > rank).unwrap();
@@ -78,7 +79,7 @@ fn the_means_are_those_of_the_traces() {
             means.prompt,
             means.completion
         );
-        // Between the quantiles the lengths are not known.
+        // The lengths between the quantiles are unknown.
         assert!((means.prompt / prompt - 1.0).abs() < 0.06, "{means:?}");
         assert!((means.completion / completion - 1.0).abs() < 0.06, "{means:?}");
         let (drawn_prompt, drawn_completion) = drawn(workload, 1);
