@@ -42,6 +42,8 @@ pub(super) struct DeliveryReports {
     /// The counts when it was closed.
     closed: OnceLock<Counts>,
     heard: Mutex<Heard>,
+    /// Logs, errors and statistics so far.
+    events: AtomicU64,
     /// Records of each topic that have been handed over. Only the sending thread writes it.
     handed_over: [AtomicU64; 2],
     /// Records that have ended, and how many may be in flight. Only the polling thread writes these.
@@ -63,6 +65,7 @@ impl DeliveryReports {
             accounting: Mutex::new(Some(accounting)),
             closed: OnceLock::new(),
             heard: Mutex::default(),
+            events: AtomicU64::new(0),
             handed_over: Default::default(),
             ended: AtomicU64::new(0),
             answered: Notify::new(),
@@ -128,6 +131,11 @@ impl DeliveryReports {
         totals
     }
 
+    /// Logs, errors and statistics so far.
+    pub(super) fn events(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
+    }
+
     /// What was heard beside delivery reports.
     pub(super) fn heard(&self) -> MutexGuard<'_, Heard> {
         lock(&self.heard)
@@ -155,6 +163,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl ClientContext for DeliveryReports {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.events.fetch_add(1, Ordering::Relaxed);
         // The summary is the last line of a run.
         if !self.is_closed() {
             self.heard().log(level, facility, message);
@@ -162,10 +171,12 @@ impl ClientContext for DeliveryReports {
     }
 
     fn stats(&self, statistics: Statistics) {
+        self.events.fetch_add(1, Ordering::Relaxed);
         self.heard().statistics(statistics);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.events.fetch_add(1, Ordering::Relaxed);
         if !self.is_closed() {
             self.heard().error(&error, reason);
         }

@@ -46,9 +46,11 @@ pub(super) fn poll(producer: &BaseProducer<DeliveryReports>, phase: &Phase) {
         if finished && idle {
             return reports.answered.notify_one();
         }
-        if before.replace(now.answers).is_some_and(|before| before != now.answers) {
+        let seen = (now.answers, reports.events());
+        if before.replace(seen).is_some_and(|before| before != seen) {
             // Here and not in the callback: the queue has room only once the event is gone. One
-            // poll handles one event, and there may be more.
+            // poll handles one event, and there may be more. Statistics come before all others: a
+            // thread that paused after each would hear of no error.
             reports.answered.notify_one();
             continue;
         }

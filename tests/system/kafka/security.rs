@@ -60,6 +60,17 @@ fn a_wrong_password_is_refused() {
     }
 }
 
+// Another client asks for the advertised brokers then, and hears nothing.
+#[test]
+fn a_wrong_password_is_refused_also_if_the_brokers_are_held_against_an_allow_list() {
+    let secure = secure();
+    let topics = Topics::create(&secure.broker, "wrong-password-listed");
+    let run = run(secure, &topics).set("VM4_EGRESS_IN_FORCE", "127.0.0.1");
+    let finished = log_in(run, "PLAIN", "ann", WRONG).finish();
+    is_refused(&finished, &topics);
+    finished.says("the cluster refused access").says("Authentication failed");
+}
+
 #[test]
 fn a_user_without_credentials_for_the_mechanism_is_refused() {
     let secure = secure();
