@@ -78,7 +78,7 @@ impl AllowList {
 }
 
 impl fmt::Display for AllowList {
-    /// Separated by commas, so that no reader of an env file needs quotes.
+    /// Separated by commas: no reader of an env file needs quotes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.entries().collect::<Vec<_>>().join(","))
     }

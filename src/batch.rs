@@ -11,11 +11,10 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::info;
 
-use crate::delivery::{Cause, Ending, Evidence, NotStarted, Offsets, RunEnd, Totals};
+use crate::delivery::{Ending, Evidence, NotStarted, Offsets, RunEnd, Totals};
 use crate::egress::EgressPolicy;
 use crate::event::Kind;
-use crate::host::limits;
-use crate::host::reporter::{Pulse, Reporter, View};
+use crate::host::reporter::{self, Pulse, Reporter, View};
 use crate::host::signals::Stop;
 use crate::kafka::Config;
 use crate::kafka::producer::KafkaSink;
@@ -51,7 +50,7 @@ impl Client {
     pub fn tell(&mut self, status: &str, errno: Option<u32>) {
         match self.reporter.take() {
             Some(reporter) => reporter.finish(status, errno),
-            None => crate::host::reporter::last_words(status, errno),
+            None => reporter::last_words(status, errno),
         }
     }
 
@@ -75,12 +74,10 @@ pub async fn send(
     let plan = Plan::new(settings, seed, identity);
     let batch = Batch { settings, plan: &plan, cluster, stop };
     let mut client = Client::default();
-    let mut totals = Totals::default();
-    let mut lateness = Times::default();
-    let end = match batch.carry_out(&mut client, &mut totals, &mut lateness).await {
-        Ok(end) => end,
-        Err(not_started) => RunEnd::NotStarted(not_started),
-    };
+    let ended = batch.carry_out(&mut client).await;
+    let (end, totals, lateness) = ended.unwrap_or_else(|not_started| {
+        (RunEnd::NotStarted(not_started), Totals::default(), Times::default())
+    });
     let sent_all = match &end {
         RunEnd::Sent(evidence) => evidence.sent_all,
         RunEnd::NothingPlanned => true,
@@ -108,20 +105,16 @@ struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    async fn carry_out(
-        &self,
-        client: &mut Client,
-        totals: &mut Totals,
-        lateness: &mut Times,
-    ) -> Result<RunEnd, NotStarted> {
+    /// How the run ended, its counts, and its lateness.
+    async fn carry_out(&self, client: &mut Client) -> Result<(RunEnd, Totals, Times), NotStarted> {
         let Self { settings, plan, cluster, stop } = self;
         if plan.schedule.planned_pairs() == Some(0) {
-            return Ok(RunEnd::NothingPlanned);
+            return Ok((RunEnd::NothingPlanned, Totals::default(), Times::default()));
         }
         ready::check_egress(cluster, "broker", settings.kafka_bootstrap.servers()).await?;
         let shards = settings.shard.count.into();
         let sink = KafkaSink::start(&cluster.config, shards, settings.delivery_timeout);
-        let sink = client.sink.insert(sink.map_err(|error| not_started(&error))?);
+        let sink = client.sink.insert(sink.map_err(|error| ready::refusal(&error, stop))?);
         let pulse = Arc::new(Pulse::default());
         client.reporter = Some(Reporter::start(View {
             planned_records: plan.schedule.planned_pairs().map(|pairs| pairs.saturating_mul(2)),
@@ -133,10 +126,9 @@ impl Batch<'_> {
         topic_limits::check(settings, cluster).await?;
         announce(settings, plan);
         let ended = self.send(sink, pulse).await;
-        *totals = sink.totals();
-        let evidence = self.evidence(sink, totals, &ended, ends).await;
-        *lateness = ended.lateness;
-        Ok(RunEnd::Sent(evidence))
+        let mut totals = sink.totals();
+        let evidence = self.evidence(sink, &mut totals, &ended, ends).await;
+        Ok((RunEnd::Sent(evidence), totals, ended.lateness))
     }
 
     async fn send(&self, sink: &KafkaSink, pulse: Arc<Pulse>) -> LoopEnd {
@@ -189,15 +181,6 @@ impl Batch<'_> {
     }
 }
 
-/// Why the client library did not start.
-fn not_started(error: &str) -> NotStarted {
-    if limits::is_exhausted(error).is_some() {
-        return NotStarted::new(Cause::Exhausted, &limits::described(error));
-    }
-    let reason = format!("librdkafka does not accept the configuration: {error}");
-    NotStarted { cause: Cause::Misconfigured, reason }
-}
-
 fn announce(settings: &Settings, plan: &Plan) {
     let run = plan.identity.run_id.as_str();
     let seed = plan.identity.run_seed;
@@ -208,22 +191,4 @@ fn announce(settings: &Settings, plan: &Plan) {
         run,
         seed, shard, pairs, "run {run}, seed {seed}: sending {number}pairs to {metric} and {token}"
     );
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_client_that_does_not_start_lacks_something_of_the_system_or_is_misconfigured() {
-        let error =
-            "Client creation error: Failed to create thread: Resource temporarily unavailable (11)";
-        assert_eq!(not_started(error).cause, Cause::Exhausted);
-        let refused = not_started("No provider for SASL mechanism PLAIN");
-        assert_eq!(refused.cause, Cause::Misconfigured);
-        assert_eq!(
-            refused.reason,
-            "librdkafka does not accept the configuration: No provider for SASL mechanism PLAIN"
-        );
-    }
 }

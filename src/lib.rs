@@ -31,7 +31,7 @@
 //! | unresolved | ended with neither |
 //! | in doubt | not acknowledged, and may be in the log: looked up there at the end |
 //! | copy | a record that is in the log more than once |
-//! | window | how many records may be in flight, so that all can be delivered in time |
+//! | window | how many records may be in flight: as many as can be delivered in time |
 //! | silent | no answer comes while records are in flight |
 //! | outcome | exit code and reason of a run |
 //! | allow list | the addresses that the systemd unit can reach |

@@ -56,8 +56,8 @@ pub async fn send<S: Sink>(
     let mut seen = look(sink, stop, next);
     let (mut stretch, mut finished, mut stopping) = (0, false, false);
     let ending = loop {
-        if let Some(signal) = seen.signals.first.filter(|_| !std::mem::replace(&mut stopping, true))
-        {
+        if let Some(signal) = seen.signals.first.filter(|_| !stopping) {
+            stopping = true;
             announce_stop(signal, &pulse);
         }
         let until = match pacing.step(&seen) {

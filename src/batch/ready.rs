@@ -67,7 +67,7 @@ async fn unresolved(servers: &[Server]) -> String {
 }
 
 /// Why a cluster is not ready.
-fn refusal(error: &NotReady, stop: &Stop) -> NotStarted {
+pub(super) fn refusal(error: &NotReady, stop: &Stop) -> NotStarted {
     let cause = match (error, stop.received().first) {
         (NotReady::Cancelled, Some(signal)) => Cause::Stopped(signal),
         (NotReady::Denied(_), _) => Cause::Denied,
@@ -94,7 +94,7 @@ async fn asked<T: Send + 'static>(
     answer
 }
 
-/// Whether the advertised brokers are on the egress allow list, asked with a client of its own: once
+/// Whether the advertised brokers are on the egress allow list, asked with another client: once
 /// the run's client has learned of brokers that it cannot reach, it asks no other.
 async fn check_advertised(cluster: &Cluster, bound: Bound, stop: &Stop) -> Result<(), NotStarted> {
     let config = cluster.config.clone();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::info;
 
 use super::run::{Problem, publish, sent};
-use super::{begin, cannot_start, not_printed, of_output, prepared, write};
+use super::{begin, give_up_start, not_printed, of_output, prepared, write};
 use crate::batch::Cluster;
 use crate::exit::Exit;
 use crate::host::apart::{Apart, Waited};
@@ -37,7 +37,9 @@ pub fn demo(settings: &Settings) -> Exit {
     let topics = [settings.topic_metric.as_str(), settings.topic_token.as_str()];
     let broker = match EmbeddedBroker::start(&topics) {
         Ok(broker) => broker,
-        Err(error) => return cannot_start(&error),
+        Err(error) => {
+            return give_up_start(&format!("cannot start the embedded broker: {error}"));
+        }
     };
     let bootstrap = broker.bootstrap();
     info!("embedded broker at {bootstrap}; KAFKA_BOOTSTRAP and RDKAFKA_* are not used");

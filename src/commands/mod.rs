@@ -74,15 +74,14 @@ fn begin(need: Need) -> Result<Stop, Exit> {
 /// The runtime of a command.
 fn runtime() -> Result<Runtime, Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| cannot_start(&error))
+    runtime.map_err(|error| give_up_start(&format!("cannot start: {error}")))
 }
 
 /// Says that the program failed to start something, for want of a limit or in itself.
-fn cannot_start(error: &dyn std::fmt::Display) -> Exit {
-    let text = format!("cannot start: {error}");
-    let exhausted = limits::is_exhausted(&text).is_some();
+fn give_up_start(problem: &str) -> Exit {
+    let exhausted = limits::is_exhausted(problem).is_some();
     let exit = if exhausted { Exit::OsErr } else { Exit::Software };
-    give_up(&limits::described(&text), exit)
+    give_up(&limits::described(problem), exit)
 }
 
 /// The identity of a run that starts now.

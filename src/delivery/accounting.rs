@@ -112,9 +112,8 @@ impl Accounting {
         }
     }
 
-    /// A record was refused before it left.
+    /// A record was refused before it left, and is counted as handed over.
     pub fn refused(&mut self, kind: Kind, index: u64, failure: Failure) {
-        self.handed_over_to(kind, index);
         self.totals.counts.failed(kind, failure);
         self.in_flight[kind as usize].remove(index);
         self.doubts(kind).failed.insert(index);

@@ -33,8 +33,6 @@ pub const SUMMARY_MESSAGE_ID: &str = "481e4caeb0af4a969868e40c685be4fe";
 /// Target of the summary event, by which its MESSAGE_ID is attached.
 pub const SUMMARY: &str = "vm4_producer::summary";
 
-/// How long the end of the process waits for a reader that takes nothing.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// Fields of the summary event; the journal has them as `VM4_NAME`.
 pub const SUMMARY_FIELDS: [&str; 11] = [
     "run",
@@ -50,6 +48,9 @@ pub const SUMMARY_FIELDS: [&str; 11] = [
     "exit_code",
 ];
 
+/// How long the end of the process waits for a reader that takes nothing.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// How long it then waits with the last lines alone.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -64,7 +65,7 @@ static QUEUE: Queue = Queue::new();
 /// There is no thread for it.
 pub fn start(filter: &str) -> io::Result<()> {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    // A library user may have a subscriber of its own; then that one is used.
+    // A library user may have installed a subscriber; then that one is used.
     if registry().with(filter).with(Capture).try_init().is_ok() {
         std::thread::Builder::new().name("log".into()).spawn(work)?;
     }

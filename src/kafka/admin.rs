@@ -11,6 +11,7 @@ use rdkafka::producer::{BaseProducer, Producer};
 
 use super::delivery_reports::DeliveryReports;
 use crate::delivery::Offsets;
+use crate::host::limits;
 use crate::settings::Server;
 use wait::Wait;
 
@@ -64,6 +65,16 @@ pub enum NotReady {
     /// The caller asked to stop.
     #[error("stopped before the cluster was ready")]
     Cancelled,
+}
+
+impl NotReady {
+    /// Why a client does not even start, from librdkafka's words.
+    pub(super) fn of_start(error: &str) -> Self {
+        match limits::is_exhausted(error) {
+            Some(_) => Self::Exhausted(limits::described(error)),
+            None => Self::Client(error.to_owned()),
+        }
+    }
 }
 
 /// A topic and the setting that names it.
@@ -163,4 +174,22 @@ pub(super) fn advertised(metadata: &Metadata) -> Vec<Server> {
         Some(Server { host: broker.host().to_owned(), port: u16::try_from(broker.port()).ok()? })
     });
     brokers.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_does_not_start_lacks_something_of_the_system_or_is_misconfigured() {
+        let error =
+            "Client creation error: Failed to create thread: Resource temporarily unavailable (11)";
+        assert!(matches!(NotReady::of_start(error), NotReady::Exhausted(_)));
+        let refused = NotReady::of_start("No provider for SASL mechanism PLAIN");
+        assert!(matches!(refused, NotReady::Client(_)));
+        assert_eq!(
+            refused.to_string(),
+            "librdkafka does not accept the configuration: No provider for SASL mechanism PLAIN"
+        );
+    }
 }

@@ -46,7 +46,7 @@ pub(super) struct DeliveryReports {
     events: AtomicU64,
     /// Records of each topic that have been handed over. Only the sending thread writes it.
     handed_over: [AtomicU64; 2],
-    /// Records that have ended, and how many may be in flight. Only the polling thread writes these.
+    /// Records that have ended, and how many may be in flight. Written under the accounting's lock.
     ended: AtomicU64,
     window: AtomicU64,
     /// Answers came and are dealt with: there may be room in the queue, or nothing left to wait for.
@@ -82,8 +82,9 @@ impl DeliveryReports {
         self.handed_over[kind as usize].store(index, Ordering::Release);
     }
 
-    /// A record was refused before it left.
+    /// A record was refused before it left. Its failure counts as an end, so it counts as handed over.
     pub(super) fn refused(&self, kind: Kind, index: u64, error: RDKafkaErrorCode) {
+        self.handed_over(kind, index + 1);
         self.with_accounting(|accounting| accounting.refused(kind, index, failure(error)));
     }
 

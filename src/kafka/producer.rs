@@ -15,7 +15,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 use tokio::time::Instant;
 
-use super::admin::Admin;
+use super::admin::{Admin, NotReady};
 use super::delivery_reports::DeliveryReports;
 use super::errors;
 use super::poll::{Phase, poll};
@@ -47,15 +47,16 @@ impl KafkaSink {
     /// `delivery_timeout`. It connects by itself.
     ///
     /// # Errors
-    /// Why librdkafka does not start, in its words.
+    /// [`NotReady`]: the system gives too little, or librdkafka does not accept the configuration.
     pub fn start(
         config: &ClientConfig,
         shards: u64,
         delivery_timeout: Duration,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, NotReady> {
         let reports = DeliveryReports::new(delivery_timeout);
+        let refused = |error: KafkaError| NotReady::of_start(&error.to_string());
         let producer: BaseProducer<DeliveryReports> =
-            config.create_with_context(reports).map_err(|error| error.to_string())?;
+            config.create_with_context(reports).map_err(refused)?;
         let producer = Arc::new(producer);
         let phase = Arc::new(Phase::default());
         let poller = {
@@ -64,8 +65,7 @@ impl KafkaSink {
             std::thread::Builder::new().name("kafka-poll".into()).spawn(work)
         };
         let poller = poller.map_err(|e| {
-            let error = format!("cannot start the polling thread: {e}");
-            KafkaError::ClientCreation(error).to_string()
+            refused(KafkaError::ClientCreation(format!("cannot start the polling thread: {e}")))
         })?;
         Ok(Self { producer, phase, poller: Some(poller), shards })
     }
@@ -145,10 +145,7 @@ impl Sink for KafkaSink {
             Ok(()) => reports.handed_over(kind, index + 1),
             Err((error, _)) => match error.rdkafka_error_code() {
                 Some(RDKafkaErrorCode::QueueFull) => return Err(QueueFull),
-                code => {
-                    reports.handed_over(kind, index + 1);
-                    reports.refused(kind, index, code.unwrap_or(RDKafkaErrorCode::Fail));
-                }
+                code => reports.refused(kind, index, code.unwrap_or(RDKafkaErrorCode::Fail)),
             },
         }
         if self.phase.idle.swap(false, Ordering::AcqRel) {

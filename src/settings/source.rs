@@ -93,7 +93,7 @@ impl fmt::Display for Key {
 pub enum Origin {
     /// Nobody chose it.
     Default,
-    /// Nobody chose it; the command has a default of its own.
+    /// Nobody chose it; the command has its own default.
     CommandDefault,
     /// An env file, the main one or that of a profile.
     EnvFile {
