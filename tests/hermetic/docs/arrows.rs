@@ -49,7 +49,7 @@ fn modules() -> Modules {
         let below = file.strip_prefix(root().join("src")).expect("below src").with_extension("");
         let mut path: Vec<_> =
             below.iter().map(|part| part.to_string_lossy().into_owned()).collect();
-        path.retain(|part| part != "mod" && part != "lib");
+        path.retain(|part| part != "lib");
         if !path.contains(&"tests".to_owned()) {
             let code = program_lines(&file).into_iter();
             let code = code.map(|line| line.split("//").next().unwrap_or_default().to_owned());
