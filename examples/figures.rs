@@ -15,8 +15,7 @@ use std::process::{Command, Stdio};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use serde_json::Value;
-use vm4_producer::settings::WorkloadName;
-use vm4_producer::workload::{Workload, seed, trace_quantiles};
+use vm4_producer::workload::{Name, Workload, seed, trace_quantiles};
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
@@ -200,7 +199,7 @@ fn lengths_against_the_quantiles_of_the_trace() {
     figure("quantiles", (840, 640), |area| {
         let panels = area.split_evenly((2, 2));
         let mut panels = panels.iter();
-        for workload in [WorkloadName::Chat, WorkloadName::Code] {
+        for workload in [Name::Chat, Name::Code] {
             let pairs = printed(&[PAIRS, ("WORKLOAD", workload.word())]);
             let trace = trace_quantiles(workload).unwrap();
             let sides: [Side; 2] = [
@@ -297,7 +296,7 @@ fn one_gpu_second_by_second() {
 fn latency_against_completion() {
     let pairs = printed(&[("BATCH", "3000")]);
     let seed = seed::parse(seed::BUILT_IN.as_bytes()).unwrap();
-    let workload = Workload::new(WorkloadName::Chat, &seed, &["vm4".into()], 1, "run");
+    let workload = Workload::new(Name::Chat, &seed, &["vm4".into()], 1, "run");
     figure("latency", (840, 420), |area| {
         let mut series = Vec::new();
         for (row, colour) in [(0, BLUE), (1, ORANGE)] {

@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 use serde_json::Value;
 
-use crate::settings::Settings;
 use crate::workload::seed::{Row, Slot};
 use crate::workload::{Pair, Reading};
 
@@ -32,15 +31,6 @@ impl Kind {
         match self {
             Self::Metric => "gpu.metrics.v1",
             Self::Token => "token.usage.v1",
-        }
-    }
-
-    /// The topic of these events.
-    #[must_use]
-    pub fn topic(self, settings: &Settings) -> &str {
-        match self {
-            Self::Metric => &settings.topic_metric,
-            Self::Token => &settings.topic_token,
         }
     }
 

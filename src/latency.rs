@@ -46,7 +46,7 @@ impl Times {
     #[must_use]
     pub fn quantiles(&self) -> Option<Quantiles> {
         let histogram = self.0.as_ref().filter(|h| !h.is_empty())?;
-        let ms = |us: u64| crate::settings::to_f64(us) / 1000.0;
+        let ms = |us: u64| us as f64 / 1000.0;
         let at = |quantile| ms(histogram.value_at_quantile(quantile));
         Some(Quantiles {
             p50: at(0.5),

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::event::{CONTENT_TYPE, Encoder, Kind, Stamped};
 use crate::settings::{RecordHeaders, RecordKey, Settings};
 use crate::workload::Workload;
-use crate::workload::arrivals::{Due, Schedule};
+use crate::workload::arrivals::{Due, Schedule, Timing};
 use crate::workload::seed::Seed;
 
 /// Who a run is.
@@ -116,11 +116,11 @@ impl Plan {
         let hosts = settings.hostname.names();
         let workload = Workload::new(settings.workload, seed, hosts, *run_seed, run_id);
         Self {
-            schedule: Schedule::new(settings, *run_seed, run_id),
+            schedule: Schedule::new(&timing(settings), *run_seed, run_id),
             encoder: Encoder::new(&seed.rows, hosts, |row| workload.model(row)),
             workload,
             event_start: settings.event_start,
-            topics: Kind::BOTH.map(|kind| kind.topic(settings).to_owned()),
+            topics: Kind::BOTH.map(|kind| settings.topic(kind).to_owned()),
             key: settings.record_key,
             headers: settings.record_headers,
             identity,
@@ -187,6 +187,19 @@ impl Plan {
         // Writing to a string cannot fail.
         let _written = write!(seq, "{}", emission.seq);
         [("run", &self.identity.run_id), ("seq", seq), ("content-type", CONTENT_TYPE)]
+    }
+}
+
+/// When the pairs of these settings are due.
+fn timing(settings: &Settings) -> Timing {
+    Timing {
+        law: settings.arrivals,
+        workload: settings.workload,
+        mean: settings.sleep,
+        pairs: settings.batch,
+        until: settings.duration,
+        backfill_from: settings.event_start,
+        shard: settings.shard,
     }
 }
 

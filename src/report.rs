@@ -13,7 +13,8 @@ use crate::event::Kind;
 use crate::exit::Exit;
 use crate::latency::{Quantiles, Times};
 use crate::plan::Identity;
-use crate::settings::{Settings, Shard, to_f64};
+use crate::settings::Settings;
+use crate::workload::Shard;
 pub use ranges::{Ranges, SeqReport};
 
 /// One setting in the report.
@@ -146,7 +147,7 @@ impl Report {
         let Run { identity, planned_pairs, totals, lateness, end, ended_at, elapsed } = run;
         let outcome = Outcome::of(&end, &totals.counts);
         let counts = &totals.counts;
-        let topic_name = |kind: Kind| kind.topic(settings).to_owned();
+        let topic_name = |kind: Kind| settings.topic(kind).to_owned();
         let topic = |kind| topic(topic_name(kind), kind, planned_pairs, &totals, settings.shard);
         let topics = Kind::BOTH.map(topic);
         let errors = counts.failures().map(|(kind, text, failures)| ErrorReport {
@@ -240,7 +241,7 @@ fn topic(
 }
 
 fn rate(records: u64, elapsed_sec: f64) -> f64 {
-    if elapsed_sec > 0.0 { (to_f64(records) / elapsed_sec * 10.0).round() / 10.0 } else { 0.0 }
+    if elapsed_sec > 0.0 { (records as f64 / elapsed_sec * 10.0).round() / 10.0 } else { 0.0 }
 }
 
 #[cfg(test)]

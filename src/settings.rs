@@ -27,15 +27,15 @@ pub use bootstrap::Bootstrap;
 pub use define::Definition;
 pub use error::{LoadError, SettingError};
 pub use hosts::Hosts;
-pub use parse::{ArrivalsName, EventTimeGuard, Pace, RecordHeaders, RecordKey, WorkloadName};
+pub use parse::{EventTimeGuard, Pace, RecordHeaders, RecordKey};
 pub use properties::{Librdkafka, Properties, PropertyError};
-pub use shard::Shard;
 pub use source::{
     DEFAULT_ENV_FILE, ENV_FILE_VARIABLE, Inputs, Key, Origin, Resolved, profile_file,
 };
 pub use table::{DEFINITIONS, Settings};
 
 use crate::allow_list::AllowList;
+use crate::event::Kind;
 use define::{read, read_optional};
 use layers::Layers;
 
@@ -56,6 +56,15 @@ impl Settings {
     #[must_use]
     pub fn egress(&self) -> AllowList {
         egress_of(&self.kafka_bootstrap, self.egress_allow.as_ref())
+    }
+
+    /// The topic of a kind of event.
+    #[must_use]
+    pub fn topic(&self, kind: Kind) -> &str {
+        match kind {
+            Kind::Metric => &self.topic_metric,
+            Kind::Token => &self.topic_token,
+        }
     }
 
     /// A setting's value as text, and where it came from; `None` if it has neither value nor default.
@@ -87,7 +96,7 @@ impl Settings {
     #[must_use]
     pub fn event_span(&self, now: Timestamp) -> (Timestamp, Timestamp) {
         let first = self.event_start.unwrap_or(now);
-        let span = self.sleep.as_secs_f64() * to_f64(self.batch);
+        let span = self.sleep.as_secs_f64() * self.batch as f64;
         let span = self.duration.map_or(span, |d| d.as_secs_f64().min(span));
         let last = SignedDuration::try_from_secs_f64(span).ok();
         let last = last.and_then(|span| first.checked_add(span).ok());
@@ -98,7 +107,7 @@ impl Settings {
     fn check_event_end(&self) -> Result<(), SettingError> {
         let Some(start) = self.event_start else { return Ok(()) };
         // Random arrivals may take longer than their mean; twice that is out of reach at this size.
-        let span = self.sleep.as_secs_f64() * to_f64(self.batch) * 2.0;
+        let span = self.sleep.as_secs_f64() * self.batch as f64 * 2.0;
         let span = self.duration.map_or(span, |d| d.as_secs_f64().min(span));
         let end = SignedDuration::try_from_secs_f64(span).ok();
         if end.and_then(|span| start.checked_add(span).ok()).is_some() {
@@ -175,12 +184,6 @@ pub fn definition(name: &str) -> Option<&'static Definition> {
 #[must_use]
 pub fn is_profile(name: &str) -> bool {
     parse::profile(name).is_ok()
-}
-
-/// A count as a float, for arithmetic where the last digit does not matter.
-#[expect(clippy::cast_precision_loss, reason = "used for bounds and rates only")]
-pub(crate) fn to_f64(n: u64) -> f64 {
-    n as f64
 }
 
 #[cfg(test)]

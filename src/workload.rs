@@ -9,17 +9,20 @@ mod load;
 mod math;
 mod memo;
 mod mix;
+mod name;
 mod rng;
 pub mod seed;
+mod shard;
 mod tokens;
 
 use jiff::Timestamp;
 
 pub use gpu::Reading;
 pub use hardware::{Hardware, describe, known_gpus};
+pub use name::Name;
+pub use shard::Shard;
 pub use tokens::{Tokens, trace_quantiles};
 
-use crate::settings::WorkloadName;
 use gpu::{Gpu, Work};
 use load::{Load, Movement, window_of};
 use memo::Memo;
@@ -65,7 +68,7 @@ pub struct Pair<'w> {
 /// The model behind the events of a run.
 #[derive(Debug)]
 pub struct Workload {
-    name: WorkloadName,
+    name: Name,
     members: Vec<Member>,
     /// The load of each host's GPUs.
     loads: Vec<Load>,
@@ -82,18 +85,12 @@ pub struct Workload {
 impl Workload {
     /// The workload of a run on `hosts`, each of which has the seed's GPUs.
     #[must_use]
-    pub fn new(
-        name: WorkloadName,
-        seed: &Seed,
-        hosts: &[String],
-        run_seed: u64,
-        run_id: &str,
-    ) -> Self {
+    pub fn new(name: Name, seed: &Seed, hosts: &[String], run_seed: u64, run_id: &str) -> Self {
         let requests = Requests::of(name);
         let (means, movement) = (requests.means, Movement::of(name));
         let member = |row: &seed::Row| {
             let known = hardware::of(row, means.prompt + means.completion);
-            let own = (name != WorkloadName::Uniform).then_some(known.model);
+            let own = (name != Name::Uniform).then_some(known.model);
             Member {
                 // A row's own model wins in every workload.
                 model: row.model.clone().or(own).unwrap_or_else(|| UNIFORM_MODEL.to_owned()),
@@ -101,7 +98,7 @@ impl Workload {
                 gpu: Gpu::new(row, known.hardware, movement, means),
             }
         };
-        let (hosts_mix, rows_mix) = if name == WorkloadName::Uniform {
+        let (hosts_mix, rows_mix) = if name == Name::Uniform {
             (Mix::Even(hosts.len()), Mix::Even(seed.rows.len()))
         } else {
             let mix = |members, name| Mix::skewed(members, run_seed, name);
@@ -142,7 +139,7 @@ impl Workload {
         let Member { model, hardware, .. } = &self.members[row];
         let tokens = self.requests.draw(&mut self.tokens.at(seq));
         let mut rng = self.latency.at(seq);
-        let (reading, batch, latency_ms) = if self.name == WorkloadName::Uniform {
+        let (reading, batch, latency_ms) = if self.name == Name::Uniform {
             (None, 1, latency::uniform(&mut rng))
         } else {
             let (work, reading) = self.window(host, row, at);

@@ -14,7 +14,7 @@ use crate::kafka::admin::Admin;
 use crate::kafka::producer::KafkaSink;
 use crate::kafka::settle::{self, Run};
 use crate::plan::Plan;
-use crate::settings::Shard;
+use crate::workload::Shard;
 
 /// Shortest time for reading the log, however long the run has waited before: a request on a slow
 /// link, or a refused connection.

@@ -45,7 +45,7 @@ fn load(settings: &Settings, now: Timestamp) -> Load {
 pub fn conflicts(settings: &Settings, limits: &[TopicLimits; 2]) -> [Option<Conflict>; 2] {
     let now = Timestamp::now();
     let load = load(settings, now);
-    let [metric, token] = Kind::BOTH.map(|kind| kind.topic(settings));
+    let [metric, token] = Kind::BOTH.map(|kind| settings.topic(kind));
     let of = |topic, limits| event_time::conflict(topic, limits, &load, now);
     [of(metric, &limits[0]), of(token, &limits[1])]
 }
@@ -56,7 +56,7 @@ pub(super) async fn check(settings: &Settings, cluster: &Cluster) -> Result<(), 
     if settings.event_start.is_none() || !is_on || cluster.is_embedded {
         return Ok(());
     }
-    let topics = Kind::BOTH.map(|kind| kind.topic(settings));
+    let topics = Kind::BOTH.map(|kind| settings.topic(kind));
     let limits = match topics::limits(&cluster.config, topics, ANSWER_WITHIN).await {
         Ok(limits) => limits,
         Err(why) => {
@@ -83,7 +83,7 @@ pub(super) async fn cause(
     if cluster.is_embedded || !counts.failures().any(refused) {
         return None;
     }
-    let topics = Kind::BOTH.map(|kind| kind.topic(settings));
+    let topics = Kind::BOTH.map(|kind| settings.topic(kind));
     let limits = topics::limits(&cluster.config, topics, CAUSE_WITHIN).await.ok();
     let conflicts = limits.map(|limits| conflicts(settings, &limits));
     if let Some(conflict) = conflicts.into_iter().flatten().flatten().next() {
@@ -99,7 +99,7 @@ pub(super) async fn cause(
 
 /// The topic that a cluster which answers does not have any more.
 pub(super) async fn gone(sink: &KafkaSink, settings: &Settings) -> Option<String> {
-    let topics = Kind::BOTH.map(|kind| kind.topic(settings).to_owned());
+    let topics = Kind::BOTH.map(|kind| settings.topic(kind).to_owned());
     let admin = sink.admin();
     let asked = tokio::task::spawn_blocking(move || {
         let there = admin.topics(CAUSE_WITHIN)?;

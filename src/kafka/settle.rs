@@ -12,7 +12,7 @@ use roaring::RoaringTreemap;
 
 use super::reader::{self, ReadRecord, Unread};
 use crate::delivery::Doubts;
-use crate::settings::Shard;
+use crate::workload::Shard;
 
 /// Whose records are looked for.
 #[derive(Debug, Clone)]
@@ -29,9 +29,7 @@ impl Run {
         if record.header("run")? != self.id {
             return None;
         }
-        let seq: u64 = record.header("seq")?.parse().ok()?;
-        let (number, count) = (u64::from(self.shard.index), u64::from(self.shard.count));
-        (seq % count == number).then_some(seq / count)
+        self.shard.place_of(record.header("seq")?.parse().ok()?)
     }
 }
 

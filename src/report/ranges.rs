@@ -4,7 +4,7 @@ use roaring::RoaringTreemap;
 use serde::Serialize;
 
 use crate::delivery::Doubts;
-use crate::settings::Shard;
+use crate::workload::Shard;
 
 /// The records of a topic that are not acknowledged, as ranges of `seq`: first and last. In a shard,
 /// those of the range that are the shard's.
@@ -50,17 +50,19 @@ impl Ranges {
     /// The ranges of these indexes of a shard.
     #[must_use]
     pub fn of(indexes: &RoaringTreemap, shard: Shard) -> Self {
-        let (number, count) = (u64::from(shard.index), u64::from(shard.count));
-        let seq = |index: u64| index * count + number;
         let mut list = Self { ranges: Vec::new(), more: 0 };
         let mut range: Option<[u64; 2]> = None;
         for index in indexes {
             match &mut range {
                 Some([_, last]) if *last + 1 == index => *last = index,
-                _ => list.push(range.replace([index, index]).map(|range| range.map(seq))),
+                _ => list.push(
+                    range
+                        .replace([index, index])
+                        .map(|range| range.map(|place| shard.seq_at(place))),
+                ),
             }
         }
-        list.push(range.map(|range| range.map(seq)));
+        list.push(range.map(|range| range.map(|place| shard.seq_at(place))));
         list
     }
 

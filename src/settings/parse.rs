@@ -10,6 +10,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::allow_list::AllowList;
+use crate::workload::Name;
+use crate::workload::arrivals::Law;
 
 /// Why a text is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -148,30 +150,14 @@ macro_rules! words {
     };
 }
 
-words! {
-    /// Where the token lengths, latencies and GPU values come from.
-    WorkloadName, workload:
-    /// Chat traffic.
-    Chat = "chat",
-    /// Code completion.
-    Code = "code",
-    /// Reasoning models.
-    Reason = "reason",
-    /// Long contexts.
-    Long = "long",
-    /// Uniform draws, GPU values as in the seed row: what the program replaces did.
-    Uniform = "uniform"
+/// `WORKLOAD`.
+pub(super) fn workload(text: &str) -> Result<Name, Refusal> {
+    Name::ALL.into_iter().find(|name| name.word() == text).ok_or(Refusal::Unexpected)
 }
 
-words! {
-    /// The law of the gaps between the starts of pairs; `SLEEP_SEC` is their mean.
-    ArrivalsName, arrivals:
-    /// Equal gaps.
-    Fixed = "fixed",
-    /// Exponential gaps.
-    Poisson = "poisson",
-    /// Gaps as bursty as the workload's own trace.
-    Workload = "workload"
+/// `ARRIVALS`.
+pub(super) fn arrivals(text: &str) -> Result<Law, Refusal> {
+    Law::ALL.into_iter().find(|law| law.word() == text).ok_or(Refusal::Unexpected)
 }
 
 words! {

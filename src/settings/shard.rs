@@ -1,23 +1,7 @@
 //! `SHARD`: which part of a run a process sends.
 
-use std::fmt;
-
 use super::parse::{Refusal, digits};
-
-/// Which part of the run this process sends: the pairs whose `seq` is `index` modulo `count`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shard {
-    /// From 0 to `count` - 1.
-    pub index: u32,
-    /// Number of shards, at least 1.
-    pub count: u32,
-}
-
-impl fmt::Display for Shard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.index, self.count)
-    }
-}
+use crate::workload::Shard;
 
 /// Reads `i/n`, or `slot:SLOT/n` with the slot of a Docker Swarm task.
 pub(super) fn shard(text: &str) -> Result<Shard, Refusal> {

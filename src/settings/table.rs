@@ -10,13 +10,13 @@ use super::define::{Definition, read, read_optional, read_properties, settings};
 use super::error::SettingError;
 use super::hosts::{self, Hosts};
 use super::layers::Layers;
-use super::parse::{
-    self, ArrivalsName, EventTimeGuard, Pace, RecordHeaders, RecordKey, WorkloadName,
-};
+use super::parse::{self, EventTimeGuard, Pace, RecordHeaders, RecordKey};
 use super::properties::{Librdkafka, Properties};
-use super::shard::{self, Shard};
+use super::shard;
 use super::source::Resolved;
 use crate::allow_list::AllowList;
+use crate::workload::arrivals::Law;
+use crate::workload::{Name, Shard};
 
 settings! {
     kafka_bootstrap: Bootstrap {
@@ -87,7 +87,7 @@ settings! {
         help: "name of the run in headers and report. If unset, made from the start time and the \
                seed",
     }
-    workload: WorkloadName {
+    workload: Name {
         name: "WORKLOAD",
         parse: parse::workload,
         default: "chat",
@@ -96,7 +96,7 @@ settings! {
                values from one load; uniform: prompt 256-2048, completion 64-512, latency \
                100-800 ms, GPU values as in the seed row",
     }
-    arrivals: ArrivalsName {
+    arrivals: Law {
         name: "ARRIVALS",
         parse: parse::arrivals,
         default: "fixed",

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::kafka::properties::check as librdkafka;
+use crate::workload::arrivals::Law;
+use crate::workload::{Name, Shard};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -85,8 +87,8 @@ fn the_defaults_are_those_of_the_documentation() {
     assert_eq!(settings.topic_metric, "gpu.metrics.v1");
     assert_eq!(settings.topic_token, "token.usage.v1");
     assert_eq!(settings.hostname.names(), ["vm4"]);
-    assert_eq!(settings.workload, WorkloadName::Chat);
-    assert_eq!(settings.arrivals, ArrivalsName::Fixed);
+    assert_eq!(settings.workload, Name::Chat);
+    assert_eq!(settings.arrivals, Law::Fixed);
     assert_eq!(settings.shard, Shard { index: 0, count: 1 });
     assert_eq!(settings.delivery_timeout, Duration::from_secs(30));
     assert!(settings.waits());

@@ -1,13 +1,59 @@
-//! When each pair is scheduled: a function of the settings and `seq`, without drift by
-//! construction.
+//! When each pair is scheduled: a function of timing, run and `seq`, without drift by construction.
 
 mod gaps;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::day::Clock;
-use crate::settings::{ArrivalsName, Settings, Shard};
+use super::{Name, Shard};
 use gaps::Gaps;
+
+/// The law of the gaps between the starts of pairs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Law {
+    /// Equal gaps.
+    Fixed,
+    /// Exponential gaps.
+    Poisson,
+    /// Gaps as bursty as the workload's own trace.
+    Workload,
+}
+
+impl Law {
+    /// All, in the order of the documentation.
+    pub const ALL: [Self; 3] = [Self::Fixed, Self::Poisson, Self::Workload];
+
+    /// The law as it is written.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Fixed => "fixed",
+            Self::Poisson => "poisson",
+            Self::Workload => "workload",
+        }
+    }
+}
+
+/// What decides when the pairs of a run are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// The law of the gaps.
+    pub law: Law,
+    /// Whose trace the gaps are taken from, if the law says so.
+    pub workload: Name,
+    /// Mean gap.
+    pub mean: Duration,
+    /// Pairs of the whole run.
+    pub pairs: u64,
+    /// No pair is due at this time after the start, or later.
+    pub until: Option<Duration>,
+    /// The event time at which a backfill starts.
+    pub backfill_from: Option<Timestamp>,
+    /// The part of the run that this process sends.
+    pub shard: Shard,
+}
 
 /// A pair of the schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +72,7 @@ pub struct Schedule {
     /// The shape of the day, if the run is a backfill.
     day: Option<Clock>,
     shard: Shard,
-    batch: u64,
+    pairs: u64,
     until: Option<Duration>,
     /// The next pair of the unsharded run.
     next: Due,
@@ -35,17 +81,17 @@ pub struct Schedule {
 impl Schedule {
     /// The schedule of a run.
     #[must_use]
-    pub fn new(settings: &Settings, run_seed: u64, run_id: &str) -> Self {
+    pub fn new(timing: &Timing, run_seed: u64, run_id: &str) -> Self {
         // Only a backfill has a known start. The shards of a live run start at different times, and
         // need one schedule.
-        let day = settings.event_start.filter(|_| settings.arrivals == ArrivalsName::Workload);
+        let day = timing.backfill_from.filter(|_| timing.law == Law::Workload);
         Self {
-            gaps: Gaps::new(settings, run_seed, run_id),
-            mean: settings.sleep,
+            gaps: Gaps::new(timing, run_seed, run_id),
+            mean: timing.mean,
             day: day.map(Clock::starting),
-            shard: settings.shard,
-            batch: settings.batch,
-            until: settings.duration,
+            shard: timing.shard,
+            pairs: timing.pairs,
+            until: timing.until,
             next: Due { seq: 0, offset: Duration::ZERO },
         }
     }
@@ -54,16 +100,14 @@ impl Schedule {
     #[must_use]
     pub fn planned_pairs(&self) -> Option<u64> {
         let pairs = match (self.until, &self.gaps) {
-            (None, _) => self.batch,
+            (None, _) => self.pairs,
             (Some(until), Gaps::Equal) if !self.mean.is_zero() => {
                 let before = until.as_nanos().div_ceil(self.mean.as_nanos());
-                u64::try_from(before).unwrap_or(u64::MAX).min(self.batch)
+                u64::try_from(before).unwrap_or(u64::MAX).min(self.pairs)
             }
             (Some(_), _) => return None,
         };
-        let Shard { index, count } = self.shard;
-        let rest = u64::from(pairs % u64::from(count) > u64::from(index));
-        Some(pairs / u64::from(count) + rest)
+        Some(self.shard.share_of(pairs))
     }
 
     /// Advances by one pair of the unsharded run.
@@ -97,14 +141,13 @@ impl Iterator for Schedule {
     type Item = Due;
 
     fn next(&mut self) -> Option<Due> {
-        let Shard { index, count } = self.shard;
         loop {
             let due = self.next;
-            if due.seq >= self.batch || self.until.is_some_and(|until| due.offset >= until) {
+            if due.seq >= self.pairs || self.until.is_some_and(|until| due.offset >= until) {
                 return None;
             }
             self.step();
-            if due.seq % u64::from(count) == u64::from(index) {
+            if self.shard.place_of(due.seq).is_some() {
                 return Some(due);
             }
         }

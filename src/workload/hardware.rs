@@ -3,8 +3,8 @@
 mod boards;
 mod models;
 
+use super::Name;
 use super::seed::Row;
-use crate::settings::WorkloadName;
 use boards::Board;
 use models::Model;
 
@@ -120,8 +120,8 @@ pub fn known_gpus() -> impl Iterator<Item = &'static str> {
 ///
 /// The `uniform` workload uses no constants, so it recognises nothing.
 #[must_use]
-pub fn describe(row: &Row, workload: WorkloadName) -> String {
-    if workload == WorkloadName::Uniform {
+pub fn describe(row: &Row, workload: Name) -> String {
+    if workload == Name::Uniform {
         return row.name.clone();
     }
     let Known { model, board, .. } = of(row, 1.0);

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use rand_distr::{Distribution, StandardNormal};
 use rand_pcg::Pcg64Mcg;
 
+use super::Name;
 use super::day;
 use super::math::exp;
 use super::memo::Memo;
 use super::rng::Stream;
-use crate::settings::WorkloadName;
 
 /// Window of a sensor, ms. NVML averages over at most one second.
 const WINDOW_MS: i64 = 1000;
@@ -45,15 +45,13 @@ pub(super) struct Movement {
 
 impl Movement {
     /// The movement of a workload.
-    pub(super) fn of(workload: WorkloadName) -> Self {
+    pub(super) fn of(workload: Name) -> Self {
         match workload {
-            WorkloadName::Code => Self { log_sd: 0.8, ramp: 0.3, bursts: Some((0.88, 20_000)) },
-            WorkloadName::Reason | WorkloadName::Long => {
+            Name::Code => Self { log_sd: 0.8, ramp: 0.3, bursts: Some((0.88, 20_000)) },
+            Name::Reason | Name::Long => {
                 Self { log_sd: 0.6, ramp: 0.8, bursts: Some((0.6, 15_000)) }
             }
-            WorkloadName::Chat | WorkloadName::Uniform => {
-                Self { log_sd: 0.6, ramp: 1.2, bursts: None }
-            }
+            Name::Chat | Name::Uniform => Self { log_sd: 0.6, ramp: 1.2, bursts: None },
         }
     }
 
@@ -136,7 +134,7 @@ pub(super) struct Load {
 impl Load {
     /// The load of the GPUs of `host`, one of `hosts`, each of which has `rows` GPUs.
     pub(super) fn new(
-        workload: WorkloadName,
+        workload: Name,
         run_seed: u64,
         host: &str,
         (hosts, rows): (usize, usize),

@@ -8,27 +8,14 @@
 )]
 
 use super::*;
-use crate::kafka::properties;
-use crate::settings::{Inputs, Settings};
 use proptest::prelude::*;
 
 pub(in crate::workload) mod statistics;
 
-pub(in crate::workload) fn settings(variables: &[(&str, &str)]) -> Settings {
-    let shared = [("VM4_PRODUCER_ENV", "/dev/null"), ("RUN_SEED", "1"), ("RUN_ID", "run")];
-    let mut environment: Vec<_> = shared.map(|(name, value)| (name.into(), value.into())).into();
-    environment.extend(variables.iter().map(|(name, value)| (name.into(), value.into())));
-    Settings::load(&Inputs { environment, ..Inputs::default() }, properties::check).unwrap()
-}
-
-fn hosts(list: &str) -> Vec<String> {
-    settings(&[("HOSTNAME", list)]).hostname.names().to_vec()
-}
-
 /// The built-in seed on one host.
-pub(in crate::workload) fn workload(name: WorkloadName, run_seed: u64) -> Workload {
+pub(in crate::workload) fn workload(name: Name, run_seed: u64) -> Workload {
     let seed = seed::parse(seed::BUILT_IN.as_bytes()).unwrap();
-    Workload::new(name, &seed, &hosts("vm4"), run_seed, "run")
+    Workload::new(name, &seed, &["vm4".into()], run_seed, "run")
 }
 
 fn seed_of(fields: &str) -> Seed {
@@ -37,8 +24,8 @@ fn seed_of(fields: &str) -> Seed {
 }
 
 /// A seed of one row, and its workload.
-pub(in crate::workload) fn workload_of(name: WorkloadName, fields: &str) -> Workload {
-    Workload::new(name, &seed_of(fields), &hosts("vm4"), 1, "run")
+pub(in crate::workload) fn workload_of(name: Name, fields: &str) -> Workload {
+    Workload::new(name, &seed_of(fields), &["vm4".into()], 1, "run")
 }
 
 /// A row of a seed, from its fields other than index and price.
@@ -50,8 +37,7 @@ pub(in crate::workload) fn at(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap()
 }
 
-const LIVE: [WorkloadName; 4] =
-    [WorkloadName::Chat, WorkloadName::Code, WorkloadName::Reason, WorkloadName::Long];
+const LIVE: [Name; 4] = [Name::Chat, Name::Code, Name::Reason, Name::Long];
 
 proptest! {
     #[test]
@@ -74,7 +60,7 @@ proptest! {
             let hardware = workload.hardware(pair.row);
             let reading = pair.reading.unwrap();
             prop_assert!(reading.utilization_percent <= 100);
-            let power_w = crate::settings::to_f64(reading.power_deciwatts) / 10.0;
+            let power_w = reading.power_deciwatts as f64 / 10.0;
             prop_assert!(power_w >= 0.9 * hardware.power_idle_w - 0.05, "{power_w} W");
             prop_assert!(power_w <= 1.5 * hardware.power_cap_w + 0.05, "{power_w} W");
             prop_assert!(pair.tokens.prompt >= 1 && pair.tokens.completion >= 1 && pair.batch >= 1);
@@ -84,7 +70,7 @@ proptest! {
 
 #[test]
 fn the_uniform_workload_draws_from_its_documented_ranges() {
-    let workload = workload(WorkloadName::Uniform, 7);
+    let workload = workload(Name::Uniform, 7);
     let (mut prompt, mut completion, mut latency) = (Vec::new(), Vec::new(), Vec::new());
     for seq in 0..20_000 {
         let pair = workload.pair(seq, at(0));
@@ -102,8 +88,9 @@ fn the_uniform_workload_draws_from_its_documented_ranges() {
 #[test]
 fn some_gpus_and_some_hosts_get_more_than_others_and_none_gets_nothing() {
     let seed = seed::parse(seed::BUILT_IN.as_bytes()).unwrap();
+    let eight: Vec<_> = (1..=8).map(|number| format!("gpu{number:02}")).collect();
     let shares = |run_seed: u64, run_id: &str, name| {
-        let workload = Workload::new(name, &seed, &hosts("gpu[01-08]"), run_seed, run_id);
+        let workload = Workload::new(name, &seed, &eight, run_seed, run_id);
         let mut counts = [0_u32; 16];
         for seq in 0..20_000 {
             let pair = workload.pair(seq, at(0));
@@ -111,24 +98,25 @@ fn some_gpus_and_some_hosts_get_more_than_others_and_none_gets_nothing() {
         }
         counts
     };
-    let counts = shares(7, "run", WorkloadName::Chat);
+    let counts = shares(7, "run", Name::Chat);
     let (least, most) = (*counts.iter().min().unwrap(), *counts.iter().max().unwrap());
     assert!(least > 100 && most > 2 * least, "{counts:?}");
     // the favourites are those of the seed, not of the run
-    let other_run = shares(7, "other", WorkloadName::Chat);
+    let other_run = shares(7, "other", Name::Chat);
     for (one, other) in counts.iter().zip(other_run) {
         assert!(one.abs_diff(other) < 250, "{counts:?}, {other_run:?}");
     }
-    assert_ne!(shares(8, "run", WorkloadName::Chat), counts);
-    let even = shares(7, "run", WorkloadName::Uniform);
+    assert_ne!(shares(8, "run", Name::Chat), counts);
+    let even = shares(7, "run", Name::Uniform);
     assert!(even.iter().all(|n| (1_050..1_450).contains(n)), "{even:?}");
 }
 
 #[test]
 fn runs_with_one_seed_continue_one_series_of_a_gpu_whatever_the_mix() {
     let seed = seed::parse(seed::BUILT_IN.as_bytes()).unwrap();
-    let run = |id: &str, list: &str| Workload::new(WorkloadName::Chat, &seed, &hosts(list), 7, id);
-    let (first, second) = (run("first", "vm4"), run("second", "vm4,vm5"));
+    let hosts = ["vm4".to_owned(), "vm5".to_owned()];
+    let run = |id: &str, hosts: &[String]| Workload::new(Name::Chat, &seed, hosts, 7, id);
+    let (first, second) = (run("first", &hosts[..1]), run("second", &hosts));
     let mut readings = std::collections::HashMap::new();
     let mut met = 0;
     for (workload, from) in [(&first, 0), (&second, 0), (&first, 500)] {
@@ -149,7 +137,7 @@ fn runs_with_one_seed_continue_one_series_of_a_gpu_whatever_the_mix() {
 
 #[test]
 fn each_gpu_of_each_host_has_a_series_of_its_own() {
-    let load = |host: &str, row| Load::new(WorkloadName::Chat, 7, host, (1, 1)).at(row, 0).level;
+    let load = |host: &str, row| Load::new(Name::Chat, 7, host, (1, 1)).at(row, 0).level;
     let levels = [load("gpu01", 0), load("gpu01", 1), load("gpu02", 0), load("gpu02", 1)];
     for (i, level) in levels.iter().enumerate() {
         assert!(levels[..i].iter().all(|other| other != level), "{levels:?}");
@@ -159,7 +147,7 @@ fn each_gpu_of_each_host_has_a_series_of_its_own() {
 #[test]
 fn a_model_that_the_row_names_stands_in_every_workload() {
     let fields = r#""name":"H100","utilization":0.9,"mem_used_mb":72000,"mem_total_mb":81559,"power_w":500,"model":"mine""#;
-    for name in [WorkloadName::Chat, WorkloadName::Uniform] {
+    for name in [Name::Chat, Name::Uniform] {
         assert_eq!(workload_of(name, fields).pair(0, at(0)).model, "mine");
     }
 }

@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 
+use super::Name;
 use super::math::{exp, ln, normal_cdf, whole};
-use crate::settings::WorkloadName;
 
 /// Prompt and completion tokens of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,7 +138,7 @@ pub(super) struct Requests {
 
 impl Requests {
     /// The requests of a workload. The tables are built once per process.
-    pub(super) fn of(workload: WorkloadName) -> &'static Self {
+    pub(super) fn of(workload: Name) -> &'static Self {
         static CHAT: LazyLock<Requests> = LazyLock::new(|| {
             Requests::joint(&tables::CHAT_CLASSES, &tables::CHAT_PROMPT, &tables::CHAT_COMPLETION)
         });
@@ -154,11 +154,11 @@ impl Requests {
             means: Means { prompt: 1152.0, completion: 288.0 },
         };
         match workload {
-            WorkloadName::Chat => &CHAT,
-            WorkloadName::Code => &CODE,
-            WorkloadName::Reason => &REASON,
-            WorkloadName::Long => &LONG,
-            WorkloadName::Uniform => &UNIFORM,
+            Name::Chat => &CHAT,
+            Name::Code => &CODE,
+            Name::Reason => &REASON,
+            Name::Long => &LONG,
+            Name::Uniform => &UNIFORM,
         }
     }
 
@@ -211,13 +211,13 @@ impl Requests {
 /// Quantiles of a workload's trace: probability, prompt tokens, completion tokens. `uniform` has no
 /// trace.
 #[must_use]
-pub fn trace_quantiles(workload: WorkloadName) -> Option<[(f64, f64, f64); 24]> {
+pub fn trace_quantiles(workload: Name) -> Option<[(f64, f64, f64); 24]> {
     let (prompt, completion) = match workload {
-        WorkloadName::Chat => (&tables::CHAT_PROMPT, &tables::CHAT_COMPLETION),
-        WorkloadName::Code => (&tables::CODE_PROMPT, &tables::CODE_COMPLETION),
-        WorkloadName::Reason => (&tables::REASON_PROMPT, &tables::REASON_COMPLETION),
-        WorkloadName::Long => (&tables::LONG_PROMPT, &tables::LONG_COMPLETION),
-        WorkloadName::Uniform => return None,
+        Name::Chat => (&tables::CHAT_PROMPT, &tables::CHAT_COMPLETION),
+        Name::Code => (&tables::CODE_PROMPT, &tables::CODE_COMPLETION),
+        Name::Reason => (&tables::REASON_PROMPT, &tables::REASON_COMPLETION),
+        Name::Long => (&tables::LONG_PROMPT, &tables::LONG_COMPLETION),
+        Name::Uniform => return None,
     };
     Some(std::array::from_fn(|i| (tables::PROBABILITIES[i], prompt[i], completion[i])))
 }

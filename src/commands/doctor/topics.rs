@@ -48,7 +48,7 @@ fn check_topic(topic: &str, setting: &str, cluster: &Description) -> Finding {
 
 /// Whether the topics take and keep what a run would send.
 fn check_limits(settings: &Settings) -> Vec<Finding> {
-    let topics = Kind::BOTH.map(|kind| kind.topic(settings));
+    let topics = Kind::BOTH.map(|kind| settings.topic(kind));
     let config = config::client(settings);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let limits = runtime.map_err(|error| error.to_string()).and_then(|runtime| {

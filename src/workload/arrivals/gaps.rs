@@ -4,7 +4,8 @@ use rand::Rng;
 use rand_distr::{Distribution, Exp1, Gamma, StandardNormal};
 use rand_pcg::Pcg64Mcg;
 
-use crate::settings::{ArrivalsName, Settings, WorkloadName};
+use super::{Law, Timing};
+use crate::workload::Name;
 use crate::workload::math::exp;
 use crate::workload::rng::Stream;
 
@@ -23,16 +24,16 @@ pub(super) enum Gaps {
 
 impl Gaps {
     /// The gaps of a run.
-    pub(super) fn new(settings: &Settings, run_seed: u64, run_id: &str) -> Self {
+    pub(super) fn new(timing: &Timing, run_seed: u64, run_id: &str) -> Self {
         let stream = |name| Stream::new(run_seed, name, run_id);
-        let own = match (settings.arrivals, settings.workload) {
-            (ArrivalsName::Fixed, _) => return Self::Equal,
-            (ArrivalsName::Workload, WorkloadName::Chat) => {
-                let per_minute = 60.0 / settings.sleep.as_secs_f64();
+        let own = match (timing.law, timing.workload) {
+            (Law::Fixed, _) => return Self::Equal,
+            (Law::Workload, Name::Chat) => {
+                let per_minute = 60.0 / timing.mean.as_secs_f64();
                 let drift = stream("arrivals-drift");
                 Drifting::new(stream("arrivals"), drift, per_minute).map(Self::Drifting)
             }
-            (ArrivalsName::Workload, WorkloadName::Code) => {
+            (Law::Workload, Name::Code) => {
                 Bursts::new(stream("arrivals"), stream("arrivals-bursts")).map(Self::Bursts)
             }
             // The traces of reason and long publish no arrivals, and uniform has no trace.

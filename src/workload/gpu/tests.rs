@@ -8,7 +8,7 @@
 )]
 
 use super::*;
-use crate::settings::WorkloadName;
+use crate::workload::Name;
 use crate::workload::hardware;
 use crate::workload::load::Load;
 use crate::workload::seed;
@@ -16,8 +16,7 @@ use crate::workload::tests::row;
 use crate::workload::tests::statistics::{autocorrelation, mean, pearson, share, spearman};
 use crate::workload::tokens::Requests;
 
-const LIVE: [WorkloadName; 4] =
-    [WorkloadName::Chat, WorkloadName::Code, WorkloadName::Reason, WorkloadName::Long];
+const LIVE: [Name; 4] = [Name::Chat, Name::Code, Name::Reason, Name::Long];
 
 /// One GPU, read once a second from midnight on.
 struct Series {
@@ -28,7 +27,7 @@ struct Series {
     mem_used: Vec<u64>,
 }
 
-fn series(workload: WorkloadName, row: &Row, run_seed: u64, seconds: i64, every: i64) -> Series {
+fn series(workload: Name, row: &Row, run_seed: u64, seconds: i64, every: i64) -> Series {
     let means = Requests::of(workload).means;
     let hardware = hardware::of(row, means.prompt + means.completion).hardware;
     let gpu = Gpu::new(row, hardware, Movement::of(workload), means);
@@ -59,7 +58,7 @@ fn rows() -> Vec<Row> {
 #[test]
 fn readings_are_whole_hundredths_between_idle_and_busy_and_within_the_limits_of_the_board() {
     for row in rows() {
-        for workload in [WorkloadName::Chat, WorkloadName::Code] {
+        for workload in [Name::Chat, Name::Code] {
             let Series { hardware, utilization, power, mem_used, .. } =
                 series(workload, &row, 1, 20_000, 1);
             let whole = share(&utilization, |u| ((u * 100.0).round() - u * 100.0).abs() < 1e-9);
@@ -90,10 +89,8 @@ fn readings_are_whole_hundredths_between_idle_and_busy_and_within_the_limits_of_
 fn power_remembers_a_second_of_chat_and_more_of_code() {
     for row in rows() {
         for run_seed in [1, 2] {
-            let chat =
-                autocorrelation(&series(WorkloadName::Chat, &row, run_seed, 20_000, 1).power, 1);
-            let code =
-                autocorrelation(&series(WorkloadName::Code, &row, run_seed, 20_000, 1).power, 1);
+            let chat = autocorrelation(&series(Name::Chat, &row, run_seed, 20_000, 1).power, 1);
+            let code = autocorrelation(&series(Name::Code, &row, run_seed, 20_000, 1).power, 1);
             eprintln!(
                 "{}, seed {run_seed}: autocorrelation of power at 1 s {chat:.2} chat, {code:.2} code",
                 row.name
@@ -131,8 +128,7 @@ fn power_and_utilization_part_as_the_load_rises() {
         let row = row(&format!(
             r#""name":"H100","utilization":{utilization},"mem_used_mb":72790,"mem_total_mb":81559,"power_w":{power}"#
         ));
-        let Series { utilization: u, power: w, batch, .. } =
-            series(WorkloadName::Chat, &row, 1, 20_000, 1);
+        let Series { utilization: u, power: w, batch, .. } = series(Name::Chat, &row, 1, 20_000, 1);
         // A constant utilization correlates with nothing.
         let r = if u.iter().all(|x| *x == u[0]) { 0.0 } else { pearson(&u, &w) };
         eprintln!(
@@ -150,11 +146,11 @@ fn power_and_utilization_part_as_the_load_rises() {
 fn an_operating_point_of_nothing_stays_nothing_and_one_above_the_limit_is_believed() {
     let idle =
         row(r#""name":"A100","utilization":0,"mem_used_mb":0,"mem_total_mb":40960,"power_w":0"#);
-    let Series { utilization, power, .. } = series(WorkloadName::Chat, &idle, 1, 2000, 1);
+    let Series { utilization, power, .. } = series(Name::Chat, &idle, 1, 2000, 1);
     assert!(utilization.iter().chain(&power).all(|x| *x == 0.0));
     let over = row(
         r#""name":"RTX 3090","utilization":1,"mem_used_mb":9000,"mem_total_mb":24576,"power_w":400"#,
     );
-    let power = series(WorkloadName::Chat, &over, 1, 20_000, 1).power;
+    let power = series(Name::Chat, &over, 1, 20_000, 1).power;
     assert!((mean(&power) / 400.0 - 1.0).abs() < 0.03, "{}", mean(&power));
 }

@@ -2,7 +2,6 @@
 
 use super::Hardware;
 use super::boards::Board;
-use crate::settings::to_f64;
 use crate::workload::seed::Row;
 
 /// A language model.
@@ -126,7 +125,7 @@ impl Model {
             return named;
         }
         let fits = |mib: u64| {
-            [EIGHT_B, EIGHT_B_Q4].into_iter().find(|model| model.weights_mib <= to_f64(mib))
+            [EIGHT_B, EIGHT_B_Q4].into_iter().find(|model| model.weights_mib <= mib as f64)
         };
         fits(row.mem_used_mb).or_else(|| fits(row.mem_total_mb)).unwrap_or(EIGHT_B_Q4)
     }
@@ -145,7 +144,7 @@ impl Model {
 
     /// Whether the weights fit in a GPU's memory.
     pub(super) fn fits(&self, row: &Row) -> bool {
-        self.weights_mib <= to_f64(row.mem_total_mb)
+        self.weights_mib <= row.mem_total_mb as f64
     }
 
     /// The constants of this model on a board.
@@ -180,8 +179,8 @@ impl Model {
 
     /// Number of requests whose keys and values fit beside the weights in the row's memory in use.
     fn batch_max(&self, row: &Row, tokens_per_request: f64) -> f64 {
-        let used = to_f64(row.mem_used_mb);
-        let total = to_f64(row.mem_total_mb);
+        let used = row.mem_used_mb as f64;
+        let total = row.mem_total_mb as f64;
         // If the model does not fit in the memory in use, assume a server that takes nine tenths.
         let held = if used >= self.weights_mib { used } else { 0.9 * total };
         let for_tokens = (held - self.weights_mib) / self.kv_mib_per_token;

@@ -91,7 +91,7 @@ fn the_log_says_as_what_a_gpu_was_recognised() {
         let fields = format!(
             r#""name":"{name}","utilization":0.5,"mem_used_mb":12000,"mem_total_mb":40960,"power_w":210"#
         );
-        describe(&row(&fields), WorkloadName::Chat)
+        describe(&row(&fields), Name::Chat)
     };
     assert_eq!(name("A100 40GB"), "A100 40GB (as A100 40GB SXM, serving llama-3.1-8b-q4_k_m)");
     assert_eq!(name("Foo"), "Foo (not recognised: from its row; serving llama-3.1-8b-q4_k_m)");
@@ -99,9 +99,9 @@ fn the_log_says_as_what_a_gpu_was_recognised() {
         r#""name":"P400","utilization":0.5,"mem_used_mb":1000,"mem_total_mb":2048,"power_w":20"#,
     );
     assert_eq!(
-        describe(&small, WorkloadName::Chat),
+        describe(&small, Name::Chat),
         "P400 (not recognised: from its row; serving llama-3.1-8b-q4_k_m, which is too large for \
          it: name its model in the row)"
     );
-    assert_eq!(describe(&small, WorkloadName::Uniform), "P400");
+    assert_eq!(describe(&small, Name::Uniform), "P400");
 }

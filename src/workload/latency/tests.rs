@@ -1,12 +1,11 @@
 //! Latency against the limits of the hardware.
 
-use crate::settings::WorkloadName;
+use crate::workload::Name;
 use crate::workload::tests::statistics::{line, mean, spearman};
 use crate::workload::tests::{at, workload, workload_of};
 use crate::workload::{Pair, Workload};
 
-const LIVE: [WorkloadName; 4] =
-    [WorkloadName::Chat, WorkloadName::Code, WorkloadName::Reason, WorkloadName::Long];
+const LIVE: [Name; 4] = [Name::Chat, Name::Code, Name::Reason, Name::Long];
 
 /// 20,000 pairs, one a second.
 fn pairs(workload: &Workload) -> impl Iterator<Item = Pair<'_>> {
@@ -26,7 +25,7 @@ fn no_request_is_faster_than_its_hardware_allows() {
     }
     // An H100 with 8B: 50 ms and 4.5 ms a token are the best that NVIDIA lists for one request.
     let h100 = workload_of(
-        WorkloadName::Chat,
+        Name::Chat,
         r#""name":"H100","utilization":0.8,"mem_used_mb":72790,"mem_total_mb":81559,"power_w":480"#,
     );
     for pair in pairs(&h100) {
@@ -39,7 +38,7 @@ fn no_request_is_faster_than_its_hardware_allows() {
 fn within_a_batch_each_token_takes_its_time() {
     // If the prompt takes longer than the completion, r2 is that of the latency after the prompt.
     for name in LIVE {
-        let behind_prompt = matches!(name, WorkloadName::Code | WorkloadName::Long);
+        let behind_prompt = matches!(name, Name::Code | Name::Long);
         let workload = workload(name, 1);
         for row in [0, 1] {
             let hardware = workload.hardware(row);
@@ -107,7 +106,7 @@ fn latency_power_and_utilization_of_a_window_agree() {
 fn requests_wait_where_more_come_than_fit_in_the_batch() {
     let latency = |batch_max: u32| {
         let workload = workload_of(
-            WorkloadName::Chat,
+            Name::Chat,
             &format!(
                 r#""name":"H100","utilization":1,"mem_used_mb":72790,"mem_total_mb":81559,"power_w":600,"batch_max":{batch_max}"#
             ),

@@ -13,7 +13,7 @@ pub(in crate::workload) fn mean(sample: &[f64]) -> f64 {
 }
 
 fn count(sample: &[f64]) -> f64 {
-    crate::settings::to_f64(sample.len() as u64)
+    sample.len() as f64
 }
 
 fn variance(sample: &[f64]) -> f64 {
@@ -41,7 +41,7 @@ pub(in crate::workload) fn dispersion(times: &[f64], window: f64) -> f64 {
 /// Share of a sample for which `is` holds.
 pub(in crate::workload) fn share(sample: &[f64], is: impl Fn(f64) -> bool) -> f64 {
     let held = sample.iter().filter(|x| is(**x)).count();
-    crate::settings::to_f64(held as u64) / count(sample)
+    held as f64 / count(sample)
 }
 
 /// An interpolated quantile of the sample.
@@ -63,7 +63,7 @@ pub(in crate::workload) fn ks(one: &[f64], other: &[f64]) -> f64 {
     let (one, other) = (sorted(one), sorted(other));
     let at_or_below = |sample: &[f64], x: f64| {
         let at = sample.partition_point(|y| *y <= x);
-        crate::settings::to_f64(at as u64) / count(sample)
+        at as f64 / count(sample)
     };
     let distance = |x: &f64| (at_or_below(&one, *x) - at_or_below(&other, *x)).abs();
     one.iter().chain(&other).map(distance).fold(0.0, f64::max)
@@ -89,7 +89,7 @@ fn ranks(sample: &[f64]) -> Vec<f64> {
     while from < order.len() {
         let equal = order[from..].iter().take_while(|i| sample[**i] == sample[order[from]]).count();
         for i in &order[from..from + equal] {
-            ranks[*i] = crate::settings::to_f64((2 * from + equal - 1) as u64) / 2.0;
+            ranks[*i] = (2 * from + equal - 1) as f64 / 2.0;
         }
         from += equal;
     }

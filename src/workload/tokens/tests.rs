@@ -5,7 +5,7 @@ use crate::workload::rng::Stream;
 use crate::workload::tests::statistics::{ks, mean, mutual_information, quantile, spearman};
 
 /// Prompts and completions of 20,000 requests.
-fn drawn(workload: WorkloadName, run_seed: u64) -> (Vec<f64>, Vec<f64>) {
+fn drawn(workload: Name, run_seed: u64) -> (Vec<f64>, Vec<f64>) {
     let (requests, stream) = (Requests::of(workload), Stream::new(run_seed, "tokens", "run"));
     let lengths = (0..20_000).map(|seq| requests.draw(&mut stream.at(seq)));
     lengths.map(|t| (f64::from(t.prompt), f64::from(t.completion))).unzip()
@@ -26,10 +26,10 @@ fn trace(knots: &Knots) -> Vec<f64> {
 #[test]
 fn both_sides_of_every_trace_have_its_quantiles() {
     for (workload, prompts, completions) in [
-        (WorkloadName::Chat, &tables::CHAT_PROMPT, &tables::CHAT_COMPLETION),
-        (WorkloadName::Code, &tables::CODE_PROMPT, &tables::CODE_COMPLETION),
-        (WorkloadName::Reason, &tables::REASON_PROMPT, &tables::REASON_COMPLETION),
-        (WorkloadName::Long, &tables::LONG_PROMPT, &tables::LONG_COMPLETION),
+        (Name::Chat, &tables::CHAT_PROMPT, &tables::CHAT_COMPLETION),
+        (Name::Code, &tables::CODE_PROMPT, &tables::CODE_COMPLETION),
+        (Name::Reason, &tables::REASON_PROMPT, &tables::REASON_COMPLETION),
+        (Name::Long, &tables::LONG_PROMPT, &tables::LONG_COMPLETION),
     ] {
         for run_seed in [1, 2, 3] {
             let (prompt, completion) = drawn(workload, run_seed);
@@ -49,7 +49,7 @@ fn both_sides_of_every_trace_have_its_quantiles() {
 #[test]
 fn chat_lengths_depend_on_each_other_as_in_the_trace_and_code_lengths_do_not() {
     for run_seed in [1, 2, 3] {
-        let (prompt, completion) = drawn(WorkloadName::Chat, run_seed);
+        let (prompt, completion) = drawn(Name::Chat, run_seed);
         let rho = spearman(&prompt, &completion);
         let information = mutual_information(&prompt, &completion);
         eprintln!(
@@ -57,7 +57,7 @@ fn chat_lengths_depend_on_each_other_as_in_the_trace_and_code_lengths_do_not() {
         );
         assert!((0.03..=0.13).contains(&rho) && information >= 0.5, "{rho}, {information}");
 
-        let (prompt, completion) = drawn(WorkloadName::Code, run_seed);
+        let (prompt, completion) = drawn(Name::Code, run_seed);
         let rho = spearman(&prompt, &completion);
         eprintln!("code, seed {run_seed}: Spearman {rho:.3}");
         assert!(rho.abs() <= 0.03, "{rho}");
@@ -67,10 +67,10 @@ fn chat_lengths_depend_on_each_other_as_in_the_trace_and_code_lengths_do_not() {
 #[test]
 fn the_means_are_those_of_the_traces() {
     for (workload, prompt, completion) in [
-        (WorkloadName::Chat, 1154.7, 211.1),
-        (WorkloadName::Code, 2047.8, 27.9),
-        (WorkloadName::Reason, 1268.3, 1527.4),
-        (WorkloadName::Long, 12_035.1, 342.6),
+        (Name::Chat, 1154.7, 211.1),
+        (Name::Code, 2047.8, 27.9),
+        (Name::Reason, 1268.3, 1527.4),
+        (Name::Long, 12_035.1, 342.6),
     ] {
         let means = Requests::of(workload).means;
         eprintln!(
@@ -91,7 +91,7 @@ fn the_means_are_those_of_the_traces() {
 #[test]
 fn prompts_of_the_most_frequent_class_have_long_completions() {
     // The trace: a median completion of 406 for prompts of 1020 to 1189 tokens, 121 above.
-    let (prompt, completion) = drawn(WorkloadName::Chat, 1);
+    let (prompt, completion) = drawn(Name::Chat, 1);
     let median = |from: f64, to: f64| {
         let both = prompt.iter().zip(&completion).filter(|(p, _)| (from..to).contains(*p));
         quantile(&both.map(|(_, c)| *c).collect::<Vec<_>>(), 0.5)

@@ -1,0 +1,33 @@
+//! The workloads by name.
+
+/// Where the token lengths, latencies and GPU values come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Name {
+    /// Chat traffic.
+    Chat,
+    /// Code completion.
+    Code,
+    /// Reasoning models.
+    Reason,
+    /// Long contexts.
+    Long,
+    /// Uniform draws, GPU values as in the seed row: what the program replaces did.
+    Uniform,
+}
+
+impl Name {
+    /// All, in the order of the documentation.
+    pub const ALL: [Self; 5] = [Self::Chat, Self::Code, Self::Reason, Self::Long, Self::Uniform];
+
+    /// The name as it is written.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Code => "code",
+            Self::Reason => "reason",
+            Self::Long => "long",
+            Self::Uniform => "uniform",
+        }
+    }
+}
