@@ -14,11 +14,11 @@ use tracing::info;
 use crate::delivery::{Ending, Evidence, NotStarted, Offsets, RunEnd, Totals};
 use crate::egress::EgressPolicy;
 use crate::event::Kind;
-use crate::host::reporter::{self, Pulse, Reporter, View};
+use crate::histogram::Times;
+use crate::host::reporter::{self, Reporter, ScheduleState, View};
 use crate::host::signals::Stop;
 use crate::kafka::Config;
 use crate::kafka::producer::KafkaSink;
-use crate::latency::Times;
 use crate::plan::{Identity, Plan};
 use crate::report::{Report, Run};
 use crate::send_loop::{self, Limits, LoopEnd};
@@ -115,30 +115,30 @@ impl Batch<'_> {
         let shards = settings.shard.count.into();
         let sink = KafkaSink::start(&cluster.config, shards, settings.delivery_timeout);
         let sink = client.sink.insert(sink.map_err(|error| ready::refusal(&error, stop))?);
-        let pulse = Arc::new(Pulse::default());
+        let schedule = Arc::new(ScheduleState::default());
         client.reporter = Some(Reporter::start(View {
             planned_records: plan.schedule.planned_pairs().map(|pairs| pairs.saturating_mul(2)),
             delivery_timeout: settings.delivery_timeout,
             counts: Box::new(sink.counts()),
-            pulse: Arc::clone(&pulse),
+            schedule: Arc::clone(&schedule),
         }));
         let ends = ready::wait_until_ready(settings, cluster, sink, stop).await?;
         topic_limits::check(settings, cluster).await?;
         announce(settings, plan);
-        let ended = self.send(sink, pulse).await;
+        let ended = self.send(sink, schedule).await;
         let mut totals = sink.totals();
         let evidence = self.evidence(sink, &mut totals, &ended, ends).await;
         Ok((RunEnd::Sent(evidence), totals, ended.lateness))
     }
 
-    async fn send(&self, sink: &KafkaSink, pulse: Arc<Pulse>) -> LoopEnd {
+    async fn send(&self, sink: &KafkaSink, schedule: Arc<ScheduleState>) -> LoopEnd {
         let Self { settings, plan, stop, .. } = self;
         let limits = Limits {
             waits: settings.waits(),
             wall_limit: settings.wall_limit(),
             delivery_timeout: settings.delivery_timeout,
         };
-        send_loop::send(plan, sink, limits, stop, pulse, Timestamp::now).await
+        send_loop::send(plan, sink, limits, stop, schedule, Timestamp::now).await
     }
 
     /// Looks up what is in doubt, and collects why records are missing.

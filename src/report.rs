@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::delivery::{Outcome, PartitionCounts, RunEnd, Settled, Totals};
 use crate::event::Kind;
 use crate::exit::Exit;
-use crate::latency::{Quantiles, Times};
+use crate::histogram::{Quantiles, Times};
 use crate::plan::Identity;
 use crate::settings::Settings;
 use crate::workload::Shard;

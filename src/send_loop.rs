@@ -15,9 +15,9 @@ use tracing::info;
 
 use crate::delivery::Ending;
 use crate::exit::Signal;
-use crate::host::reporter::Pulse;
+use crate::histogram::Times;
+use crate::host::reporter::ScheduleState;
 use crate::host::signals::Stop;
-use crate::latency::Times;
 use crate::plan::{Buffer, Emission, Plan};
 use pacing::{Pacing, Seen, Step, WATCH_EVERY};
 
@@ -46,7 +46,7 @@ pub async fn send<S: Sink>(
     sink: &S,
     limits: Limits,
     stop: &Stop,
-    pulse: Arc<Pulse>,
+    schedule: Arc<ScheduleState>,
     now: impl Fn() -> Timestamp,
 ) -> LoopEnd {
     let mut pacing = Pacing::new(limits, Instant::now());
@@ -58,7 +58,7 @@ pub async fn send<S: Sink>(
     let ending = loop {
         if let Some(signal) = seen.signals.first.filter(|_| !stopping) {
             stopping = true;
-            announce_stop(signal, &pulse);
+            announce_stop(signal, &schedule);
         }
         let until = match pacing.step(&seen) {
             Step::Send => {
@@ -85,7 +85,7 @@ pub async fn send<S: Sink>(
                 None
             }
             Step::Wait(until) => {
-                pulse.waits_until(Some(until.into_std()));
+                schedule.waits_until(Some(until.into_std()));
                 Some(until)
             }
             Step::Drain(until) => {
@@ -98,7 +98,7 @@ pub async fn send<S: Sink>(
         };
         if let Some(until) = until {
             wait(sink, stop, &seen, until).await;
-            pulse.waits_until(None);
+            schedule.waits_until(None);
         }
         stretch = 0;
         seen = look(sink, stop, next);
@@ -111,8 +111,8 @@ pub async fn send<S: Sink>(
 }
 
 /// Says that a signal was understood: the wait that follows may take the whole delivery timeout.
-fn announce_stop(signal: Signal, pulse: &Pulse) {
-    pulse.stops();
+fn announce_stop(signal: Signal, schedule: &ScheduleState) {
+    schedule.stops();
     let name = signal.name();
     info!("{name}: stopping, waiting for what was sent; a second signal ends the wait");
 }

@@ -8,12 +8,12 @@ mod latency;
 mod load;
 mod math;
 mod memo;
-mod mix;
 mod name;
 mod rng;
 pub mod seed;
 mod shard;
 mod tokens;
+mod traffic_share;
 
 use jiff::Timestamp;
 
@@ -26,10 +26,10 @@ pub use tokens::{Tokens, trace_quantiles};
 use gpu::{Gpu, Work};
 use load::{Load, Movement, window_of};
 use memo::Memo;
-use mix::Mix;
 use rng::Stream;
 use seed::Seed;
 use tokens::Requests;
+use traffic_share::TrafficShare;
 
 /// Language model of the `uniform` workload, as in the script that this program replaces.
 const UNIFORM_MODEL: &str = "llama-3-70b";
@@ -74,10 +74,11 @@ pub struct Workload {
     loads: Vec<Load>,
     /// What each GPU did in the last requested window.
     windows: Memo<(usize, i64), (Work, Reading)>,
-    host_mix: Mix,
-    row_mix: Mix,
+    host_share: TrafficShare,
+    row_share: TrafficShare,
     requests: &'static Requests,
-    mix: Stream,
+    /// Draws the GPU of a pair.
+    choice: Stream,
     tokens: Stream,
     latency: Stream,
 }
@@ -98,11 +99,11 @@ impl Workload {
                 gpu: Gpu::new(row, known.hardware, movement, means),
             }
         };
-        let (hosts_mix, rows_mix) = if name == Name::Uniform {
-            (Mix::Even(hosts.len()), Mix::Even(seed.rows.len()))
+        let (host_share, row_share) = if name == Name::Uniform {
+            (TrafficShare::Even(hosts.len()), TrafficShare::Even(seed.rows.len()))
         } else {
-            let mix = |members, name| Mix::skewed(members, run_seed, name);
-            (mix(hosts.len(), "hosts"), mix(seed.rows.len(), "rows"))
+            let share = |members, name| TrafficShare::skewed(members, run_seed, name);
+            (share(hosts.len(), "hosts"), share(seed.rows.len(), "rows"))
         };
         let size = (hosts.len(), seed.rows.len());
         Self {
@@ -110,10 +111,10 @@ impl Workload {
             members: seed.rows.iter().map(member).collect(),
             loads: hosts.iter().map(|host| Load::new(name, run_seed, host, size)).collect(),
             windows: Memo::new(size.0 * size.1, 1),
-            host_mix: hosts_mix,
-            row_mix: rows_mix,
+            host_share,
+            row_share,
             requests,
-            mix: Stream::new(run_seed, "mix", run_id),
+            choice: Stream::new(run_seed, "mix", run_id),
             tokens: Stream::new(run_seed, "tokens", run_id),
             latency: Stream::new(run_seed, "latency", run_id),
         }
@@ -134,8 +135,8 @@ impl Workload {
     /// The pair `seq`, which happens at `at`.
     #[must_use]
     pub fn pair(&self, seq: u64, at: Timestamp) -> Pair<'_> {
-        let mut rng = self.mix.at(seq);
-        let (host, row) = (self.host_mix.pick(&mut rng), self.row_mix.pick(&mut rng));
+        let mut rng = self.choice.at(seq);
+        let (host, row) = (self.host_share.pick(&mut rng), self.row_share.pick(&mut rng));
         let Member { model, hardware, .. } = &self.members[row];
         let tokens = self.requests.draw(&mut self.tokens.at(seq));
         let mut rng = self.latency.at(seq);

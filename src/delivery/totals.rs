@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Counts, Doubts};
-use crate::latency::Times;
+use crate::histogram::Times;
 
 /// The offset of each partition of each topic, the metric's first, at or after which a record is.
 pub type Offsets = [BTreeMap<i32, i64>; 2];

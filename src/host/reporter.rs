@@ -48,12 +48,12 @@ pub fn without_bar(write: impl FnOnce()) {
 
 /// The state of the run's schedule, which tells waiting from hanging.
 #[derive(Debug, Default)]
-pub struct Pulse {
+pub struct ScheduleState {
     due: Mutex<Option<Instant>>,
     stopping: AtomicBool,
 }
 
-impl Pulse {
+impl ScheduleState {
     /// The run waits for a pair that is scheduled then; `None` while it does not wait.
     pub fn waits_until(&self, due: Option<Instant>) {
         *self.due.lock().unwrap_or_else(PoisonError::into_inner) = due;
@@ -79,7 +79,7 @@ pub struct View {
     /// The counts as they stand.
     pub counts: Box<dyn Fn() -> Counts + Send>,
     /// Where the run is in its schedule.
-    pub pulse: Arc<Pulse>,
+    pub schedule: Arc<ScheduleState>,
 }
 
 impl std::fmt::Debug for View {
@@ -176,9 +176,9 @@ fn report(view: &View, inbox: &Receiver<Last>, every: Duration) {
             reported_at = now;
             let moved = counts.total_acknowledged() > acknowledged;
             acknowledged = counts.total_acknowledged();
-            let waiting = counts.total_in_flight() == 0 && view.pulse.is_waiting(now);
+            let waiting = counts.total_in_flight() == 0 && view.schedule.is_waiting(now);
             // Once more for the wait that follows a signal.
-            let stops = !stopping && view.pulse.stopping.load(Ordering::Relaxed);
+            let stops = !stopping && view.schedule.stopping.load(Ordering::Relaxed);
             stopping |= stops;
             let status = progress(view, &counts);
             let mut states = vec![NotifyState::Status(&status)];

@@ -112,7 +112,7 @@ fn some_gpus_and_some_hosts_get_more_than_others_and_none_gets_nothing() {
 }
 
 #[test]
-fn runs_with_one_seed_continue_one_series_of_a_gpu_whatever_the_mix() {
+fn runs_with_one_seed_continue_one_series_of_a_gpu_whatever_the_hosts() {
     let seed = seed::parse(seed::BUILT_IN.as_bytes()).unwrap();
     let hosts = ["vm4".to_owned(), "vm5".to_owned()];
     let run = |id: &str, hosts: &[String]| Workload::new(Name::Chat, &seed, hosts, 7, id);

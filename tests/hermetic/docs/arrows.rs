@@ -22,7 +22,7 @@ const ORDER: [&str; 21] = [
     "event_time",
     "event",
     "workload",
-    "latency",
+    "histogram",
     "exit",
     "allow_list",
     "net",

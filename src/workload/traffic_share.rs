@@ -11,17 +11,17 @@ use super::rng::Stream;
 /// Spread of the shares: standard deviation of their logarithms. Assumed.
 const LOG_SD: f64 = 0.5;
 
-/// A choice among members.
+/// How the pairs are shared out among members.
 #[derive(Debug, Clone)]
-pub(super) enum Mix {
+pub(super) enum TrafficShare {
     /// All members equally often.
     Even(usize),
     /// By shares.
     Skewed(WeightedIndex<f64>),
 }
 
-impl Mix {
-    /// A mix of `members` whose shares follow from the run's seed and the name of the choice. So
+impl TrafficShare {
+    /// The shares of `members`, which follow from the run's seed and the name of the choice. So
     /// the runs of a timer with one seed have the same favourites.
     pub(super) fn skewed(members: usize, run_seed: u64, name: &str) -> Self {
         if members == 1 {
