@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::event::{CONTENT_TYPE, Encoder, Kind, Stamped};
+use crate::event::json::{self, CONTENT_TYPE, LastTs, MetricWriter};
+use crate::event::{Kind, Metric, Usage};
 use crate::settings::{RecordHeaders, RecordKey, Settings};
-use crate::workload::Workload;
 use crate::workload::arrivals::{Due, Schedule, Timing};
-use crate::workload::seed::Seed;
+use crate::workload::seed::{Row, Seed};
+use crate::workload::{GpuId, Pair, Workload};
 
 /// Who a run is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,9 +87,10 @@ impl<'a> Record<'a> {
 #[derive(Debug, Default)]
 pub struct Buffer<'p> {
     /// The pair of the last record: both of its records have the time at which the first was rendered.
-    pair: Option<Stamped<'p>>,
+    pair: Option<Pair<'p>>,
     /// The latest reading of the wall clock.
     latest: Timestamp,
+    ts: LastTs,
     value: Vec<u8>,
     seq: String,
 }
@@ -101,7 +103,10 @@ pub struct Plan {
     /// When its pairs are due.
     pub schedule: Schedule,
     workload: Workload,
-    encoder: Encoder,
+    metrics: MetricWriter,
+    /// The key of each GPU: host by host, the rows of the seed.
+    keys: Vec<String>,
+    gpus_of_a_host: usize,
     event_start: Option<Timestamp>,
     topics: [String; 2],
     key: RecordKey,
@@ -117,7 +122,9 @@ impl Plan {
         let workload = Workload::new(settings.workload, seed, hosts, *run_seed, run_id);
         Self {
             schedule: Schedule::new(&timing(settings), *run_seed, run_id),
-            encoder: Encoder::new(&seed.rows, hosts, |row| workload.model(row)),
+            metrics: MetricWriter::new(&seed.rows, hosts),
+            keys: keys(&seed.rows, hosts),
+            gpus_of_a_host: seed.rows.len(),
             workload,
             event_start: settings.event_start,
             topics: Kind::BOTH.map(|kind| settings.topic(kind).to_owned()),
@@ -153,9 +160,9 @@ impl Plan {
         now: impl FnOnce() -> Timestamp,
         buffer: &'a mut Buffer<'p>,
     ) -> Record<'a> {
-        let Buffer { pair, latest, value, seq } = buffer;
-        let stamped = match pair {
-            Some(stamped) if stamped.pair.seq == emission.seq => &*stamped,
+        let Buffer { pair, latest, ts, value, seq } = buffer;
+        let pair = match pair {
+            Some(pair) if pair.seq == emission.seq => &*pair,
             _ => {
                 let at = match self.event_start {
                     Some(start) => later(start, emission.scheduled),
@@ -164,21 +171,27 @@ impl Plan {
                         *latest
                     }
                 };
-                let new = Stamped::new(self.workload.pair(emission.seq, whole_millisecond(at)));
-                &*pair.insert(new)
+                &*pair.insert(self.workload.pair(emission.seq, whole_millisecond(at)))
             }
         };
         value.clear();
-        self.encoder.value(emission.kind, stamped, value);
+        match emission.kind {
+            Kind::Metric => self.metrics.write(&Metric::from(pair), ts, value),
+            Kind::Token => json::write_usage(&Usage::from(pair), ts, value),
+        }
         Record {
             kind: emission.kind,
             topic: self.topic(emission.kind),
-            key: (self.key == RecordKey::Gpu).then(|| self.encoder.key(&stamped.pair)),
+            key: (self.key == RecordKey::Gpu).then(|| self.key(pair.gpu)),
             seq: emission.seq,
-            timestamp_ms: stamped.pair.at.as_millisecond(),
+            timestamp_ms: pair.at.as_millisecond(),
             value: Some(value),
             headers: (self.headers == RecordHeaders::On).then(|| self.headers_of(emission, seq)),
         }
+    }
+
+    fn key(&self, gpu: GpuId) -> &str {
+        &self.keys[gpu.host * self.gpus_of_a_host + gpu.row]
     }
 
     /// The headers of a record; the text of its `seq` is written into `seq`.
@@ -188,6 +201,12 @@ impl Plan {
         let _written = write!(seq, "{}", emission.seq);
         [("run", &self.identity.run_id), ("seq", seq), ("content-type", CONTENT_TYPE)]
     }
+}
+
+/// The key of every GPU: `HOST/GPU_INDEX`.
+fn keys(rows: &[Row], hosts: &[String]) -> Vec<String> {
+    let of = |host| rows.iter().map(move |row| format!("{host}/{}", row.gpu_index));
+    hosts.iter().flat_map(of).collect()
 }
 
 /// When the pairs of these settings are due.

@@ -37,22 +37,32 @@ const UNIFORM_MODEL: &str = "llama-3-70b";
 /// One row of the seed with its model and constants.
 #[derive(Debug)]
 struct Member {
+    index: u32,
     model: String,
     hardware: Hardware,
     gpu: Gpu,
 }
 
-/// One pair before it is encoded.
+/// Which GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GpuId {
+    /// Which host of HOSTNAME, from 0.
+    pub host: usize,
+    /// Which row of the seed, from 0.
+    pub row: usize,
+    /// The index on its host that the row gives it.
+    pub index: u32,
+}
+
+/// One pair: what the model says of a request and of the GPU that served it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pair<'w> {
     /// Index of the pair in the run, from 0.
     pub seq: u64,
     /// Event time, whole milliseconds.
     pub at: Timestamp,
-    /// Which host of HOSTNAME, from 0.
-    pub host: usize,
-    /// Which row of the seed, from 0.
-    pub row: usize,
+    /// The GPU.
+    pub gpu: GpuId,
     /// The GPU's live values; `None` keeps the row's values.
     pub reading: Option<Reading>,
     /// Name of the language model.
@@ -93,6 +103,7 @@ impl Workload {
             let known = hardware::of(row, means.prompt + means.completion);
             let own = (name != Name::Uniform).then_some(known.model);
             Member {
+                index: row.gpu_index,
                 // A row's own model wins in every workload.
                 model: row.model.clone().or(own).unwrap_or_else(|| UNIFORM_MODEL.to_owned()),
                 hardware: known.hardware,
@@ -137,7 +148,8 @@ impl Workload {
     pub fn pair(&self, seq: u64, at: Timestamp) -> Pair<'_> {
         let mut rng = self.choice.at(seq);
         let (host, row) = (self.host_share.pick(&mut rng), self.row_share.pick(&mut rng));
-        let Member { model, hardware, .. } = &self.members[row];
+        let Member { index, model, hardware, .. } = &self.members[row];
+        let gpu = GpuId { host, row, index: *index };
         let tokens = self.requests.draw(&mut self.tokens.at(seq));
         let mut rng = self.latency.at(seq);
         let (reading, batch, latency_ms) = if self.name == Name::Uniform {
@@ -148,7 +160,7 @@ impl Workload {
             let latency_ms = latency::live(hardware, work, means, tokens, &mut rng);
             (Some(reading), math::whole(work.batch), latency_ms)
         };
-        Pair { seq, at, host, row, reading, model, batch, tokens, latency_ms }
+        Pair { seq, at, gpu, reading, model, batch, tokens, latency_ms }
     }
 
     /// What a GPU does and reports in the window of an instant.

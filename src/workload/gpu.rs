@@ -22,7 +22,7 @@ pub struct Reading {
     /// Share of time busy, percent.
     pub utilization_percent: u8,
     /// Memory in use, MiB.
-    pub mem_used_mb: u64,
+    pub mem_used_mib: u64,
     /// Board power, tenths of a watt.
     pub power_deciwatts: u64,
 }
@@ -62,7 +62,7 @@ pub(super) struct Gpu {
     hardware: Hardware,
     movement: Movement,
     means: Means,
-    mem_used_mb: u64,
+    mem_used_mib: u64,
     /// The load at which the GPU begins to be busy.
     threshold: f64,
     /// For each batch size from 0: the share of the busy time that goes into prompts, and the power
@@ -81,7 +81,7 @@ impl Gpu {
             hardware,
             movement,
             means,
-            mem_used_mb: row.mem_used_mb,
+            mem_used_mib: row.mem_used_mb,
             threshold: threshold(utilization, movement),
             phases: Vec::new(),
             power: Power::default(),
@@ -132,7 +132,7 @@ impl Gpu {
         let percent = whole(work.busy * 100.0);
         Reading {
             utilization_percent: u8::try_from(percent).unwrap_or(100),
-            mem_used_mb: self.mem_used_mb,
+            mem_used_mib: self.mem_used_mib,
             power_deciwatts: whole(watts * 10.0).into(),
         }
     }

@@ -57,7 +57,7 @@ proptest! {
         for name in LIVE {
             let workload = workload(name, run_seed);
             let pair = workload.pair(seq, at(ms));
-            let hardware = workload.hardware(pair.row);
+            let hardware = workload.hardware(pair.gpu.row);
             let reading = pair.reading.unwrap();
             prop_assert!(reading.utilization_percent <= 100);
             let power_w = reading.power_deciwatts as f64 / 10.0;
@@ -94,7 +94,7 @@ fn some_gpus_and_some_hosts_get_more_than_others_and_none_gets_nothing() {
         let mut counts = [0_u32; 16];
         for seq in 0..20_000 {
             let pair = workload.pair(seq, at(0));
-            counts[pair.host * 2 + pair.row] += 1;
+            counts[pair.gpu.host * 2 + pair.gpu.row] += 1;
         }
         counts
     };
@@ -124,7 +124,8 @@ fn runs_with_one_seed_continue_one_series_of_a_gpu_whatever_the_hosts() {
             // three pairs a second: within a second, all of a GPU's readings are the same
             let pair = workload.pair(seq, at(1_000_000 + seq as i64 * 300));
             let second = pair.at.as_millisecond().div_euclid(1000);
-            let reading = readings.entry((pair.host, pair.row, second)).or_insert(pair.reading);
+            let reading =
+                readings.entry((pair.gpu.host, pair.gpu.row, second)).or_insert(pair.reading);
             met += u32::from(reading == &pair.reading);
             assert_eq!(*reading, pair.reading);
         }

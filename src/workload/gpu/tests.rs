@@ -41,7 +41,7 @@ fn series(workload: Name, row: &Row, run_seed: u64, seconds: i64, every: i64) ->
         series.utilization.push(f64::from(reading.utilization_percent) / 100.0);
         series.power.push(reading.power_deciwatts as f64 / 10.0);
         series.batch.push(work.batch);
-        series.mem_used.push(reading.mem_used_mb);
+        series.mem_used.push(reading.mem_used_mib);
     }
     series
 }

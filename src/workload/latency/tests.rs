@@ -17,7 +17,7 @@ fn no_request_is_faster_than_its_hardware_allows() {
     for name in LIVE {
         let workload = workload(name, 1);
         for pair in pairs(&workload) {
-            let hardware = workload.hardware(pair.row);
+            let hardware = workload.hardware(pair.gpu.row);
             let alone = hardware.ttft_ms(f64::from(pair.tokens.prompt))
                 + f64::from(pair.tokens.completion - 1) * hardware.tpot_ms(1.0);
             assert!(f64::from(pair.latency_ms) >= alone, "{pair:?} against {alone} ms");
@@ -44,7 +44,7 @@ fn within_a_batch_each_token_takes_its_time() {
             let hardware = workload.hardware(row);
             for batch in 1..=5 {
                 let alike: Vec<_> =
-                    pairs(&workload).filter(|p| p.row == row && p.batch == batch).collect();
+                    pairs(&workload).filter(|p| p.gpu.row == row && p.batch == batch).collect();
                 // Requests also queue for a full batch.
                 let full = f64::from(batch) >= hardware.batch_max;
                 if full || alike.len() < 200 {
@@ -76,7 +76,7 @@ fn latency_power_and_utilization_of_a_window_agree() {
     for name in LIVE {
         let workload = workload(name, 1);
         for row in [0, 1] {
-            let of_row: Vec<_> = pairs(&workload).filter(|p| p.row == row).collect();
+            let of_row: Vec<_> = pairs(&workload).filter(|p| p.gpu.row == row).collect();
             let hardware = workload.hardware(row);
             // Time per token including the queue, as an observer of the events computes it.
             let tpot: Vec<f64> = of_row

@@ -1,7 +1,7 @@
 //! The bytes of the two events.
 
 use super::*;
-use crate::workload::Tokens;
+use crate::workload::GpuId;
 use crate::workload::seed;
 
 fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
@@ -10,40 +10,41 @@ fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
     String::from_utf8(out).unwrap()
 }
 
-fn pair(reading: Option<Reading>) -> Pair<'static> {
-    Pair {
-        seq: 7,
-        at: "2026-11-23T08:00:00Z".parse().unwrap(),
-        host: 0,
-        row: 0,
-        batch: 1,
-        reading,
-        model: "llama-3-8b",
-        tokens: Tokens { prompt: 1020, completion: 129 },
-        latency_ms: 2801,
-    }
+fn at() -> Timestamp {
+    "2026-11-23T08:00:00Z".parse().unwrap()
 }
 
-fn value(kind: Kind, pair: &Pair<'static>) -> String {
+/// A metric of the first GPU of the built-in seed.
+fn metric(reading: Option<Reading>) -> String {
     let rows = seed::parse(seed::BUILT_IN.as_bytes()).unwrap().rows;
-    text(|out| {
-        Encoder::new(&rows, &["vm4".into()], |_| "llama-3-8b").value(
-            kind,
-            &Stamped::new(*pair),
-            out,
-        )
-    })
+    let gpu = GpuId { host: 0, row: 0, index: 0 };
+    let writer = MetricWriter::new(&rows, &["vm4".into()]);
+    text(|out| writer.write(&Metric { gpu, ts: at(), reading }, &mut LastTs::default(), out))
+}
+
+/// A usage event of this model.
+fn usage(model: &str) -> String {
+    let gpu = GpuId { host: 0, row: 1, index: 3 };
+    let usage = Usage {
+        gpu,
+        ts: at(),
+        model,
+        prompt_tokens: 1020,
+        completion_tokens: 129,
+        latency_ms: 2801,
+    };
+    text(|out| write_usage(&usage, &mut LastTs::default(), out))
 }
 
 #[test]
 fn a_metric_event_is_the_row_with_live_values_in_place_then_ts_and_host() {
-    let reading = Reading { utilization_percent: 71, mem_used_mb: 9001, power_deciwatts: 2814 };
+    let reading = Reading { utilization_percent: 71, mem_used_mib: 9001, power_deciwatts: 2814 };
     assert_eq!(
-        value(Kind::Metric, &pair(Some(reading))),
+        metric(Some(reading)),
         r#"{"gpu_index":0,"name":"RTX 3090","utilization":0.71,"mem_used_mb":9001,"mem_total_mb":24576,"power_w":281.4,"price_per_hour_usd":0.85,"ts":"2026-11-23T08:00:00.000Z","host":"vm4"}"#
     );
     assert_eq!(
-        value(Kind::Metric, &pair(None)),
+        metric(None),
         r#"{"gpu_index":0,"name":"RTX 3090","utilization":0.7,"mem_used_mb":9000,"mem_total_mb":24576,"power_w":280,"price_per_hour_usd":0.85,"ts":"2026-11-23T08:00:00.000Z","host":"vm4"}"#
     );
 }
@@ -51,16 +52,18 @@ fn a_metric_event_is_the_row_with_live_values_in_place_then_ts_and_host() {
 #[test]
 fn a_token_event_has_its_six_fields_in_order() {
     assert_eq!(
-        value(Kind::Token, &pair(None)),
-        r#"{"ts":"2026-11-23T08:00:00.000Z","model":"llama-3-8b","prompt_tokens":1020,"completion_tokens":129,"latency_ms":2801,"gpu_index":0}"#
+        usage("llama-3-8b"),
+        r#"{"ts":"2026-11-23T08:00:00.000Z","model":"llama-3-8b","prompt_tokens":1020,"completion_tokens":129,"latency_ms":2801,"gpu_index":3}"#
     );
 }
 
 #[test]
-fn the_key_is_host_and_index() {
-    let rows = seed::parse(seed::BUILT_IN.as_bytes()).unwrap().rows;
-    let encoder = Encoder::new(&rows, &["vm4".into(), "gpu-01.example.com".into()], |_| "m");
-    assert_eq!(encoder.key(&Pair { host: 1, row: 1, ..pair(None) }), "gpu-01.example.com/1");
+fn any_name_of_a_model_is_written_as_json() {
+    for model in ["", "a \"b\" \\ c", "\u{1}\n\u{7f}", "modèle 🦙", "sixteen bytes and a \" behind"]
+    {
+        let read: Value = serde_json::from_str(&usage(model)).unwrap();
+        assert_eq!(read["model"], model);
+    }
 }
 
 #[test]
@@ -80,6 +83,7 @@ fn numbers_have_one_form() {
 
 #[test]
 fn timestamps_always_have_milliseconds() {
+    let mut ts = LastTs::default();
     for (ms, expected) in [
         (0, "1970-01-01T00:00:00.000Z"),
         (1, "1970-01-01T00:00:00.001Z"),
@@ -87,6 +91,6 @@ fn timestamps_always_have_milliseconds() {
         (253_402_207_199_999, "9999-12-30T21:59:59.999Z"),
     ] {
         let at = Timestamp::from_millisecond(ms).unwrap();
-        assert_eq!(std::str::from_utf8(&ts(at)).unwrap(), expected);
+        assert_eq!(std::str::from_utf8(ts.text(at)).unwrap(), expected);
     }
 }
