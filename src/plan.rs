@@ -10,7 +10,7 @@ use crate::event::{Kind, Metric, Usage};
 use crate::settings::{RecordHeaders, RecordKey, Settings};
 use crate::workload::arrivals::{Due, Schedule, Timing};
 use crate::workload::seed::{Row, Seed};
-use crate::workload::{GpuId, Pair, Workload};
+use crate::workload::{GpuId, Pair, Recent, Workload};
 
 /// Who a run is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +88,7 @@ impl<'a> Record<'a> {
 pub struct Buffer<'p> {
     /// The pair of the last record: both of its records have the time at which the first was rendered.
     pair: Option<Pair<'p>>,
+    recent: Recent<'p>,
     /// The latest reading of the wall clock.
     latest: Timestamp,
     ts: LastTs,
@@ -160,7 +161,7 @@ impl Plan {
         now: impl FnOnce() -> Timestamp,
         buffer: &'a mut Buffer<'p>,
     ) -> Record<'a> {
-        let Buffer { pair, latest, ts, value, seq } = buffer;
+        let Buffer { pair, recent, latest, ts, value, seq } = buffer;
         let pair = match pair {
             Some(pair) if pair.seq == emission.seq => &*pair,
             _ => {
@@ -171,7 +172,7 @@ impl Plan {
                         *latest
                     }
                 };
-                &*pair.insert(self.workload.pair(emission.seq, whole_millisecond(at)))
+                &*pair.insert(self.workload.pair(emission.seq, whole_millisecond(at), recent))
             }
         };
         value.clear();

@@ -7,11 +7,11 @@ mod hardware;
 mod latency;
 mod load;
 mod math;
-mod memo;
 mod name;
 mod rng;
 pub mod seed;
 mod shard;
+mod slots;
 mod tokens;
 mod traffic_share;
 
@@ -24,10 +24,10 @@ pub use shard::Shard;
 pub use tokens::{Tokens, trace_quantiles};
 
 use gpu::{Gpu, Work};
-use load::{Load, Movement, window_of};
-use memo::Memo;
+use load::{Draws, Load, Movement, window_of};
 use rng::Stream;
 use seed::Seed;
+use slots::Slots;
 use tokens::Requests;
 use traffic_share::TrafficShare;
 
@@ -75,6 +75,35 @@ pub struct Pair<'w> {
     pub latency_ms: u32,
 }
 
+/// What a workload computed for the pairs before, so that it need not compute it again.
+///
+/// A caller keeps one and hands it in with every call. Results never depend on what is in it: each
+/// value is there under all that it is computed from.
+#[derive(Debug, Default)]
+pub struct Recent<'w>(Option<Known<'w>>);
+
+#[derive(Debug)]
+struct Known<'w> {
+    /// Whose values these are. As long as it is borrowed, no other workload has its address.
+    of: &'w Workload,
+    /// What each GPU did in the last window that was asked for.
+    windows: Slots<(usize, i64), (Work, Reading)>,
+    draws: Draws,
+}
+
+impl<'w> Recent<'w> {
+    /// What is known of this workload; another's is forgotten.
+    fn of(&mut self, workload: &'w Workload) -> &mut Known<'w> {
+        if !self.0.as_ref().is_some_and(|known| std::ptr::eq(known.of, workload)) {
+            self.0 = None;
+        }
+        self.0.get_or_insert_with(|| {
+            let gpus = workload.loads.len() * workload.members.len();
+            Known { of: workload, windows: Slots::new(gpus), draws: Draws::of(gpus) }
+        })
+    }
+}
+
 /// The model behind the events of a run.
 #[derive(Debug)]
 pub struct Workload {
@@ -82,8 +111,6 @@ pub struct Workload {
     members: Vec<Member>,
     /// The load of each host's GPUs.
     loads: Vec<Load>,
-    /// What each GPU did in the last requested window.
-    windows: Memo<(usize, i64), (Work, Reading)>,
     host_share: TrafficShare,
     row_share: TrafficShare,
     requests: &'static Requests,
@@ -116,12 +143,12 @@ impl Workload {
             let share = |members, name| TrafficShare::skewed(members, run_seed, name);
             (share(hosts.len(), "hosts"), share(seed.rows.len(), "rows"))
         };
-        let size = (hosts.len(), seed.rows.len());
+        let rows = seed.rows.len();
+        let load = |(i, host): (usize, &String)| Load::new(name, run_seed, host, i * rows);
         Self {
             name,
             members: seed.rows.iter().map(member).collect(),
-            loads: hosts.iter().map(|host| Load::new(name, run_seed, host, size)).collect(),
-            windows: Memo::new(size.0 * size.1, 1),
+            loads: hosts.iter().enumerate().map(load).collect(),
             host_share,
             row_share,
             requests,
@@ -145,7 +172,7 @@ impl Workload {
 
     /// The pair `seq`, which happens at `at`.
     #[must_use]
-    pub fn pair(&self, seq: u64, at: Timestamp) -> Pair<'_> {
+    pub fn pair<'w>(&'w self, seq: u64, at: Timestamp, recent: &mut Recent<'w>) -> Pair<'w> {
         let mut rng = self.choice.at(seq);
         let (host, row) = (self.host_share.pick(&mut rng), self.row_share.pick(&mut rng));
         let Member { index, model, hardware, .. } = &self.members[row];
@@ -155,7 +182,7 @@ impl Workload {
         let (reading, batch, latency_ms) = if self.name == Name::Uniform {
             (None, 1, latency::uniform(&mut rng))
         } else {
-            let (work, reading) = self.window(host, row, at);
+            let (work, reading) = self.window(gpu, at, recent.of(self));
             let means = self.requests.means;
             let latency_ms = latency::live(hardware, work, means, tokens, &mut rng);
             (Some(reading), math::whole(work.batch), latency_ms)
@@ -164,11 +191,12 @@ impl Workload {
     }
 
     /// What a GPU does and reports in the window of an instant.
-    fn window(&self, host: usize, row: usize, at: Timestamp) -> (Work, Reading) {
-        let (gpu, second) = (host * self.members.len() + row, window_of(at));
-        self.windows.get(gpu as u64, (gpu, second), || {
-            let gpu = &self.members[row].gpu;
-            let mut window = self.loads[host].at(row as u64, second);
+    fn window(&self, gpu: GpuId, at: Timestamp, known: &mut Known<'_>) -> (Work, Reading) {
+        let Known { windows, draws, .. } = known;
+        let (number, second) = (gpu.host * self.members.len() + gpu.row, window_of(at));
+        windows.get(number, (number, second), || {
+            let mut window = self.loads[gpu.host].at(gpu.row, second, draws);
+            let gpu = &self.members[gpu.row].gpu;
             let work = gpu.work(window.level);
             (work, gpu.reading(work, &mut window))
         })

@@ -11,8 +11,8 @@ use rand_pcg::Pcg64Mcg;
 use super::Name;
 use super::day;
 use super::math::exp;
-use super::memo::Memo;
 use super::rng::Stream;
+use super::slots::Slots;
 
 /// Window of a sensor, ms. NVML averages over at most one second.
 const WINDOW_MS: i64 = 1000;
@@ -80,46 +80,75 @@ pub(super) fn window_of(at: Timestamp) -> i64 {
     at.as_millisecond().div_euclid(WINDOW_MS)
 }
 
+/// The draws that the load of each GPU lay between when it was last asked for: those of its last even
+/// and last odd index.
+#[derive(Debug)]
+pub(super) struct Draws {
+    seconds: Slots<(usize, i64), f64>,
+    bursts: Slots<(usize, i64), f64>,
+    minutes: Slots<(usize, i64), f64>,
+}
+
+impl Draws {
+    /// Room for the draws of so many GPUs.
+    pub(super) fn of(gpus: usize) -> Self {
+        let slots = || Slots::new(gpus.saturating_mul(2));
+        Self { seconds: slots(), bursts: slots(), minutes: slots() }
+    }
+}
+
 /// Standard normal numbers, one for each GPU of a host and point in time.
 #[derive(Debug)]
 struct Layer {
     stream: Stream,
-    /// Those of a GPU's last even and last odd index.
-    known: Memo<(u64, i64), f64>,
+    /// The number of the host's first GPU among all.
+    first: usize,
 }
 
 impl Layer {
     /// The number of a GPU at an index.
-    fn normal(&self, row: u64, index: i64) -> f64 {
-        self.known.get(place(row, index), (row, index), || self.draw(row, index).0)
+    fn normal(&self, row: usize, index: i64, known: &mut Slots<(usize, i64), f64>) -> f64 {
+        let gpu = self.first + row;
+        known.get(slot(gpu, index), (gpu, index), || self.draw(row, index).0)
     }
 
     /// The same, and the generator after it.
-    fn normal_and_more(&self, row: u64, index: i64) -> (f64, Pcg64Mcg) {
+    fn normal_and_more(
+        &self,
+        row: usize,
+        index: i64,
+        known: &mut Slots<(usize, i64), f64>,
+    ) -> (f64, Pcg64Mcg) {
         let (normal, rng) = self.draw(row, index);
-        (self.known.get(place(row, index), (row, index), || normal), rng)
+        let gpu = self.first + row;
+        (known.get(slot(gpu, index), (gpu, index), || normal), rng)
     }
 
-    fn draw(&self, row: u64, index: i64) -> (f64, Pcg64Mcg) {
-        let mut rng = self.stream.at_in(row, index);
+    fn draw(&self, row: usize, index: i64) -> (f64, Pcg64Mcg) {
+        let mut rng = self.stream.at_in(row as u64, index);
         (StandardNormal.sample(&mut rng), rng)
     }
 
     /// Interpolates between normal draws at multiples of the period, scaled so that every point has
     /// unit variance.
-    fn smooth(&self, row: u64, ms: i64, period_ms: i64) -> f64 {
+    fn smooth(
+        &self,
+        row: usize,
+        ms: i64,
+        period_ms: i64,
+        known: &mut Slots<(usize, i64), f64>,
+    ) -> f64 {
         let knot = ms.div_euclid(period_ms);
-        #[expect(clippy::cast_precision_loss, reason = "minutes in ms: below 2^52")]
         let share = ms.rem_euclid(period_ms) as f64 / period_ms as f64;
-        let (from, to) = (self.normal(row, knot), self.normal(row, knot + 1));
+        let (from, to) = (self.normal(row, knot, known), self.normal(row, knot + 1, known));
         let (near, far) = (1.0 - share, share);
         (near * from + far * to) / (near * near + far * far).sqrt()
     }
 }
 
-/// Where a layer remembers its number: neighbours are asked for together.
-fn place(row: u64, index: i64) -> u64 {
-    2 * row + u64::from(index & 1 != 0)
+/// The slot of a draw: neighbours are asked for together.
+fn slot(gpu: usize, index: i64) -> usize {
+    2 * gpu + usize::from(index & 1 != 0)
 }
 
 /// The load of the GPUs of one host.
@@ -132,17 +161,9 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// The load of the GPUs of `host`, one of `hosts`, each of which has `rows` GPUs.
-    pub(super) fn new(
-        workload: Name,
-        run_seed: u64,
-        host: &str,
-        (hosts, rows): (usize, usize),
-    ) -> Self {
-        let layer = |name| Layer {
-            stream: Stream::new(run_seed, name, host),
-            known: Memo::new(2 * rows, hosts),
-        };
+    /// The load of the GPUs of `host`, the `first` of which has this number among all.
+    pub(super) fn new(workload: Name, run_seed: u64, host: &str, first: usize) -> Self {
+        let layer = |name| Layer { stream: Stream::new(run_seed, name, host), first };
         Self {
             movement: Movement::of(workload),
             seconds: layer("load-seconds"),
@@ -152,18 +173,18 @@ impl Load {
     }
 
     /// The load of the host's GPU `row` in a window, as [`window_of`] counts them.
-    pub(super) fn at(&self, row: u64, second: i64) -> Window {
+    pub(super) fn at(&self, row: usize, second: i64, known: &mut Draws) -> Window {
         let ms = second * WINDOW_MS;
-        let (now, rng) = self.seconds.normal_and_more(row, second);
-        let echo = ECHO * self.seconds.normal(row, second - 1);
+        let (now, rng) = self.seconds.normal_and_more(row, second, &mut known.seconds);
+        let echo = ECHO * self.seconds.normal(row, second - 1, &mut known.seconds);
         let fast = (now + echo) / (1.0 + ECHO * ECHO).sqrt();
-        let slow = self.minutes.smooth(row, ms, MINUTES_MS);
+        let slow = self.minutes.smooth(row, ms, MINUTES_MS, &mut known.minutes);
 
         let slow_weight = MINUTES_LOG_SD / self.movement.log_sd;
         let mut rest = 1.0 - slow_weight * slow_weight;
         let mut level = slow_weight * slow + self.movement.shift(day::ln_rate(ms));
         if let Some((share, period_ms)) = self.movement.bursts {
-            level += share.sqrt() * self.bursts.smooth(row, ms, period_ms);
+            level += share.sqrt() * self.bursts.smooth(row, ms, period_ms, &mut known.bursts);
             rest -= share;
         }
         Window { level: level + rest.sqrt() * fast, rng }

@@ -41,14 +41,23 @@ const LIVE: [Name; 4] = [Name::Chat, Name::Code, Name::Reason, Name::Long];
 
 proptest! {
     #[test]
-    fn a_pair_does_not_depend_on_who_asks_or_in_which_order(
-        run_seed: u64, seqs in prop::collection::vec(0..10_000_u64, 1..20), ms in 0..4_000_000_000_000_i64
+    fn a_pair_depends_neither_on_what_was_asked_before_nor_on_what_is_remembered_of_it(
+        run_seed: u64,
+        calls in prop::collection::vec((0..2_usize, 0..10_000_u64, 0..20_000_i64), 1..60),
+        start in 0..4_000_000_000_000_i64
     ) {
+        let seed = seed::parse(seed::BUILT_IN.as_bytes()).unwrap();
+        let hosts = ["vm4".to_owned(), "vm5".to_owned()];
         for name in LIVE {
-            let (one, other) = (workload(name, run_seed), workload(name, run_seed));
-            let forwards: Vec<_> = seqs.iter().map(|seq| one.pair(*seq, at(ms))).collect();
-            let backwards: Vec<_> = seqs.iter().rev().map(|seq| other.pair(*seq, at(ms))).collect();
-            prop_assert!(forwards.iter().eq(backwards.iter().rev()));
+            // Two runs share what is remembered: each must forget what the other left.
+            let runs = ["one", "other"].map(|id| Workload::new(name, &seed, &hosts, run_seed, id));
+            let mut used = Recent::default();
+            for &(run, seq, ms) in &calls {
+                let run = &runs[run];
+                let at = at(start + ms);
+                let fresh = run.pair(seq, at, &mut Recent::default());
+                prop_assert_eq!(run.pair(seq, at, &mut used), fresh);
+            }
         }
     }
 
@@ -56,7 +65,7 @@ proptest! {
     fn live_values_stay_within_their_bounds(run_seed: u64, seq: u64, ms in 0..4_000_000_000_000_i64) {
         for name in LIVE {
             let workload = workload(name, run_seed);
-            let pair = workload.pair(seq, at(ms));
+            let pair = workload.pair(seq, at(ms), &mut Recent::default());
             let hardware = workload.hardware(pair.gpu.row);
             let reading = pair.reading.unwrap();
             prop_assert!(reading.utilization_percent <= 100);
@@ -72,8 +81,9 @@ proptest! {
 fn the_uniform_workload_draws_from_its_documented_ranges() {
     let workload = workload(Name::Uniform, 7);
     let (mut prompt, mut completion, mut latency) = (Vec::new(), Vec::new(), Vec::new());
+    let mut recent = Recent::default();
     for seq in 0..20_000 {
-        let pair = workload.pair(seq, at(0));
+        let pair = workload.pair(seq, at(0), &mut recent);
         assert_eq!((pair.reading, pair.model), (None, "llama-3-70b"));
         prompt.push(pair.tokens.prompt);
         completion.push(pair.tokens.completion);
@@ -91,9 +101,9 @@ fn some_gpus_and_some_hosts_get_more_than_others_and_none_gets_nothing() {
     let eight: Vec<_> = (1..=8).map(|number| format!("gpu{number:02}")).collect();
     let shares = |run_seed: u64, run_id: &str, name| {
         let workload = Workload::new(name, &seed, &eight, run_seed, run_id);
-        let mut counts = [0_u32; 16];
+        let (mut counts, mut recent) = ([0_u32; 16], Recent::default());
         for seq in 0..20_000 {
-            let pair = workload.pair(seq, at(0));
+            let pair = workload.pair(seq, at(0), &mut recent);
             counts[pair.gpu.host * 2 + pair.gpu.row] += 1;
         }
         counts
@@ -118,11 +128,11 @@ fn runs_with_one_seed_continue_one_series_of_a_gpu_whatever_the_hosts() {
     let run = |id: &str, hosts: &[String]| Workload::new(Name::Chat, &seed, hosts, 7, id);
     let (first, second) = (run("first", &hosts[..1]), run("second", &hosts));
     let mut readings = std::collections::HashMap::new();
-    let mut met = 0;
+    let (mut met, mut recent) = (0, Recent::default());
     for (workload, from) in [(&first, 0), (&second, 0), (&first, 500)] {
         for seq in from..from + 1000 {
             // three pairs a second: within a second, all of a GPU's readings are the same
-            let pair = workload.pair(seq, at(1_000_000 + seq as i64 * 300));
+            let pair = workload.pair(seq, at(1_000_000 + seq as i64 * 300), &mut recent);
             let second = pair.at.as_millisecond().div_euclid(1000);
             let reading =
                 readings.entry((pair.gpu.host, pair.gpu.row, second)).or_insert(pair.reading);
@@ -132,13 +142,15 @@ fn runs_with_one_seed_continue_one_series_of_a_gpu_whatever_the_hosts() {
     }
     assert_eq!(met, 3000);
     assert!(readings.len() < 2500, "some were met again");
-    let tokens = |w: &Workload| (0..50).map(|seq| w.pair(seq, at(0)).tokens).collect::<Vec<_>>();
+    let pair = |w: &Workload, seq| w.pair(seq, at(0), &mut Recent::default()).tokens;
+    let tokens = |w: &Workload| (0..50).map(|seq| pair(w, seq)).collect::<Vec<_>>();
     assert_ne!(tokens(&first), tokens(&second), "each run has its own requests");
 }
 
 #[test]
 fn each_gpu_of_each_host_has_a_series_of_its_own() {
-    let load = |host: &str, row| Load::new(Name::Chat, 7, host, (1, 1)).at(row, 0).level;
+    let load =
+        |host: &str, row| Load::new(Name::Chat, 7, host, 0).at(row, 0, &mut Draws::of(2)).level;
     let levels = [load("gpu01", 0), load("gpu01", 1), load("gpu02", 0), load("gpu02", 1)];
     for (i, level) in levels.iter().enumerate() {
         assert!(levels[..i].iter().all(|other| other != level), "{levels:?}");
@@ -149,6 +161,13 @@ fn each_gpu_of_each_host_has_a_series_of_its_own() {
 fn a_model_that_the_row_names_stands_in_every_workload() {
     let fields = r#""name":"H100","utilization":0.9,"mem_used_mb":72000,"mem_total_mb":81559,"power_w":500,"model":"mine""#;
     for name in [Name::Chat, Name::Uniform] {
-        assert_eq!(workload_of(name, fields).pair(0, at(0)).model, "mine");
+        let workload = workload_of(name, fields);
+        assert_eq!(workload.pair(0, at(0), &mut Recent::default()).model, "mine");
     }
+}
+
+#[test]
+fn threads_can_share_a_workload() {
+    fn is_shared<T: Sync>(_: &T) {}
+    is_shared(&workload(Name::Chat, 1));
 }

@@ -10,7 +10,7 @@
 use super::*;
 use crate::workload::Name;
 use crate::workload::hardware;
-use crate::workload::load::Load;
+use crate::workload::load::{Draws, Load};
 use crate::workload::seed;
 use crate::workload::tests::row;
 use crate::workload::tests::statistics::{autocorrelation, mean, pearson, share, spearman};
@@ -31,11 +31,12 @@ fn series(workload: Name, row: &Row, run_seed: u64, seconds: i64, every: i64) ->
     let means = Requests::of(workload).means;
     let hardware = hardware::of(row, means.prompt + means.completion).hardware;
     let gpu = Gpu::new(row, hardware, Movement::of(workload), means);
-    let load = Load::new(workload, run_seed, "vm4", (1, 1));
+    let load = Load::new(workload, run_seed, "vm4", 0);
+    let mut draws = Draws::of(1);
     let mut series =
         Series { hardware, utilization: vec![], power: vec![], batch: vec![], mem_used: vec![] };
     for second in (0..seconds).step_by(every as usize) {
-        let mut window = load.at(0, 1_767_225_600 + second);
+        let mut window = load.at(0, 1_767_225_600 + second, &mut draws);
         let work = gpu.work(window.level);
         let reading = gpu.reading(work, &mut window);
         series.utilization.push(f64::from(reading.utilization_percent) / 100.0);

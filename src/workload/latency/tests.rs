@@ -3,13 +3,15 @@
 use crate::workload::Name;
 use crate::workload::tests::statistics::{line, mean, spearman};
 use crate::workload::tests::{at, workload, workload_of};
-use crate::workload::{Pair, Workload};
+use crate::workload::{Pair, Recent, Workload};
 
 const LIVE: [Name; 4] = [Name::Chat, Name::Code, Name::Reason, Name::Long];
 
 /// 20,000 pairs, one a second.
 fn pairs(workload: &Workload) -> impl Iterator<Item = Pair<'_>> {
-    (0..20_000).map(|seq| workload.pair(seq, at(1_767_225_600_000 + seq as i64 * 1000)))
+    let mut recent = Recent::default();
+    (0..20_000)
+        .map(move |seq| workload.pair(seq, at(1_767_225_600_000 + seq as i64 * 1000), &mut recent))
 }
 
 #[test]

@@ -1,0 +1,60 @@
+//! What a caller keeps of values that are computed again and again.
+
+/// Most slots of one kind, which bounds the memory.
+const MOST_SLOTS: usize = 1 << 14;
+
+/// A direct-mapped cache with one (key, value) per slot.
+///
+/// Results never depend on its state, because a value depends only on its key.
+#[derive(Debug)]
+pub(super) struct Slots<K, V> {
+    /// Their number is a power of two.
+    slots: Box<[Option<(K, V)>]>,
+}
+
+impl<K: Copy + PartialEq, V: Copy> Slots<K, V> {
+    /// A cache with about so many slots.
+    pub(super) fn new(slots: usize) -> Self {
+        let slots = slots.clamp(1, MOST_SLOTS).next_power_of_two();
+        Self { slots: vec![None; slots].into() }
+    }
+
+    /// The value of a key, from its slot if that holds the key.
+    pub(super) fn get(&mut self, slot: usize, key: K, make: impl FnOnce() -> V) -> V {
+        let last = self.slots.len() - 1;
+        let slot = &mut self.slots[slot & last];
+        match slot {
+            Some((known, value)) if *known == key => *value,
+            _ => {
+                let value = make();
+                *slot = Some((key, value));
+                value
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_made_once_and_again_when_another_took_its_slot() {
+        let mut slots = Slots::new(2);
+        let mut made = Vec::new();
+        for (slot, key) in [(0, 'a'), (0, 'a'), (1, 'b'), (0, 'a'), (2, 'c'), (0, 'a'), (1, 'b')] {
+            let value = slots.get(slot, key, || {
+                made.push(key);
+                key.to_ascii_uppercase()
+            });
+            assert_eq!(value, key.to_ascii_uppercase());
+        }
+        assert_eq!(made, ['a', 'b', 'c', 'a']);
+    }
+
+    #[test]
+    fn the_number_of_slots_is_bounded() {
+        let slots = |wanted| Slots::<u8, u8>::new(wanted).slots.len();
+        assert_eq!([0, 3, usize::MAX].map(slots), [1, 4, 1 << 14]);
+    }
+}
