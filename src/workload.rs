@@ -1,6 +1,7 @@
 //! What to send: a pure function of settings, seed rows, run seed and `seq`. No clock, no I/O.
 
 pub mod arrivals;
+mod constants;
 mod day;
 mod gpu;
 mod hardware;
@@ -17,8 +18,9 @@ mod traffic_share;
 
 use jiff::Timestamp;
 
+pub use constants::Hardware;
 pub use gpu::Reading;
-pub use hardware::{Hardware, describe, known_gpus};
+pub use hardware::{describe, known_gpus};
 pub use name::Name;
 pub use shard::Shard;
 pub use tokens::{Tokens, trace_quantiles};

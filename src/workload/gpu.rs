@@ -8,8 +8,8 @@ mod power;
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
+use super::constants::Hardware;
 use super::day;
-use super::hardware::Hardware;
 use super::load::{Movement, Window};
 use super::math::{exp, ln, log2, normal_excess, whole};
 use super::seed::Row;

@@ -3,8 +3,8 @@
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 
+use super::constants::Hardware;
 use super::gpu::Work;
-use super::hardware::Hardware;
 use super::math::whole;
 use super::tokens::{Means, Tokens};
 

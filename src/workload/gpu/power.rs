@@ -1,6 +1,7 @@
 //! Power at the operating point of a seed row.
 
-use crate::workload::hardware::{HIGHEST_MEAN_POWER_SHARE, Hardware};
+use crate::workload::constants::Hardware;
+use crate::workload::hardware::HIGHEST_MEAN_POWER_SHARE;
 
 /// Highest power under a steady load, share of the limit: ML.ENERGY v3, B200 at large batches.
 pub(super) const TOP_POWER_SHARE: f64 = 0.985;

@@ -1,6 +1,7 @@
 //! Which GPU and model a row gets, and which constants it can set.
 
 use super::*;
+use crate::workload::constants::CONSTANTS;
 use crate::workload::tests::row;
 
 fn known(fields: &str) -> Known {

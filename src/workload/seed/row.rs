@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::json::RawRow;
 use super::{ADDED, Field, Row, SeedError, Slot, line_at};
-use crate::workload::hardware::CONSTANTS;
+use crate::workload::constants::CONSTANTS;
 
 /// Checks row number `row` of the file's `text`.
 pub(super) fn read(text: &str, row: usize, raw: &RawRow<'_>) -> Result<Row, SeedError> {
