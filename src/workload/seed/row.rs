@@ -23,6 +23,12 @@ struct RowReader<'a> {
 
 impl RowReader<'_> {
     fn read(&self) -> Result<Row, SeedError> {
+        for (i, (key, value)) in self.raw.0.iter().enumerate() {
+            if self.raw.0[..i].iter().any(|(before, _)| before == key) {
+                let problem = "the field stands twice in the row; expected it once";
+                return Err(self.error(key, value, problem));
+            }
+        }
         if let Some((key, value)) = self.raw.0.iter().find(|(k, _)| ADDED.contains(&k.as_str())) {
             return Err(self.error(
                 key,
