@@ -5,8 +5,6 @@
 //! consumer that guesses types from the first record guesses right. Where a value is the seed row's
 //! own it is written as the row has it.
 
-use std::ops::Range;
-
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use serde_json::Value;
@@ -97,15 +95,14 @@ pub fn write_usage(usage: &Usage<'_>, ts: &mut LastTs, out: &mut Vec<u8>) {
     out.extend_from_slice(ts.text(usage.ts));
     out.extend_from_slice(b"\",\"model\":");
     push_text(out, usage.model);
-    for (name, number) in [
-        (",\"prompt_tokens\":", usage.prompt_tokens),
-        (",\"completion_tokens\":", usage.completion_tokens),
-        (",\"latency_ms\":", usage.latency_ms),
-        (",\"gpu_index\":", usage.gpu.index),
-    ] {
-        out.extend_from_slice(name.as_bytes());
-        push_integer(out, number);
-    }
+    out.extend_from_slice(b",\"prompt_tokens\":");
+    push_integer(out, usage.prompt_tokens);
+    out.extend_from_slice(b",\"completion_tokens\":");
+    push_integer(out, usage.completion_tokens);
+    out.extend_from_slice(b",\"latency_ms\":");
+    push_integer(out, usage.latency_ms);
+    out.extend_from_slice(b",\"gpu_index\":");
+    push_integer(out, usage.gpu.index);
     out.push(b'}');
 }
 
@@ -158,7 +155,7 @@ impl Default for LastTs {
 
 impl LastTs {
     /// The text of an event time. No event is before 1970 or after 9999.
-    fn text(&mut self, at: Timestamp) -> &[u8] {
+    fn text(&mut self, at: Timestamp) -> &[u8; 24] {
         if self.at != at {
             self.at = at;
             self.write();
@@ -168,19 +165,22 @@ impl LastTs {
 
     fn write(&mut self) {
         let utc = Offset::UTC.to_datetime(self.at);
-        let mut put = |places: Range<usize>, mut number: u16| {
-            for place in places.rev() {
-                self.text[place] = digit(number % 10);
-                number /= 10;
-            }
-        };
-        put(0..4, utc.year().unsigned_abs());
-        put(5..7, utc.month().unsigned_abs().into());
-        put(8..10, utc.day().unsigned_abs().into());
-        put(11..13, utc.hour().unsigned_abs().into());
-        put(14..16, utc.minute().unsigned_abs().into());
-        put(17..19, utc.second().unsigned_abs().into());
-        put(20..23, utc.millisecond().unsigned_abs());
+        let (year, ms) = (utc.year().unsigned_abs(), utc.millisecond().unsigned_abs());
+        let pairs = [
+            (0, year / 100),
+            (2, year % 100),
+            (5, utc.month().unsigned_abs().into()),
+            (8, utc.day().unsigned_abs().into()),
+            (11, utc.hour().unsigned_abs().into()),
+            (14, utc.minute().unsigned_abs().into()),
+            (17, utc.second().unsigned_abs().into()),
+            (20, ms / 10),
+        ];
+        for (from, number) in pairs {
+            self.text[from] = digit(number / 10);
+            self.text[from + 1] = digit(number % 10);
+        }
+        self.text[22] = digit(ms % 10);
     }
 }
 
