@@ -40,10 +40,7 @@ pub(super) async fn wait_until_ready(
         admin.wait_until_ready(topics, bound, cancelled)
     });
     match ready.await {
-        Ok(ready) => {
-            check_egress(cluster, "advertised broker", &ready.brokers).await?;
-            Ok(ready.ends)
-        }
+        Ok(ends) => Ok(ends),
         Err(error) => {
             let mut not_started = refusal(&error, stop);
             if matches!(error, NotReady::Unreachable { .. }) {

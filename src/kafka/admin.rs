@@ -80,15 +80,6 @@ impl NotReady {
 /// A topic and the setting that names it.
 pub type NamedTopic<'a> = (&'a str, &'static str);
 
-/// A cluster that takes records.
-#[derive(Debug, Clone, Default)]
-pub struct Ready {
-    /// Address of each broker that the cluster advertises.
-    pub brokers: Vec<Server>,
-    /// The end of each partition of each topic, from its leader.
-    pub ends: Offsets,
-}
-
 /// Asks with the client of a run.
 #[derive(Clone)]
 pub struct Admin(Arc<BaseProducer<DeliveryReports>>);
@@ -109,7 +100,7 @@ impl Admin {
     }
 
     /// Waits until a broker answers, both topics exist, and the leader of each partition has told
-    /// where the partition ends.
+    /// where the partition ends; returns these ends.
     ///
     /// The metadata name a leader a moment before it is one. A batch that it refuses then is lost
     /// without an error if it takes the next one: only a leader that is ready answers this question.
@@ -121,15 +112,14 @@ impl Admin {
         topics: [NamedTopic<'_>; 2],
         bound: Bound,
         cancelled: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Ready, NotReady> {
+    ) -> Result<Offsets, NotReady> {
         let wait = Wait { client: self.client(), bound, cancelled };
-        let mut ready = Ready::default();
-        for (topic, ends) in topics.into_iter().zip(&mut ready.ends) {
+        let mut ends = Offsets::default();
+        for (topic, ends) in topics.into_iter().zip(&mut ends) {
             let metadata = wait.for_topic(topic)?;
-            ready.brokers = advertised(&metadata);
             *ends = wait.for_leaders(topic.0, &partitions(&metadata, topic.0))?;
         }
-        Ok(ready)
+        Ok(ends)
     }
 
     /// The numbers of a topic's partitions; none if the cluster does not tell within this time.
