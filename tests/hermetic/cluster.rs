@@ -1,17 +1,15 @@
-//! librdkafka's mock cluster in the test's own process, and a consumer that reads it back.
+//! librdkafka's mock cluster in the test's own process, read back with the program's reader.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Headers, Message};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
-use rdkafka::topic_partition_list::Offset;
 use vm4_producer::kafka::embedded::mock_cluster;
+use vm4_producer::kafka::reader::{self, ReadRecord};
 
 use crate::common::Producer;
+use crate::process::eventually;
 
 /// The default topics.
 pub const TOPICS: [&str; 2] = ["gpu.metrics.v1", "token.usage.v1"];
@@ -65,50 +63,35 @@ impl Cluster {
         self.mock.bootstrap_servers()
     }
 
-    /// Reads a topic from its start until `count` records have come.
-    ///
-    /// With `usize::MAX` it reads until nothing has come for a while.
+    /// Waits until a topic has `count` records, and reads so many; with `usize::MAX`, all that it has.
     pub fn read(&self, topic: &str, count: usize) -> Vec<Received> {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", self.bootstrap())
-            .set("group.id", "test")
-            .set("enable.auto.commit", "false")
-            .set("fetch.wait.max.ms", "5")
-            .create()
-            .expect("a consumer");
-        let mut partitions = TopicPartitionList::new();
-        for partition in 0..self.partitions {
-            partitions
-                .add_partition_offset(topic, partition, Offset::Offset(0))
-                .expect("a partition");
-        }
-        consumer.assign(&partitions).expect("an assignment");
-        let mut records = Vec::new();
-        let mut idle_since = Instant::now();
-        let patience = Duration::from_secs(if count == usize::MAX { 2 } else { 30 });
-        while records.len() < count && idle_since.elapsed() < patience {
-            if let Some(message) = consumer.poll(Duration::from_millis(20)) {
-                records.push(received(&message.expect("a record")));
-                idle_since = Instant::now();
-            }
-        }
-        assert!(count == usize::MAX || records.len() == count, "{} of {count}", records.len());
+        let mut records = eventually(&format!("{count} records in {topic}"), || {
+            let records = self.read_to_end(topic);
+            (count == usize::MAX || records.len() >= count).then_some(records)
+        });
+        records.truncate(count);
+        records
+    }
+
+    fn read_to_end(&self, topic: &str) -> Vec<Received> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.bootstrap());
+        let from = (0..self.partitions).map(|partition| (partition, 0)).collect();
+        let (within, mut records) = (Duration::from_secs(30), Vec::new());
+        let each = |record: &ReadRecord<'_>| records.push(received(record));
+        reader::read(&config, topic, &from, within, || false, each).expect("the end of the log");
         records
     }
 }
 
-fn received(message: &impl Message) -> Received {
+fn received(record: &ReadRecord<'_>) -> Received {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
-    let headers = message.headers().map(|headers| {
-        let headers = headers.iter();
-        headers.map(|h| (h.key.to_owned(), text(h.value.unwrap_or_default()))).collect()
-    });
     Received {
-        partition: message.partition(),
-        offset: message.offset(),
-        timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
-        key: message.key().map(text),
-        headers: headers.unwrap_or_default(),
-        value: text(message.payload().unwrap_or_default()),
+        partition: record.partition(),
+        offset: record.offset(),
+        timestamp_ms: record.timestamp_ms().unwrap_or(-1),
+        key: record.key().map(text),
+        headers: record.headers().map(|(name, value)| (name.to_owned(), text(value))).collect(),
+        value: text(record.value().unwrap_or_default()),
     }
 }
