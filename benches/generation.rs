@@ -76,7 +76,7 @@ impl Measurement for CpuTime {
 fn generation(criterion: &mut Criterion<CpuTime>) {
     let mut group = criterion.benchmark_group("generation");
     group.throughput(Throughput::Elements(2 * PAIRS)).sample_size(10);
-    let every = ["chat", "code", "reason", "long", "uniform"]
+    let every = ["chat", "code", "reason", "long", "agent", "uniform"]
         .map(|workload| ["fixed", "workload"].map(|arrivals| (workload, arrivals)));
     for (workload, arrivals) in every.into_iter().flatten() {
         let plan = plan(&[

@@ -1,14 +1,18 @@
 //! The plan of a run: who it is, and every record it will send, as a function of `seq`.
 
-use std::fmt::Write;
+mod record;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+pub use record::{Header, Record};
+
 use crate::event::json::{self, CONTENT_TYPE, LastTs, MetricWriter};
 use crate::event::{Kind, Metric, Usage};
 use crate::settings::{RecordHeaders, RecordKey, Settings};
-use crate::workload::arrivals::{Due, Schedule, Timing};
+use crate::workload::arrivals::{Due, Schedule, Spacing, Timing};
 use crate::workload::seed::{Row, Seed};
 use crate::workload::{GpuId, Pair, Recent, Workload};
 
@@ -54,35 +58,6 @@ impl Emission {
     }
 }
 
-/// Name and value of a record header.
-pub type Header<'a> = (&'static str, &'a str);
-
-/// One record, ready to send. It borrows the plan and the caller's buffer.
-#[derive(Debug, Clone, Copy)]
-pub struct Record<'a> {
-    /// Which of the two events.
-    pub kind: Kind,
-    /// Topic.
-    pub topic: &'a str,
-    /// Key, unless left out.
-    pub key: Option<&'a str>,
-    /// Index of the pair in the run.
-    pub seq: u64,
-    /// Record timestamp, ms since 1970.
-    pub timestamp_ms: i64,
-    /// Value; `None` is a tombstone.
-    pub value: Option<&'a [u8]>,
-    headers: Option<[Header<'a>; 3]>,
-}
-
-impl<'a> Record<'a> {
-    /// The headers in their order; none if they are left out.
-    #[must_use]
-    pub fn headers(&self) -> &[Header<'a>] {
-        self.headers.as_ref().map_or(&[], |headers| headers)
-    }
-}
-
 /// What rendering keeps from one record to the next.
 #[derive(Debug, Default)]
 pub struct Buffer<'p> {
@@ -91,6 +66,8 @@ pub struct Buffer<'p> {
     recent: Recent<'p>,
     /// The latest reading of the wall clock.
     latest: Timestamp,
+    /// Keeps pairs of one GPU in different milliseconds.
+    spacing: Spacing,
     ts: LastTs,
     value: Vec<u8>,
     seq: String,
@@ -109,6 +86,8 @@ pub struct Plan {
     keys: Vec<String>,
     gpus_of_a_host: usize,
     event_start: Option<Timestamp>,
+    /// Whether two pairs of one GPU can be kept a millisecond apart.
+    has_room: bool,
     topics: [String; 2],
     key: RecordKey,
     headers: RecordHeaders,
@@ -120,12 +99,14 @@ impl Plan {
     pub fn new(settings: &Settings, seed: &Seed, identity: Identity) -> Self {
         let Identity { run_seed, run_id, .. } = &identity;
         let hosts = settings.hostname.names();
-        let workload = Workload::new(settings.workload, seed, hosts, *run_seed, run_id);
+        let timing = timing(settings, identity.started_at);
+        let workload = Workload::new(&timing, seed, hosts, *run_seed, run_id);
         Self {
-            schedule: Schedule::new(&timing(settings), *run_seed, run_id),
+            schedule: Schedule::new(&timing, Arc::clone(workload.gpus()), *run_seed, run_id),
             metrics: MetricWriter::new(&seed.rows, hosts),
             keys: keys(&seed.rows, hosts),
             gpus_of_a_host: seed.rows.len(),
+            has_room: workload.gpus().have_room(timing.mean),
             workload,
             event_start: settings.event_start,
             topics: Kind::BOTH.map(|kind| settings.topic(kind).to_owned()),
@@ -161,14 +142,14 @@ impl Plan {
         now: impl FnOnce() -> Timestamp,
         buffer: &'a mut Buffer<'p>,
     ) -> Record<'a> {
-        let Buffer { pair, recent, latest, ts, value, seq } = buffer;
+        let Buffer { pair, recent, latest, spacing, ts, value, seq } = buffer;
         let pair = match pair {
             Some(pair) if pair.seq == emission.seq => &*pair,
             _ => {
                 let at = match self.event_start {
                     Some(start) => later(start, emission.scheduled),
                     None => {
-                        *latest = now().max(*latest);
+                        *latest = self.stamp(emission.seq, now().max(*latest), spacing);
                         *latest
                     }
                 };
@@ -191,6 +172,18 @@ impl Plan {
         }
     }
 
+    /// The first millisecond from `now` on in which the pair's GPU has no other, if the rate leaves
+    /// room for it. A run that makes up for a delay may be this far ahead of its clock, no further.
+    fn stamp(&self, seq: u64, now: Timestamp, spacing: &mut Spacing) -> Timestamp {
+        const AHEAD_MS: i64 = 100;
+        let ms = now.as_millisecond();
+        let taken = if self.has_room { spacing.take(self.workload.gpus().of(seq), ms) } else { ms };
+        if taken == ms || taken > ms + AHEAD_MS {
+            return now;
+        }
+        Timestamp::from_millisecond(taken).unwrap_or(now)
+    }
+
     fn key(&self, gpu: GpuId) -> &str {
         &self.keys[gpu.host * self.gpus_of_a_host + gpu.row]
     }
@@ -198,8 +191,7 @@ impl Plan {
     /// The headers of a record; the text of its `seq` is written into `seq`.
     fn headers_of<'a>(&'a self, emission: &Emission, seq: &'a mut String) -> [Header<'a>; 3] {
         seq.clear();
-        // Writing to a string cannot fail.
-        let _written = write!(seq, "{}", emission.seq);
+        seq.push_str(itoa::Buffer::new().format(emission.seq));
         [("run", &self.identity.run_id), ("seq", seq), ("content-type", CONTENT_TYPE)]
     }
 }
@@ -211,14 +203,14 @@ fn keys(rows: &[Row], hosts: &[String]) -> Vec<String> {
 }
 
 /// When the pairs of these settings are due.
-fn timing(settings: &Settings) -> Timing {
+fn timing(settings: &Settings, now: Timestamp) -> Timing {
     Timing {
         law: settings.arrivals,
         workload: settings.workload,
         mean: settings.sleep,
         pairs: settings.batch,
         until: settings.duration,
-        backfill_from: settings.event_start,
+        start: settings.event_start.unwrap_or(now),
         shard: settings.shard,
     }
 }

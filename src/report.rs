@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::histogram::{Quantiles, Times};
 use crate::plan::Identity;
 use crate::settings::Settings;
-use crate::workload::Shard;
+use crate::workload::{self, Shard};
 pub use ranges::{Ranges, SeqReport};
 
 /// One setting in the report.
@@ -84,6 +84,8 @@ pub struct Report {
     pub run_id: String,
     /// Seed of the run.
     pub run_seed: u64,
+    /// Version of the workload model.
+    pub workload_version: u32,
     /// Host of the events.
     pub host: String,
     /// Which part of the run.
@@ -165,6 +167,7 @@ impl Report {
             version: env!("CARGO_PKG_VERSION"),
             run_id: identity.run_id,
             run_seed: identity.run_seed,
+            workload_version: workload::VERSION,
             host: settings.hostname.to_string(),
             shard: settings.shard.to_string(),
             outcome: outcome.word(),

@@ -2,19 +2,23 @@
 
 pub mod arrivals;
 mod constants;
-mod day;
 mod gpu;
 mod hardware;
 mod latency;
 mod load;
 mod math;
 mod name;
+mod pair;
 mod rng;
 pub mod seed;
 mod shard;
 mod slots;
+mod timeline;
 mod tokens;
 mod traffic_share;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -22,16 +26,23 @@ pub use constants::Hardware;
 pub use gpu::Reading;
 pub use hardware::{describe, known_gpus};
 pub use name::Name;
+pub use pair::{GpuId, Pair};
 pub use shard::Shard;
 pub use tokens::{Tokens, trace_quantiles};
 
-use gpu::{Gpu, Work};
-use load::{Draws, Load, Movement, window_of};
+use arrivals::{Gpus, Timing};
+use gpu::Gpu;
+use load::{Load, Minute, Movement, Shifts, minute_of, window_of};
+use math::ln;
 use rng::Stream;
-use seed::Seed;
+use seed::{Row, Seed};
 use slots::Slots;
+use timeline::{DayKind, Drive, Timeline};
 use tokens::Requests;
 use traffic_share::TrafficShare;
+
+/// Version of the workload model. Another one gives other bytes for the same seed.
+pub const VERSION: u32 = 4;
 
 /// Language model of the `uniform` workload, as in the script that this program replaces.
 const UNIFORM_MODEL: &str = "llama-3-70b";
@@ -39,42 +50,11 @@ const UNIFORM_MODEL: &str = "llama-3-70b";
 /// One row of the seed with its model and constants.
 #[derive(Debug)]
 struct Member {
-    index: u32,
+    row: Row,
     model: String,
     hardware: Hardware,
-    gpu: Gpu,
-}
-
-/// Which GPU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GpuId {
-    /// Which host of HOSTNAME, from 0.
-    pub host: usize,
-    /// Which row of the seed, from 0.
-    pub row: usize,
-    /// The index on its host that the row gives it.
-    pub index: u32,
-}
-
-/// One pair: what the model says of a request and of the GPU that served it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pair<'w> {
-    /// Index of the pair in the run, from 0.
-    pub seq: u64,
-    /// Event time, whole milliseconds.
-    pub at: Timestamp,
-    /// The GPU.
-    pub gpu: GpuId,
-    /// The GPU's live values; `None` keeps the row's values.
-    pub reading: Option<Reading>,
-    /// Name of the language model.
-    pub model: &'w str,
-    /// Requests in the GPU's batch, this one included. Not part of the events.
-    pub batch: u32,
-    /// Tokens of the request.
-    pub tokens: Tokens,
-    /// Duration of the request, ms.
-    pub latency_ms: u32,
+    /// Found when the first pair needs it: a seed can have thousands of rows.
+    gpu: OnceLock<Gpu>,
 }
 
 /// What a workload computed for the pairs before, so that it need not compute it again.
@@ -88,9 +68,11 @@ pub struct Recent<'w>(Option<Known<'w>>);
 struct Known<'w> {
     /// Whose values these are. As long as it is borrowed, no other workload has its address.
     of: &'w Workload,
-    /// What each GPU did in the last window that was asked for.
-    windows: Slots<(usize, i64), (Work, Reading)>,
-    draws: Draws,
+    /// How the hour of the last pair drives the load.
+    drive: Option<Drive>,
+    /// What was drawn for each GPU and its last minute.
+    minutes: Slots<(usize, i64), Minute>,
+    tokens: tokens::Recent,
 }
 
 impl<'w> Recent<'w> {
@@ -99,9 +81,11 @@ impl<'w> Recent<'w> {
         if !self.0.as_ref().is_some_and(|known| std::ptr::eq(known.of, workload)) {
             self.0 = None;
         }
-        self.0.get_or_insert_with(|| {
-            let gpus = workload.loads.len() * workload.members.len();
-            Known { of: workload, windows: Slots::new(gpus), draws: Draws::of(gpus) }
+        self.0.get_or_insert_with(|| Known {
+            of: workload,
+            drive: None,
+            minutes: Slots::new(workload.loads.len() * workload.members.len()),
+            tokens: tokens::Recent::default(),
         })
     }
 }
@@ -111,53 +95,65 @@ impl<'w> Recent<'w> {
 pub struct Workload {
     name: Name,
     members: Vec<Member>,
+    timeline: Timeline,
+    movement: Movement,
+    /// How the load differs among the pairs of a day, by its kind.
+    shifts: [Shifts; 2],
     /// The load of each host's GPUs.
     loads: Vec<Load>,
-    host_share: TrafficShare,
-    row_share: TrafficShare,
-    requests: &'static Requests,
-    /// Draws the GPU of a pair.
-    choice: Stream,
-    tokens: Stream,
+    gpus: Arc<Gpus>,
+    requests: Requests,
     latency: Stream,
 }
 
 impl Workload {
     /// The workload of a run on `hosts`, each of which has the seed's GPUs.
     #[must_use]
-    pub fn new(name: Name, seed: &Seed, hosts: &[String], run_seed: u64, run_id: &str) -> Self {
-        let requests = Requests::of(name);
-        let (means, movement) = (requests.means, Movement::of(name));
-        let member = |row: &seed::Row| {
+    pub fn new(
+        timing: &Timing,
+        seed: &Seed,
+        hosts: &[String],
+        run_seed: u64,
+        run_id: &str,
+    ) -> Self {
+        let name = timing.workload;
+        let requests = Requests::new(name, run_seed, run_id, timing.mean);
+        let means = requests.means();
+        let member = |row: &Row| {
             let known = hardware::of(row, means.prompt + means.completion);
             let own = (name != Name::Uniform).then_some(known.model);
             Member {
-                index: row.gpu_index,
                 // A row's own model wins in every workload.
                 model: row.model.clone().or(own).unwrap_or_else(|| UNIFORM_MODEL.to_owned()),
                 hardware: known.hardware,
-                gpu: Gpu::new(row, known.hardware, movement, means),
+                gpu: OnceLock::new(),
+                row: row.clone(),
             }
         };
-        let (host_share, row_share) = if name == Name::Uniform {
-            (TrafficShare::Even(hosts.len()), TrafficShare::Even(seed.rows.len()))
-        } else {
-            let share = |members, name| TrafficShare::skewed(members, run_seed, name);
-            (share(hosts.len(), "hosts"), share(seed.rows.len(), "rows"))
+        let (timeline, movement) = (timing.timeline(run_seed), Movement::of(name));
+        let shares = TrafficShare::new(name, (hosts.len(), seed.rows.len()), run_seed, run_id);
+        let host_shifts = host_shifts(&shares.of_hosts(), movement);
+        let load = |(host, (_, shift)): (&String, &(f64, f64))| {
+            Load::new(&timeline, movement, run_seed, (host, *shift))
         };
-        let rows = seed.rows.len();
-        let load = |(i, host): (usize, &String)| Load::new(name, run_seed, host, i * rows);
+        let indexes = seed.rows.iter().map(|row| row.gpu_index).collect();
         Self {
             name,
             members: seed.rows.iter().map(member).collect(),
-            loads: hosts.iter().enumerate().map(load).collect(),
-            host_share,
-            row_share,
+            shifts: DayKind::BOTH.map(|kind| Shifts::new(&timeline, movement, kind, &host_shifts)),
+            loads: hosts.iter().zip(&host_shifts).map(load).collect(),
+            gpus: Arc::new(Gpus { shares, indexes }),
+            timeline,
+            movement,
             requests,
-            choice: Stream::new(run_seed, "mix", run_id),
-            tokens: Stream::new(run_seed, "tokens", run_id),
             latency: Stream::new(run_seed, "latency", run_id),
         }
+    }
+
+    /// The GPUs of the run.
+    #[must_use]
+    pub fn gpus(&self) -> &Arc<Gpus> {
+        &self.gpus
     }
 
     /// The language model of a row of the seed.
@@ -167,42 +163,65 @@ impl Workload {
     }
 
     /// The constants of a row of the seed.
-    #[must_use]
-    pub fn hardware(&self, row: usize) -> &Hardware {
+    #[cfg(test)]
+    fn hardware(&self, row: usize) -> &Hardware {
         &self.members[row].hardware
     }
 
     /// The pair `seq`, which happens at `at`.
     #[must_use]
     pub fn pair<'w>(&'w self, seq: u64, at: Timestamp, recent: &mut Recent<'w>) -> Pair<'w> {
-        let mut rng = self.choice.at(seq);
-        let (host, row) = (self.host_share.pick(&mut rng), self.row_share.pick(&mut rng));
-        let Member { index, model, hardware, .. } = &self.members[row];
-        let gpu = GpuId { host, row, index: *index };
-        let tokens = self.requests.draw(&mut self.tokens.at(seq));
+        let (host, row) = self.gpus.shares.of(seq);
+        let Member { model, hardware, .. } = &self.members[row];
+        let gpu = GpuId { host, row, index: self.members[row].row.gpu_index };
+        let known = recent.of(self);
+        let tokens = self.requests.of(seq, at, &mut known.tokens);
         let mut rng = self.latency.at(seq);
         let (reading, batch, latency_ms) = if self.name == Name::Uniform {
             (None, 1, latency::uniform(&mut rng))
         } else {
-            let (work, reading) = self.window(gpu, at, recent.of(self));
-            let means = self.requests.means;
-            let latency_ms = latency::live(hardware, work, means, tokens, &mut rng);
+            let second = window_of(at);
+            let minute = self.minute(gpu, second, known);
+            let drive = self.timeline.drive(second, &mut known.drive);
+            let timeline = (&self.timeline, drive);
+            let mut window = self.loads[host].at(timeline, row as u64, second, &minute);
+            let operating = self.gpu(&self.members[row]);
+            let work = operating.work(&window);
+            let reading = operating.reading(work, &mut window);
+            let means = self.requests.means();
+            let latency_ms =
+                latency::live(hardware, work, means, tokens, (minute.latency, &mut rng));
             (Some(reading), math::whole(work.batch), latency_ms)
         };
         Pair { seq, at, gpu, reading, model, batch, tokens, latency_ms }
     }
 
-    /// What a GPU does and reports in the window of an instant.
-    fn window(&self, gpu: GpuId, at: Timestamp, known: &mut Known<'_>) -> (Work, Reading) {
-        let Known { windows, draws, .. } = known;
-        let (number, second) = (gpu.host * self.members.len() + gpu.row, window_of(at));
-        windows.get(number, (number, second), || {
-            let mut window = self.loads[gpu.host].at(gpu.row, second, draws);
-            let gpu = &self.members[gpu.row].gpu;
-            let work = gpu.work(window.level);
-            (work, gpu.reading(work, &mut window))
+    /// What is drawn for a GPU and the minute of a second.
+    fn minute(&self, gpu: GpuId, second: i64, known: &mut Known<'_>) -> Minute {
+        let number = gpu.host * self.members.len() + gpu.row;
+        known.minutes.get(number, (number, minute_of(second)), || {
+            self.loads[gpu.host].minute(gpu.row as u64, second)
         })
     }
+
+    fn gpu<'w>(&'w self, member: &'w Member) -> &'w Gpu {
+        let Member { row, hardware, gpu, .. } = member;
+        let means = self.requests.means();
+        gpu.get_or_init(|| Gpu::new(row, *hardware, self.movement, means, &self.shifts))
+    }
+}
+
+/// The constants of a row of the seed in a workload.
+#[must_use]
+pub fn hardware_of(row: &Row, workload: Name) -> Hardware {
+    let means = Requests::new(workload, 0, "", Duration::ZERO).means();
+    hardware::of(row, means.prompt + means.completion).hardware
+}
+
+/// Share of each host, and how far it shifts the load there; the mean over pairs is 0.
+fn host_shifts(shares: &[f64], movement: Movement) -> Vec<(f64, f64)> {
+    let mean: f64 = shares.iter().map(|share| share * ln(*share)).sum();
+    shares.iter().map(|share| (*share, movement.shift(ln(*share) - mean))).collect()
 }
 
 #[cfg(test)]

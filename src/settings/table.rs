@@ -91,9 +91,9 @@ settings! {
         name: "WORKLOAD",
         parse: parse::workload,
         default: "chat",
-        expected: "chat, code, reason, long or uniform",
-        help: "chat, code, reason, long: token lengths from public traces, latency and GPU \
-               values from one load; uniform: prompt 256-2048, completion 64-512, latency \
+        expected: "chat, code, reason, long, agent or uniform",
+        help: "chat, code, reason, long, agent: token lengths from public traces, latency and \
+               GPU values from one load; uniform: prompt 256-2048, completion 64-512, latency \
                100-800 ms, GPU values as in the seed row",
     }
     arrivals: Law {
@@ -102,7 +102,8 @@ settings! {
         default: "fixed",
         expected: "fixed, poisson or workload",
         help: "fixed: equal gaps; poisson: exponential gaps; workload: as bursty as the \
-               workload's trace and, with EVENT_START, in the shape of a day",
+               workload's trace, and by its hours of the day and days of the week (UTC), over \
+               which SLEEP_SEC is the mean",
     }
     duration: Duration {
         name: "DURATION_SEC",

@@ -1,14 +1,18 @@
 //! When each pair is scheduled: a function of timing, run and `seq`, without drift by construction.
 
 mod gaps;
+mod spacing;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::day::Clock;
+use super::timeline::{Clock, Timeline};
+use super::traffic_share::TrafficShare;
 use super::{Name, Shard};
 use gaps::Gaps;
+pub use spacing::{Gpu, Spacing};
 
 /// The law of the gaps between the starts of pairs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +53,17 @@ pub struct Timing {
     pub pairs: u64,
     /// No pair is due at this time after the start, or later.
     pub until: Option<Duration>,
-    /// The event time at which a backfill starts.
-    pub backfill_from: Option<Timestamp>,
+    /// The time at which the run starts: `EVENT_START`, or else now.
+    pub start: Timestamp,
     /// The part of the run that this process sends.
     pub shard: Shard,
+}
+
+impl Timing {
+    /// What moves the rate of the requests and the load.
+    pub(super) fn timeline(&self, run_seed: u64) -> Timeline {
+        Timeline::new(self.workload, self.mean, self.law == Law::Workload, run_seed)
+    }
 }
 
 /// A pair of the schedule.
@@ -64,31 +75,71 @@ pub struct Due {
     pub offset: Duration,
 }
 
+/// The GPUs of a run, as the schedule needs them.
+#[derive(Debug)]
+pub struct Gpus {
+    /// How the pairs are shared out.
+    pub shares: TrafficShare,
+    /// The index that each row of the seed gives its GPU.
+    pub indexes: Vec<u32>,
+}
+
+impl Gpus {
+    /// The GPU of a pair.
+    #[must_use]
+    pub fn of(&self, seq: u64) -> Gpu {
+        let (host, row) = self.shares.of(seq);
+        (host, self.indexes[row])
+    }
+
+    /// Whether pairs that are `mean` apart leave room for a millisecond between two of one GPU.
+    ///
+    /// Pairs that wait for their millisecond hold up those behind them. So many can go out in one
+    /// as come before two meet on one GPU: about 1.25 times the root of the number of GPUs.
+    #[must_use]
+    pub fn have_room(&self, mean: Duration) -> bool {
+        const LEAST_MS: f64 = 1.4;
+        mean.as_secs_f64() * 1000.0 >= LEAST_MS * self.shares.of_two_on_one().sqrt()
+    }
+}
+
 /// The pairs of this process, in the order of their times.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     gaps: Gaps,
     mean: Duration,
-    /// The shape of the day, if the run is a backfill.
-    day: Option<Clock>,
+    /// Runs at the rate of the workload, if the law is its own.
+    clock: Option<Box<Clock>>,
+    gpus: Arc<Gpus>,
+    /// Keeps pairs of one GPU apart, if there is room.
+    spacing: Option<Spacing>,
+    /// From the beginning of a millisecond to the start of the run, ns.
+    into_ms_ns: u64,
     shard: Shard,
     pairs: u64,
     until: Option<Duration>,
-    /// The next pair of the unsharded run.
+    /// The next pair of the unsharded run, before it is kept apart from others.
     next: Due,
 }
 
 impl Schedule {
     /// The schedule of a run.
     #[must_use]
-    pub fn new(timing: &Timing, run_seed: u64, run_id: &str) -> Self {
-        // Only a backfill has a known start. The shards of a live run start at different times, and
-        // need one schedule.
-        let day = timing.backfill_from.filter(|_| timing.law == Law::Workload);
+    pub fn new(timing: &Timing, gpus: Arc<Gpus>, run_seed: u64, run_id: &str) -> Self {
+        let clock = || {
+            let timeline = timing.timeline(run_seed);
+            Box::new(Clock::starting(timeline, timing.start.as_millisecond()))
+        };
+        // Equal gaps of a millisecond or more need nothing.
+        let apart = timing.law == Law::Fixed && timing.mean >= MILLISECOND;
+        let spaced = !apart && gpus.have_room(timing.mean);
         Self {
             gaps: Gaps::new(timing, run_seed, run_id),
             mean: timing.mean,
-            day: day.map(Clock::starting),
+            clock: (timing.law == Law::Workload && !timing.mean.is_zero()).then(clock),
+            gpus,
+            spacing: spaced.then(Spacing::default),
+            into_ms_ns: timing.start.as_nanosecond().rem_euclid(1_000_000).try_into().unwrap_or(0),
             shard: timing.shard,
             pairs: timing.pairs,
             until: timing.until,
@@ -113,16 +164,33 @@ impl Schedule {
     /// Advances by one pair of the unsharded run.
     fn step(&mut self) {
         let Due { seq, offset } = self.next;
-        let Some(relative) = self.gaps.next(seq) else {
+        let Some(relative) = self.gaps.after(seq) else {
             self.next = Due { seq: seq + 1, offset: times(self.mean, seq + 1) };
             return;
         };
         let gap = self.mean.as_secs_f64() * relative;
-        let gap = self.day.as_mut().map_or(gap, |day| day.count(gap));
+        let gap = self.clock.as_mut().map_or(gap, |clock| clock.count(gap));
         let offset = offset.saturating_add(seconds(gap));
         self.next = Due { seq: seq + 1, offset };
     }
+
+    /// The pair in a millisecond in which its GPU has no other.
+    fn spaced(&mut self, due: Due) -> Due {
+        const MS: u64 = 1_000_000;
+        let Some(spacing) = &mut self.spacing else { return due };
+        // 584 years are enough; beyond them pairs are not kept apart.
+        let Ok(offset_ns) = u64::try_from(due.offset.as_nanos()) else { return due };
+        let wanted = (self.into_ms_ns + offset_ns) / MS;
+        let ms = spacing.take(self.gpus.of(due.seq), wanted.cast_signed()).cast_unsigned();
+        if ms == wanted {
+            return due;
+        }
+        Due { offset: Duration::from_nanos(ms * MS - self.into_ms_ns), ..due }
+    }
 }
+
+/// What keeps two pairs of a key apart: `ts` has milliseconds.
+const MILLISECOND: Duration = Duration::from_millis(1);
 
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
@@ -147,6 +215,7 @@ impl Iterator for Schedule {
                 return None;
             }
             self.step();
+            let due = self.spaced(due);
             if self.shard.place_of(due.seq).is_some() {
                 return Some(due);
             }

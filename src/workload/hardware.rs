@@ -48,7 +48,8 @@ pub fn known_gpus() -> impl Iterator<Item = &'static str> {
     boards::names()
 }
 
-/// How a row was recognised, for the log: `RTX 3090 (as RTX 3090, serving llama-3.1-8b)`.
+/// How a row was recognised and what it means, for the log: `RTX 3090 (as RTX 3090, serving
+/// llama-3.2-3b; 0.7 busy and 280 W on average while it serves)`.
 ///
 /// The `uniform` workload uses no constants, so it recognises nothing.
 #[must_use]
@@ -60,9 +61,12 @@ pub fn describe(row: &Row, workload: Name) -> String {
     let (name, fits) = (&row.name, row.model.is_some() || Model::of(row).fits(row));
     let too_large =
         if fits { "" } else { ", which is too large for it: name its model in the row" };
-    board.map_or_else(
-        || format!("{name} (not recognised: from its row; serving {model}{too_large})"),
-        |board| format!("{name} (as {board}, serving {model}{too_large})"),
+    let board =
+        board.map_or("not recognised, from its row".to_owned(), |board| format!("as {board}"));
+    let (busy, power_w) = (f64::from(row.utilization_percent) / 100.0, row.power_w);
+    format!(
+        "{name} ({board}; serving {model}{too_large}; {busy} busy and {power_w} W on average while \
+         it serves)"
     )
 }
 

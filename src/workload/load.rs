@@ -1,57 +1,65 @@
-//! The latent load of a GPU: one number per second, from which all of its event values follow.
+//! The latent load of a GPU: one number per second, from which all of its readings follow.
 //!
-//! It is a function of the run seed, the host, the row and the absolute event time, not of the run.
-//! So the runs of a timer with one RUN_SEED continue one series. At every instant it is a standard
-//! normal number (plus the shape of the day), so the values that follow from it have known means.
+//! It is a function of the run seed, the host, the row and the absolute event time. The
+//! [`Timeline`] that paces the pairs also drives the load: minutes and bursts with many requests,
+//! and hosts that get many, are busy. Over the pairs of any hour the load is a standard normal
+//! number, plus the shape of the day and the share of the host, so the means over pairs of what
+//! follows from it are known.
 
-use jiff::Timestamp;
 use rand_distr::{Distribution, StandardNormal};
 use rand_pcg::Pcg64Mcg;
 
 use super::Name;
-use super::day;
-use super::math::exp;
 use super::rng::Stream;
-use super::slots::Slots;
+use super::timeline::{DayKind, Timeline};
 
 /// Window of a sensor, ms. NVML averages over at most one second.
 const WINDOW_MS: i64 = 1000;
 
-/// Period of the slow layer, ms. Noise between knots this far apart has an autocorrelation of 0.78
-/// after one minute, as has the request rate of the Azure conversation trace.
-const MINUTES_MS: i64 = 240_000;
-
-/// Standard deviation of the logarithm of the slow layer: per-minute request rate of the same
+/// Distance of the knots of a GPU's own slow layer, s. Noise between knots this far apart has an
+/// autocorrelation of 0.78 after one minute, as has the request rate of the Azure conversation
 /// trace.
-const MINUTES_LOG_SD: f64 = 0.22;
+const OWN_SEC: i64 = 240;
+
+/// Distance of the knots of the layer of long requests, s. The requests in flight stay for as long
+/// as they take: their autocorrelation is at least E[(L - t)+] / E[L] after t, which for reason is
+/// 0.53, 0.26 and 0.11 after 10, 30 and 60 s.
+const LONG_REQUESTS_SEC: i64 = 60;
 
 /// Weight of the previous window in the fast layer: autocorrelation 0.48 after one second. Assumed;
 /// a simulation of one H100 under the Azure traces gives 0.3 to 0.55 for the power of chat.
 const ECHO: f64 = 0.75;
 
-/// How the load of a workload moves.
-#[derive(Debug, Clone, Copy)]
+/// How the load of a workload moves. All are assumed, but for what their comments say.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Movement {
-    /// Standard deviation of the logarithm of the requests in flight. Assumed.
+    /// Standard deviation of the logarithm of the requests in flight. With it, the batch of a GPU
+    /// that is busy for most of its time reaches from 1 to some dozens.
     pub(super) log_sd: f64,
-    /// Distance of the load from "idle all the time" to "busy all the time" within one window, in
-    /// standard deviations. Assumed. With a shorter ramp, utilization is more often 0 or 1.
+    /// Distance of the load from "idle but for the request that ends" to "busy all the time" within
+    /// one window, in standard deviations.
     pub(super) ramp: f64,
-    /// Share of the variance in bursts, and the distance of their knots in ms. Assumed for reason
-    /// and long, whose requests last longer than a second; for code it is similar to the trace's
-    /// bursts (16.7 s on, 43.2 s off).
-    bursts: Option<(f64, i64)>,
+    /// Weight of what the timeline drives, all GPUs alike.
+    common: f64,
+    /// Weight of the GPU's own minutes.
+    own: f64,
+    /// Weight of the layer of long requests.
+    long_requests: f64,
 }
 
 impl Movement {
     /// The movement of a workload.
     pub(super) fn of(workload: Name) -> Self {
         match workload {
-            Name::Code => Self { log_sd: 0.8, ramp: 0.3, bursts: Some((0.88, 20_000)) },
-            Name::Reason | Name::Long => {
-                Self { log_sd: 0.6, ramp: 0.8, bursts: Some((0.6, 15_000)) }
+            Name::Code => {
+                Self { log_sd: 1.2, ramp: 0.8, common: 0.65, own: 0.2, long_requests: 0.0 }
             }
-            Name::Chat | Name::Uniform => Self { log_sd: 0.6, ramp: 1.2, bursts: None },
+            Name::Reason | Name::Long | Name::Agent => {
+                Self { log_sd: 1.0, ramp: 0.8, common: 0.75, own: 0.2, long_requests: 0.55 }
+            }
+            Name::Chat | Name::Uniform => {
+                Self { log_sd: 1.2, ramp: 1.2, common: 0.4, own: 0.25, long_requests: 0.0 }
+            }
         }
     }
 
@@ -59,134 +67,180 @@ impl Movement {
     pub(super) fn shift(&self, ln_rate: f64) -> f64 {
         ln_rate / self.log_sd
     }
-
-    /// Requests in flight if the load is `above` the point at which the GPU has just one.
-    pub(super) fn in_flight(&self, above: f64) -> f64 {
-        exp(self.log_sd * above)
-    }
 }
 
 /// The load of one window.
 #[derive(Debug)]
 pub(super) struct Window {
-    /// The load, in standard deviations from its mean over days.
+    /// The load, in standard deviations from its mean over pairs.
     pub(super) level: f64,
+    /// The kind of day, which has its own operating point.
+    pub(super) day: DayKind,
     /// Generator for the other random values of this window.
     pub(super) rng: Pcg64Mcg,
 }
 
 /// The window of an instant, in seconds since 1970. All readings within it are the same.
-pub(super) fn window_of(at: Timestamp) -> i64 {
+pub(super) fn window_of(at: jiff::Timestamp) -> i64 {
     at.as_millisecond().div_euclid(WINDOW_MS)
 }
 
-/// The draws that the load of each GPU lay between when it was last asked for: those of its last even
-/// and last odd index.
-#[derive(Debug)]
-pub(super) struct Draws {
-    seconds: Slots<(usize, i64), f64>,
-    bursts: Slots<(usize, i64), f64>,
-    minutes: Slots<(usize, i64), f64>,
-}
+/// Two normal draws at neighbouring multiples of a period, the second of which lies between them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Knots(f64, f64);
 
-impl Draws {
-    /// Room for the draws of so many GPUs.
-    pub(super) fn of(gpus: usize) -> Self {
-        let slots = || Slots::new(gpus.saturating_mul(2));
-        Self { seconds: slots(), bursts: slots(), minutes: slots() }
+impl Knots {
+    fn around(stream: Stream, row: u64, second: i64, period_sec: i64) -> Self {
+        let knot = second.div_euclid(period_sec);
+        let normal = |knot| StandardNormal.sample(&mut stream.at_in(row, knot));
+        Self(normal(knot), normal(knot + 1))
+    }
+
+    /// Interpolates, scaled so that every point has unit variance.
+    fn at(self, second: i64, period_sec: i64) -> f64 {
+        let far = second.rem_euclid(period_sec) as f64 / period_sec as f64;
+        let near = 1.0 - far;
+        (near * self.0 + far * self.1) / (near * near + far * far).sqrt()
     }
 }
 
-/// Standard normal numbers, one for each GPU of a host and point in time.
-#[derive(Debug)]
-struct Layer {
-    stream: Stream,
-    /// The number of the host's first GPU among all.
-    first: usize,
+/// What is drawn once for a GPU and minute.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Minute {
+    own: Knots,
+    long_requests: Knots,
+    /// What the latencies have in common: a standard normal number.
+    pub(super) latency: f64,
 }
 
-impl Layer {
-    /// The number of a GPU at an index.
-    fn normal(&self, row: usize, index: i64, known: &mut Slots<(usize, i64), f64>) -> f64 {
-        let gpu = self.first + row;
-        known.get(slot(gpu, index), (gpu, index), || self.draw(row, index).0)
-    }
-
-    /// The same, and the generator after it.
-    fn normal_and_more(
-        &self,
-        row: usize,
-        index: i64,
-        known: &mut Slots<(usize, i64), f64>,
-    ) -> (f64, Pcg64Mcg) {
-        let (normal, rng) = self.draw(row, index);
-        let gpu = self.first + row;
-        (known.get(slot(gpu, index), (gpu, index), || normal), rng)
-    }
-
-    fn draw(&self, row: usize, index: i64) -> (f64, Pcg64Mcg) {
-        let mut rng = self.stream.at_in(row as u64, index);
-        (StandardNormal.sample(&mut rng), rng)
-    }
-
-    /// Interpolates between normal draws at multiples of the period, scaled so that every point has
-    /// unit variance.
-    fn smooth(
-        &self,
-        row: usize,
-        ms: i64,
-        period_ms: i64,
-        known: &mut Slots<(usize, i64), f64>,
-    ) -> f64 {
-        let knot = ms.div_euclid(period_ms);
-        let share = ms.rem_euclid(period_ms) as f64 / period_ms as f64;
-        let (from, to) = (self.normal(row, knot, known), self.normal(row, knot + 1, known));
-        let (near, far) = (1.0 - share, share);
-        (near * from + far * to) / (near * near + far * far).sqrt()
-    }
-}
-
-/// The slot of a draw: neighbours are asked for together.
-fn slot(gpu: usize, index: i64) -> usize {
-    2 * gpu + usize::from(index & 1 != 0)
+/// The minute of a second, which lies between two knots of every layer.
+pub(super) fn minute_of(second: i64) -> i64 {
+    second.div_euclid(60)
 }
 
 /// The load of the GPUs of one host.
 #[derive(Debug)]
 pub(super) struct Load {
     movement: Movement,
-    seconds: Layer,
-    bursts: Layer,
-    minutes: Layer,
+    /// Weight of the fast layer: what the others leave of the variance.
+    rest: f64,
+    /// Share of the host, as a shift.
+    host_shift: f64,
+    /// Mean over pairs of the logarithm of the shape of the day, by kind of day.
+    day_means: [f64; 2],
+    seconds: Stream,
+    own: Stream,
+    long_requests: Stream,
+    latency: Stream,
 }
 
 impl Load {
-    /// The load of the GPUs of `host`, the `first` of which has this number among all.
-    pub(super) fn new(workload: Name, run_seed: u64, host: &str, first: usize) -> Self {
-        let layer = |name| Layer { stream: Stream::new(run_seed, name, host), first };
+    /// The load of the GPUs of `host`, whose share of the pairs shifts it by `host_shift`.
+    pub(super) fn new(
+        timeline: &Timeline,
+        movement: Movement,
+        run_seed: u64,
+        host: (&str, f64),
+    ) -> Self {
+        let stream = |name| Stream::new(run_seed, name, host.0);
+        let Movement { common, own, long_requests, .. } = movement;
+        let rest = 1.0 - common * common - own * own - long_requests * long_requests;
         Self {
-            movement: Movement::of(workload),
-            seconds: layer("load-seconds"),
-            bursts: layer("load-bursts"),
-            minutes: layer("load-minutes"),
+            rest: rest.sqrt(),
+            movement,
+            host_shift: host.1,
+            day_means: DayKind::BOTH.map(|kind| day_mean(timeline, kind)),
+            seconds: stream("load-seconds"),
+            own: stream("load-minutes"),
+            long_requests: stream("load-long-requests"),
+            latency: stream("latency-minutes"),
         }
     }
 
-    /// The load of the host's GPU `row` in a window, as [`window_of`] counts them.
-    pub(super) fn at(&self, row: usize, second: i64, known: &mut Draws) -> Window {
-        let ms = second * WINDOW_MS;
-        let (now, rng) = self.seconds.normal_and_more(row, second, &mut known.seconds);
-        let echo = ECHO * self.seconds.normal(row, second - 1, &mut known.seconds);
-        let fast = (now + echo) / (1.0 + ECHO * ECHO).sqrt();
-        let slow = self.minutes.smooth(row, ms, MINUTES_MS, &mut known.minutes);
-
-        let slow_weight = MINUTES_LOG_SD / self.movement.log_sd;
-        let mut rest = 1.0 - slow_weight * slow_weight;
-        let mut level = slow_weight * slow + self.movement.shift(day::ln_rate(ms));
-        if let Some((share, period_ms)) = self.movement.bursts {
-            level += share.sqrt() * self.bursts.smooth(row, ms, period_ms, &mut known.bursts);
-            rest -= share;
+    /// What is drawn for the host's GPU `row` and the minute of a second.
+    pub(super) fn minute(&self, row: u64, second: i64) -> Minute {
+        let long_requests = if self.movement.long_requests > 0.0 {
+            Knots::around(self.long_requests, row, second, LONG_REQUESTS_SEC)
+        } else {
+            Knots::default()
+        };
+        Minute {
+            own: Knots::around(self.own, row, second, OWN_SEC),
+            long_requests,
+            latency: StandardNormal.sample(&mut self.latency.at_in(row, minute_of(second))),
         }
-        Window { level: level + rest.sqrt() * fast, rng }
+    }
+
+    /// The load of the host's GPU `row` in a window, as [`window_of`] counts them. `drive` is the
+    /// timeline's.
+    pub(super) fn at(
+        &self,
+        (timeline, drive): (&Timeline, f64),
+        row: u64,
+        second: i64,
+        minute: &Minute,
+    ) -> Window {
+        let Movement { common, own, long_requests, .. } = self.movement;
+        let mut rng = self.seconds.at_in(row, second);
+        let now: f64 = StandardNormal.sample(&mut rng);
+        let before: f64 = StandardNormal.sample(&mut self.seconds.at_in(row, second - 1));
+        let fast = (now + ECHO * before) / (1.0 + ECHO * ECHO).sqrt();
+        let level = common * drive
+            + own * minute.own.at(second, OWN_SEC)
+            + long_requests * minute.long_requests.at(second, LONG_REQUESTS_SEC)
+            + self.rest * fast
+            + self.host_shift;
+        let day = DayKind::of(second);
+        let of_day = timeline.week.map_or(0.0, |week| {
+            self.movement.shift(week.ln_shape(second) - self.day_means[day.index()])
+        });
+        Window { level: level + of_day, day, rng }
+    }
+}
+
+/// Weight of a quarter of the day among the pairs, and the logarithm of its rate.
+fn quarters(timeline: &Timeline, kind: DayKind) -> Vec<(f64, f64)> {
+    let of = |week: &super::timeline::Week| {
+        let quarters = week.quarters(kind);
+        quarters.map(|(rate, ln)| (if timeline.paces_pairs { rate } else { 1.0 }, ln)).collect()
+    };
+    timeline.week.map_or_else(|| vec![(1.0, 0.0)], of)
+}
+
+fn day_mean(timeline: &Timeline, kind: DayKind) -> f64 {
+    let quarters = quarters(timeline, kind);
+    let weights: f64 = quarters.iter().map(|(weight, _)| weight).sum();
+    quarters.iter().map(|(weight, ln)| weight * ln).sum::<f64>() / weights
+}
+
+/// How the mean of the load differs among the pairs of a day: shifts and their weights.
+#[derive(Debug, Clone)]
+pub(super) struct Shifts(pub(super) Vec<(f64, f64)>);
+
+impl Shifts {
+    /// Distance of two shifts that are told apart.
+    const GRID: f64 = 0.0625;
+
+    /// The shifts of a day of `kind` on hosts of these shares and shifts.
+    pub(super) fn new(
+        timeline: &Timeline,
+        movement: Movement,
+        kind: DayKind,
+        hosts: &[(f64, f64)],
+    ) -> Self {
+        let mean = day_mean(timeline, kind);
+        let mut weights = std::collections::BTreeMap::<i32, f64>::new();
+        for (weight, ln) in quarters(timeline, kind) {
+            for (share, host_shift) in hosts {
+                let place = (movement.shift(ln - mean) + host_shift) / Self::GRID;
+                #[expect(clippy::cast_possible_truncation, reason = "some dozens")]
+                let below = place.floor() as i32;
+                let above = place - place.floor();
+                *weights.entry(below).or_default() += weight * share * (1.0 - above);
+                *weights.entry(below + 1).or_default() += weight * share * above;
+            }
+        }
+        let total: f64 = weights.values().sum();
+        Self(weights.into_iter().map(|(at, w)| (f64::from(at) * Self::GRID, w / total)).collect())
     }
 }

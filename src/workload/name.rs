@@ -11,13 +11,16 @@ pub enum Name {
     Reason,
     /// Long contexts.
     Long,
+    /// Coding agents.
+    Agent,
     /// Uniform draws, GPU values as in the seed row: what the program replaces did.
     Uniform,
 }
 
 impl Name {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 5] = [Self::Chat, Self::Code, Self::Reason, Self::Long, Self::Uniform];
+    pub const ALL: [Self; 6] =
+        [Self::Chat, Self::Code, Self::Reason, Self::Long, Self::Agent, Self::Uniform];
 
     /// The name as it is written.
     #[must_use]
@@ -27,6 +30,7 @@ impl Name {
             Self::Code => "code",
             Self::Reason => "reason",
             Self::Long => "long",
+            Self::Agent => "agent",
             Self::Uniform => "uniform",
         }
     }

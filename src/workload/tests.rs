@@ -7,29 +7,62 @@
     reason = "the numbers of a test are small, and equal where they are the same"
 )]
 
+use super::arrivals::{Due, Law, Schedule};
 use super::*;
 use proptest::prelude::*;
 
 pub(in crate::workload) mod statistics;
 
-/// The built-in seed on one host.
-pub(in crate::workload) fn workload(name: Name, run_seed: u64) -> Workload {
-    let seed = seed::parse(seed::BUILT_IN.as_bytes()).unwrap();
-    Workload::new(name, &seed, &["vm4".into()], run_seed, "run")
+/// A Monday, at midnight.
+pub(in crate::workload) fn monday() -> Timestamp {
+    "2026-01-05T00:00:00Z".parse().unwrap()
 }
 
-fn seed_of(fields: &str) -> Seed {
+/// Pairs from a Monday on.
+pub(in crate::workload) fn timing(workload: Name, law: Law, mean_sec: f64, pairs: u64) -> Timing {
+    let mean = Duration::from_secs_f64(mean_sec);
+    let shard = Shard { index: 0, count: 1 };
+    Timing { law, workload, mean, pairs, until: None, start: monday(), shard }
+}
+
+/// The pairs of a run, in their order, at the times of its schedule.
+pub(in crate::workload) fn pairs<'w>(workload: &'w Workload, timing: &Timing) -> Vec<Pair<'w>> {
+    let mut recent = Recent::default();
+    let schedule = Schedule::new(timing, Arc::clone(workload.gpus()), 1, "run");
+    let pair = |due: Due| {
+        let ms = timing.start.as_millisecond() + due.offset.as_millis() as i64;
+        workload.pair(due.seq, at(ms), &mut recent)
+    };
+    schedule.map(pair).collect()
+}
+
+pub(in crate::workload) fn hosts(number: usize) -> Vec<String> {
+    (1..=number).map(|host| format!("gpu{host:02}")).collect()
+}
+
+pub(in crate::workload) fn built_in() -> Seed {
+    seed::parse(seed::BUILT_IN.as_bytes()).unwrap()
+}
+
+/// The built-in seed on one host.
+pub(in crate::workload) fn workload(name: Name, run_seed: u64) -> Workload {
+    let timing = timing(name, Law::Fixed, 0.5, 20);
+    Workload::new(&timing, &built_in(), &["vm4".into()], run_seed, "run")
+}
+
+pub(in crate::workload) fn seed_of(fields: &str) -> Seed {
     let row = format!(r#"[{{"gpu_index":0,"price_per_hour_usd":1,{fields}}}]"#);
     seed::parse(row.as_bytes()).unwrap()
 }
 
 /// A seed of one row, and its workload.
 pub(in crate::workload) fn workload_of(name: Name, fields: &str) -> Workload {
-    Workload::new(name, &seed_of(fields), &["vm4".into()], 1, "run")
+    let timing = timing(name, Law::Fixed, 0.5, 20);
+    Workload::new(&timing, &seed_of(fields), &["vm4".into()], 1, "run")
 }
 
 /// A row of a seed, from its fields other than index and price.
-pub(in crate::workload) fn row(fields: &str) -> seed::Row {
+pub(in crate::workload) fn row(fields: &str) -> Row {
     seed_of(fields).rows.remove(0)
 }
 
@@ -37,7 +70,7 @@ pub(in crate::workload) fn at(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap()
 }
 
-const LIVE: [Name; 4] = [Name::Chat, Name::Code, Name::Reason, Name::Long];
+const LIVE: [Name; 5] = [Name::Chat, Name::Code, Name::Reason, Name::Long, Name::Agent];
 
 proptest! {
     #[test]
@@ -46,11 +79,11 @@ proptest! {
         calls in prop::collection::vec((0..2_usize, 0..10_000_u64, 0..20_000_i64), 1..60),
         start in 0..4_000_000_000_000_i64
     ) {
-        let seed = seed::parse(seed::BUILT_IN.as_bytes()).unwrap();
-        let hosts = ["vm4".to_owned(), "vm5".to_owned()];
         for name in LIVE {
             // Two runs share what is remembered: each must forget what the other left.
-            let runs = ["one", "other"].map(|id| Workload::new(name, &seed, &hosts, run_seed, id));
+            let timing = timing(name, Law::Workload, 0.5, 20);
+            let runs = ["one", "other"]
+                .map(|id| Workload::new(&timing, &built_in(), &hosts(2), run_seed, id));
             let mut used = Recent::default();
             for &(run, seq, ms) in &calls {
                 let run = &runs[run];
@@ -68,7 +101,7 @@ proptest! {
             let pair = workload.pair(seq, at(ms), &mut Recent::default());
             let hardware = workload.hardware(pair.gpu.row);
             let reading = pair.reading.unwrap();
-            prop_assert!(reading.utilization_percent <= 100);
+            prop_assert!((1..=100).contains(&reading.utilization_percent));
             let power_w = reading.power_deciwatts as f64 / 10.0;
             prop_assert!(power_w >= 0.9 * hardware.power_idle_w - 0.05, "{power_w} W");
             prop_assert!(power_w <= 1.5 * hardware.power_cap_w + 0.05, "{power_w} W");
@@ -97,10 +130,9 @@ fn the_uniform_workload_draws_from_its_documented_ranges() {
 
 #[test]
 fn some_gpus_and_some_hosts_get_more_than_others_and_none_gets_nothing() {
-    let seed = seed::parse(seed::BUILT_IN.as_bytes()).unwrap();
-    let eight: Vec<_> = (1..=8).map(|number| format!("gpu{number:02}")).collect();
     let shares = |run_seed: u64, run_id: &str, name| {
-        let workload = Workload::new(name, &seed, &eight, run_seed, run_id);
+        let timing = timing(name, Law::Fixed, 0.5, 20);
+        let workload = Workload::new(&timing, &built_in(), &hosts(8), run_seed, run_id);
         let (mut counts, mut recent) = ([0_u32; 16], Recent::default());
         for seq in 0..20_000 {
             let pair = workload.pair(seq, at(0), &mut recent);
@@ -122,11 +154,10 @@ fn some_gpus_and_some_hosts_get_more_than_others_and_none_gets_nothing() {
 }
 
 #[test]
-fn runs_with_one_seed_continue_one_series_of_a_gpu_whatever_the_hosts() {
-    let seed = seed::parse(seed::BUILT_IN.as_bytes()).unwrap();
-    let hosts = ["vm4".to_owned(), "vm5".to_owned()];
-    let run = |id: &str, hosts: &[String]| Workload::new(Name::Chat, &seed, hosts, 7, id);
-    let (first, second) = (run("first", &hosts[..1]), run("second", &hosts));
+fn runs_with_one_seed_continue_one_series_of_a_gpu() {
+    let timing = timing(Name::Chat, Law::Fixed, 0.5, 20);
+    let run = |id: &str| Workload::new(&timing, &built_in(), &hosts(2), 7, id);
+    let (first, second) = (run("first"), run("second"));
     let mut readings = std::collections::HashMap::new();
     let (mut met, mut recent) = (0, Recent::default());
     for (workload, from) in [(&first, 0), (&second, 0), (&first, 500)] {
@@ -147,13 +178,50 @@ fn runs_with_one_seed_continue_one_series_of_a_gpu_whatever_the_hosts() {
     assert_ne!(tokens(&first), tokens(&second), "each run has its own requests");
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn key_and_time_name_a_pair_in_any_shard_where_the_rate_leaves_room(
+        run_seed: u64,
+        name in prop::sample::select(&Name::ALL[..]),
+        law in prop::sample::select(&Law::ALL[..]),
+        hosts_number in 1..20_usize,
+        micros in prop::sample::select(&[1_000_u64, 2_500, 20_000, 500_000][..]),
+        shards in 1..8_u32,
+    ) {
+        let mean_sec = micros as f64 / 1e6;
+        let timing = timing(name, law, mean_sec, 2_000);
+        let workload = Workload::new(&timing, &built_in(), &hosts(hosts_number), run_seed, "run");
+        prop_assume!(workload.gpus().have_room(timing.mean));
+        let mut met = std::collections::HashSet::new();
+        for index in 0..shards {
+            let timing = Timing { shard: Shard { index, count: shards }, ..timing };
+            for due in Schedule::new(&timing, Arc::clone(workload.gpus()), run_seed, "run") {
+                let ms = due.offset.as_millis();
+                prop_assert!(met.insert((workload.gpus().of(due.seq), ms)), "{due:?}");
+            }
+        }
+        prop_assert_eq!(met.len(), 2_000);
+    }
+}
+
 #[test]
-fn each_gpu_of_each_host_has_a_series_of_its_own() {
-    let load =
-        |host: &str, row| Load::new(Name::Chat, 7, host, 0).at(row, 0, &mut Draws::of(2)).level;
-    let levels = [load("gpu01", 0), load("gpu01", 1), load("gpu02", 0), load("gpu02", 1)];
-    for (i, level) in levels.iter().enumerate() {
-        assert!(levels[..i].iter().all(|other| other != level), "{levels:?}");
+fn two_hundred_thousand_pairs_of_code_in_bursts_have_each_a_key_and_a_time_of_their_own() {
+    for shards in [1, 7] {
+        let timing = timing(Name::Code, Law::Workload, 0.5, 200_000);
+        let workload = Workload::new(&timing, &built_in(), &["vm4".into()], 1, "run");
+        let mut met = std::collections::HashSet::new();
+        for index in 0..shards {
+            let timing = Timing { shard: Shard { index, count: shards }, ..timing };
+            let of_shard = pairs(&workload, &timing);
+            met.extend(of_shard.iter().map(|pair| (pair.gpu.host, pair.gpu.index, pair.at)));
+        }
+        eprintln!(
+            "{} of 200,000 pairs in {shards} shards have a (key, ts) of their own",
+            met.len()
+        );
+        assert_eq!(met.len(), 200_000);
     }
 }
 

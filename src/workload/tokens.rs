@@ -1,15 +1,33 @@
-//! How many tokens a request has: the quantiles of public traces, and how both lengths depend on
-//! each other.
+//! How many tokens a request has: margins, dependence, drift and sessions of public traces.
+//!
+//! The tokens of pair `seq` are a function of the run's seed and id, `seq` and its event time.
+//! What a request takes over from those before it is found by looking back, and never further than
+//! each model says.
 
-mod tables;
+mod chat;
+mod data;
+mod drift;
+mod lanes;
+mod quantiles;
+mod sessions;
+mod turns;
+mod typing;
 
-use std::sync::LazyLock;
+use std::time::Duration;
 
-use rand::{Rng, RngExt};
-use rand_distr::{Distribution, StandardNormal};
+use jiff::Timestamp;
+use rand::RngExt;
 
-use super::Name;
-use super::math::{exp, ln, normal_cdf, whole};
+use super::math::whole;
+use super::rng::Stream;
+use crate::workload::Name;
+use chat::Chat;
+use data::{AZURE, OTHERS};
+use drift::Hour;
+use quantiles::Sides;
+use sessions::Sessions;
+use turns::{Kind, Turn};
+use typing::{Typed, Typing};
 
 /// Prompt and completion tokens of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,105 +36,9 @@ pub struct Tokens {
     pub prompt: u32,
     /// Tokens of the completion.
     pub completion: u32,
-}
-
-/// Values at [`tables::PROBABILITIES`].
-type Knots = [f64; 24];
-
-/// The lengths of one side of a trace, by rank.
-#[derive(Debug)]
-struct Quantiles {
-    /// Logarithm of the length at each knot.
-    ln_tokens: Knots,
-}
-
-impl Quantiles {
-    fn of(tokens: &'static Knots) -> Self {
-        Self { ln_tokens: tokens.map(ln) }
-    }
-
-    /// The quantile `rank` of the lengths, log-linear between the knots.
-    fn at(&self, rank: f64) -> f64 {
-        let above = tables::PROBABILITIES.partition_point(|p| *p <= rank);
-        let above = above.clamp(1, self.ln_tokens.len() - 1);
-        let [low, high] = [above - 1, above].map(|knot| tables::PROBABILITIES[knot]);
-        let share = (rank - low) / (high - low);
-        let (from, to) = (self.ln_tokens[above - 1], self.ln_tokens[above]);
-        exp(from + (to - from) * share)
-    }
-
-    /// Mean length.
-    fn mean(&self) -> f64 {
-        let ranks = (0..10_000).map(|i| (f64::from(i) + 0.5) / 10_000.0);
-        ranks.map(|rank| self.at(rank)).sum::<f64>() / 10_000.0
-    }
-}
-
-/// A class of requests: its weight, the mean and standard deviation of the logarithms of both
-/// lengths, and their correlation within the class.
-#[derive(Debug)]
-struct Class {
-    weight: f64,
-    ln_prompt: (f64, f64),
-    ln_completion: (f64, f64),
-    rho: f64,
-}
-
-/// Steps of a [`Marginal`]: each is a third of the narrowest class's standard deviation.
-const STEPS: u32 = 4096;
-
-/// Maps one side of the mixture to the trace's lengths: a logarithm drawn from the mixture becomes
-/// the length of the same rank in the trace. The ranks, and so the dependence of the two sides,
-/// stay those of the mixture.
-#[derive(Debug)]
-struct Marginal {
-    from: f64,
-    steps_per_unit: f64,
-    tokens: Vec<f32>,
-}
-
-impl Marginal {
-    fn new(classes: &[Class], side: fn(&Class) -> (f64, f64), quantiles: &Quantiles) -> Self {
-        let reach = |direction: f64| {
-            let ends = classes.iter().map(side).map(move |(mean, sd)| mean + direction * 6.0 * sd);
-            ends.map(|end| end * direction).fold(f64::MIN, f64::max) * direction
-        };
-        let (from, to) = (reach(-1.0), reach(1.0));
-        let steps_per_unit = f64::from(STEPS) / (to - from);
-        let rank = |x: f64| {
-            let below = |class: &Class| {
-                let (mean, sd) = side(class);
-                class.weight * normal_cdf((x - mean) / sd)
-            };
-            classes.iter().map(below).sum::<f64>()
-        };
-        // With four bytes per length, both tables fit in the L1 cache.
-        #[expect(clippy::cast_possible_truncation, reason = "lengths are far below 2^24")]
-        let length = |rank: f64| quantiles.at(rank) as f32;
-        let points = (0..=STEPS).map(|step| from + f64::from(step) / steps_per_unit);
-        Self { from, steps_per_unit, tokens: points.map(|x| length(rank(x))).collect() }
-    }
-
-    fn tokens(&self, ln_length: f64) -> u32 {
-        let last = f64::from(STEPS) - 1e-9;
-        let place = ((ln_length - self.from) * self.steps_per_unit).clamp(0.0, last);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in the table")]
-        let step = place as u32;
-        let share = place - f64::from(step);
-        let [low, high] = [step, step + 1].map(|step| f64::from(self.tokens[step as usize]));
-        whole(low + (high - low) * share).max(1)
-    }
-}
-
-/// The lengths of a workload.
-#[derive(Debug)]
-enum Lengths {
-    /// Draws a class first, then both lengths.
-    Joint { classes: &'static [Class], prompt: Marginal, completion: Marginal },
-    /// Draws each side independently.
-    Independent(Box<[Quantiles; 2]>),
-    /// The `uniform` workload.
-    Uniform,
+    /// Tokens of the prompt that no prefix cache holds: from 1 to all of them. Only the sessions
+    /// of `long` and `agent` find a part of their prompt in a cache.
+    pub uncached: u32,
 }
 
 /// What the rest of the model needs to know about a workload's requests.
@@ -126,112 +48,132 @@ pub(super) struct Means {
     pub(super) prompt: f64,
     /// Mean completion, tokens.
     pub(super) completion: f64,
+    /// Mean part of the prompt that no prefix cache holds, tokens.
+    pub(super) uncached: f64,
 }
 
-/// The token lengths of a workload.
+/// Where the lengths come from.
+#[derive(Debug)]
+enum Model {
+    /// Classes whose shares drift, and lengths within them.
+    Chat(Chat),
+    /// Documents that are being typed.
+    Code(Typing),
+    /// Both sides on their own.
+    Independent(&'static Sides),
+    /// Sessions whose prompts grow.
+    Sessions(Sessions),
+    /// The `uniform` workload.
+    Uniform,
+}
+
+/// The requests of a run. Cheap to make: the tables are built once per process.
 #[derive(Debug)]
 pub(super) struct Requests {
-    lengths: Lengths,
-    /// Means of both sides.
-    pub(super) means: Means,
+    model: Model,
+    stream: Stream,
+    workload: Name,
+    means: Means,
+}
+
+/// What was computed for earlier requests, kept to save time.
+///
+/// No answer depends on it. It takes at most 320 kB, allocated at the first request.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    /// Whose values these are.
+    owner: Option<(Stream, Name, u32)>,
+    /// The class shares of the last hour of event time.
+    hour: Option<Box<Hour>>,
+    /// The last prompts, by `seq`.
+    typed: Vec<Typed>,
+    /// The last turn of each lane.
+    turns: Vec<Turn>,
 }
 
 impl Requests {
-    /// The requests of a workload. The tables are built once per process.
-    pub(super) fn of(workload: Name) -> &'static Self {
-        static CHAT: LazyLock<Requests> = LazyLock::new(|| {
-            Requests::joint(&tables::CHAT_CLASSES, &tables::CHAT_PROMPT, &tables::CHAT_COMPLETION)
-        });
-        static CODE: LazyLock<Requests> =
-            LazyLock::new(|| Requests::independent(&tables::CODE_PROMPT, &tables::CODE_COMPLETION));
-        static REASON: LazyLock<Requests> = LazyLock::new(|| {
-            Requests::independent(&tables::REASON_PROMPT, &tables::REASON_COMPLETION)
-        });
-        static LONG: LazyLock<Requests> =
-            LazyLock::new(|| Requests::independent(&tables::LONG_PROMPT, &tables::LONG_COMPLETION));
-        static UNIFORM: Requests = Requests {
-            lengths: Lengths::Uniform,
-            means: Means { prompt: 1152.0, completion: 288.0 },
+    /// The requests of a run whose pairs are `mean_gap` apart. A mean gap of 0 stands for the
+    /// trace's own.
+    pub(super) fn new(workload: Name, run_seed: u64, run_id: &str, mean_gap: Duration) -> Self {
+        let sessions = |kind| Model::Sessions(Sessions::new(kind, run_seed, run_id, mean_gap));
+        let model = match workload {
+            Name::Chat => Model::Chat(Chat::new(run_seed)),
+            Name::Code => Model::Code(Typing::new()),
+            Name::Reason => Model::Independent(&OTHERS.reason),
+            Name::Long => sessions(Kind::Long),
+            Name::Agent => sessions(Kind::Agent),
+            Name::Uniform => Model::Uniform,
         };
-        match workload {
-            Name::Chat => &CHAT,
-            Name::Code => &CODE,
-            Name::Reason => &REASON,
-            Name::Long => &LONG,
-            Name::Uniform => &UNIFORM,
-        }
-    }
-
-    fn joint(
-        classes: &'static [Class],
-        prompt: &'static Knots,
-        completion: &'static Knots,
-    ) -> Self {
-        let (prompt, completion) = (Quantiles::of(prompt), Quantiles::of(completion));
-        let means = Means { prompt: prompt.mean(), completion: completion.mean() };
-        let prompt = Marginal::new(classes, |class| class.ln_prompt, &prompt);
-        let completion = Marginal::new(classes, |class| class.ln_completion, &completion);
-        Self { lengths: Lengths::Joint { classes, prompt, completion }, means }
-    }
-
-    fn independent(prompt: &'static Knots, completion: &'static Knots) -> Self {
-        let (prompt, completion) = (Quantiles::of(prompt), Quantiles::of(completion));
-        let means = Means { prompt: prompt.mean(), completion: completion.mean() };
-        Self { lengths: Lengths::Independent(Box::new([prompt, completion])), means }
-    }
-
-    /// The tokens of one request.
-    pub(super) fn draw(&self, rng: &mut impl Rng) -> Tokens {
-        match &self.lengths {
-            Lengths::Joint { classes, prompt, completion } => {
-                let class = pick(classes, rng.random());
-                let (first, second): (f64, f64) =
-                    (StandardNormal.sample(rng), StandardNormal.sample(rng));
-                let rho = class.rho;
-                let second = rho * first + (1.0 - rho * rho).sqrt() * second;
-                let at = |(mean, sd): (f64, f64), normal: f64| mean + sd * normal;
-                Tokens {
-                    prompt: prompt.tokens(at(class.ln_prompt, first)),
-                    completion: completion.tokens(at(class.ln_completion, second)),
-                }
+        let means = match (&model, sides(workload)) {
+            (_, None) => Means { prompt: 1152.0, completion: 288.0, uncached: 1152.0 },
+            (model, Some(sides)) => {
+                let (prompt, completion) = (sides.prompt.mean(), sides.completion.mean());
+                let uncached = match model {
+                    Model::Sessions(sessions) => prompt * sessions.uncached_share(),
+                    _ => prompt,
+                };
+                Means { prompt, completion, uncached }
             }
-            Lengths::Independent(sides) => {
-                let [prompt, completion] =
-                    sides.each_ref().map(|side| whole(side.at(rng.random())).max(1));
-                Tokens { prompt, completion }
-            }
-            Lengths::Uniform => Tokens {
-                prompt: rng.random_range(256..=2048),
-                completion: rng.random_range(64..=512),
-            },
+        };
+        Self { model, stream: Stream::new(run_seed, "tokens", run_id), workload, means }
+    }
+
+    /// Means of the workload.
+    pub(super) fn means(&self) -> Means {
+        self.means
+    }
+
+    /// The tokens of request `seq`, whose event time is `at`.
+    pub(super) fn of(&self, seq: u64, at: Timestamp, recent: &mut Recent) -> Tokens {
+        let lanes = if let Model::Sessions(sessions) = &self.model { sessions.lanes() } else { 0 };
+        let owner = Some((self.stream, self.workload, lanes));
+        if recent.owner != owner {
+            *recent = Recent { owner, ..Recent::default() };
         }
+        let (prompt, completion) = match &self.model {
+            Model::Chat(chat) => chat.tokens(&mut self.stream.at(seq), at, &mut recent.hour),
+            Model::Code(typing) => typing.tokens(&self.stream, seq, &mut recent.typed),
+            Model::Independent(sides) => {
+                let mut rng = self.stream.at(seq);
+                (sides.prompt.tokens(rng.random()), sides.completion.tokens(rng.random()))
+            }
+            Model::Sessions(sessions) => return sessions.tokens(seq, &mut recent.turns),
+            Model::Uniform => {
+                let mut rng = self.stream.at(seq);
+                (rng.random_range(256..=2048), rng.random_range(64..=512))
+            }
+        };
+        Tokens { prompt, completion, uncached: prompt }
+    }
+}
+
+/// The lengths of a workload's trace. `uniform` has none.
+fn sides(workload: Name) -> Option<&'static Sides> {
+    match workload {
+        Name::Chat => Some(&AZURE.chat.sides),
+        Name::Code => Some(&AZURE.code),
+        Name::Reason => Some(&OTHERS.reason),
+        Name::Long => Some(&OTHERS.long),
+        Name::Agent => Some(&OTHERS.agent.sides),
+        Name::Uniform => None,
     }
 }
 
 /// Quantiles of a workload's trace: probability, prompt tokens, completion tokens. `uniform` has no
 /// trace.
 #[must_use]
-pub fn trace_quantiles(workload: Name) -> Option<[(f64, f64, f64); 24]> {
-    let (prompt, completion) = match workload {
-        Name::Chat => (&tables::CHAT_PROMPT, &tables::CHAT_COMPLETION),
-        Name::Code => (&tables::CODE_PROMPT, &tables::CODE_COMPLETION),
-        Name::Reason => (&tables::REASON_PROMPT, &tables::REASON_COMPLETION),
-        Name::Long => (&tables::LONG_PROMPT, &tables::LONG_COMPLETION),
-        Name::Uniform => return None,
+pub fn trace_quantiles(workload: Name) -> Option<Vec<(f64, f64, f64)>> {
+    let of = |sides: &Sides| {
+        let both = sides.prompt.knots().zip(sides.completion.knots());
+        let triple = |((rank, prompt), (_, completion))| (rank, prompt, completion);
+        both.map(triple).collect()
     };
-    Some(std::array::from_fn(|i| (tables::PROBABILITIES[i], prompt[i], completion[i])))
+    sides(workload).map(of)
 }
 
-/// The class at this share of the cumulated weights.
-fn pick(classes: &'static [Class], share: f64) -> &'static Class {
-    let mut left = share * classes.iter().map(|class| class.weight).sum::<f64>();
-    for class in &classes[1..] {
-        if left < class.weight {
-            return class;
-        }
-        left -= class.weight;
-    }
-    &classes[0]
+/// Tokens of a length: whole, and at least 1.
+fn at_least_one(tokens: f64) -> u32 {
+    whole(tokens).max(1)
 }
 
 #[cfg(test)]

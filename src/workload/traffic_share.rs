@@ -5,6 +5,7 @@ use rand::distr::Distribution;
 use rand::distr::weighted::WeightedIndex;
 use rand_distr::StandardNormal;
 
+use super::Name;
 use super::math::exp;
 use super::rng::Stream;
 
@@ -13,17 +14,17 @@ const LOG_SD: f64 = 0.5;
 
 /// How the pairs are shared out among members.
 #[derive(Debug, Clone)]
-pub(super) enum TrafficShare {
+enum Share {
     /// All members equally often.
     Even(usize),
     /// By shares.
     Skewed(WeightedIndex<f64>),
 }
 
-impl TrafficShare {
+impl Share {
     /// The shares of `members`, which follow from the run's seed and the name of the choice. So
     /// the runs of a timer with one seed have the same favourites.
-    pub(super) fn skewed(members: usize, run_seed: u64, name: &str) -> Self {
+    fn skewed(members: usize, run_seed: u64, name: &str) -> Self {
         if members == 1 {
             return Self::Even(1);
         }
@@ -36,11 +37,63 @@ impl TrafficShare {
     }
 
     /// Draws a member.
-    pub(super) fn pick(&self, rng: &mut impl rand::Rng) -> usize {
+    fn pick(&self, rng: &mut impl rand::Rng) -> usize {
         match self {
             Self::Even(1) => 0,
             Self::Even(members) => rng.random_range(0..*members),
             Self::Skewed(shares) => shares.sample(rng),
         }
+    }
+
+    /// The share of each member.
+    fn of_each(&self) -> Vec<f64> {
+        match self {
+            Self::Even(members) => vec![1.0 / *members as f64; *members],
+            Self::Skewed(shares) => {
+                shares.weights().map(|weight| weight / shares.total_weight()).collect()
+            }
+        }
+    }
+}
+
+/// How the pairs of a run are shared out among its GPUs.
+#[derive(Debug, Clone)]
+pub struct TrafficShare {
+    hosts: Share,
+    rows: Share,
+    choice: Stream,
+}
+
+impl TrafficShare {
+    /// The shares of a run on so many hosts with so many GPUs each.
+    #[must_use]
+    pub fn new(workload: Name, (hosts, rows): (usize, usize), run_seed: u64, run_id: &str) -> Self {
+        let share = |members, name| match workload {
+            Name::Uniform => Share::Even(members),
+            _ => Share::skewed(members, run_seed, name),
+        };
+        Self {
+            hosts: share(hosts, "hosts"),
+            rows: share(rows, "rows"),
+            choice: Stream::new(run_seed, "gpu", run_id),
+        }
+    }
+
+    /// Host and row of a pair, each from 0.
+    #[must_use]
+    pub fn of(&self, seq: u64) -> (usize, usize) {
+        let mut rng = self.choice.at(seq);
+        (self.hosts.pick(&mut rng), self.rows.pick(&mut rng))
+    }
+
+    /// The share of each host.
+    pub(super) fn of_hosts(&self) -> Vec<f64> {
+        self.hosts.of_each()
+    }
+
+    /// How likely two pairs come from the same GPU.
+    pub(super) fn of_two_on_one(&self) -> f64 {
+        let meets = |share: &Share| share.of_each().iter().map(|p| p * p).sum::<f64>();
+        meets(&self.hosts) * meets(&self.rows)
     }
 }

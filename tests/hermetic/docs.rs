@@ -10,7 +10,7 @@ use std::sync::Mutex;
 
 use vm4_producer::exit::DOCUMENTED;
 use vm4_producer::settings::DEFINITIONS;
-use vm4_producer::workload::{Hardware, Name, Workload, known_gpus, seed, trace_quantiles};
+use vm4_producer::workload::{Hardware, Name, hardware_of, known_gpus, seed, trace_quantiles};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -79,7 +79,7 @@ fn hardware(gpu: &str, model: &str) -> Hardware {
              "power_w":0,"price_per_hour_usd":1,"model":"{model}"}}]"#
     );
     let seed = seed::parse(row.as_bytes()).expect("a row");
-    *Workload::new(Name::Chat, &seed, &["vm4".into()], 1, "run").hardware(0)
+    hardware_of(&seed.rows[0], Name::Chat)
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn the_gpus_of_the_model_s_page_are_those_of_the_program() {
 fn the_quantiles_of_the_model_s_page_are_those_of_the_program() {
     let mut table = String::from("| workload | side | 10 % | 50 % | 90 % | 99 % | max |\n");
     table.push_str("|---|---|---|---|---|---|---|\n");
-    for name in [Name::Chat, Name::Code, Name::Reason, Name::Long] {
+    for name in [Name::Chat, Name::Code, Name::Reason, Name::Long, Name::Agent] {
         let quantiles = trace_quantiles(name).expect("a trace");
         let at = |p: f64| quantiles.iter().find(|q| (q.0 - p).abs() < 1e-9).expect("a quantile");
         let of = [0.1, 0.5, 0.9, 0.99, 1.0].map(at);

@@ -11,7 +11,7 @@ use serde_json::Value;
 /// and has to be said in the CHANGELOG. `UPDATE_GOLDEN=1` writes the files anew.
 #[test]
 fn a_seeded_run_gives_the_same_bytes_today_and_on_any_other_day() {
-    for workload in ["chat", "code", "reason", "long", "uniform"] {
+    for workload in ["chat", "code", "reason", "long", "agent", "uniform"] {
         let text = generated(&[("WORKLOAD", workload), ("ARRIVALS", "poisson")]);
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
             .join(format!("tests/golden/{workload}.ndjson"));
@@ -40,7 +40,7 @@ fn every_generated_event_validates_and_has_its_fields_in_order() {
         validator(&fs::read_to_string(path).unwrap())
     };
     let (metric, token) = (schema("gpu.metrics.v1"), schema("token.usage.v1"));
-    for workload in ["chat", "code", "reason", "long", "uniform"] {
+    for workload in ["chat", "code", "reason", "long", "agent", "uniform"] {
         let text = generated(&[("WORKLOAD", workload), ("BATCH", "500")]);
         assert_eq!(text.lines().count(), 1000);
         for line in text.lines() {

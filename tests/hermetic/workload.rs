@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use crate::common::validator;
+use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
@@ -69,7 +70,7 @@ prop_compose! {
 prop_compose! {
     fn variables()(
         run_seed: u64,
-        workload in prop::sample::select(&["chat", "code", "reason", "long", "uniform"][..]),
+        workload in prop::sample::select(&["chat", "code", "reason", "long", "agent", "uniform"][..]),
         arrivals in prop::sample::select(&["fixed", "poisson", "workload"][..]),
         hosts in prop::sample::select(&["vm4", "gpu[01-16]", "a,b[1-3]"][..]),
         start in prop::sample::select(&["", "1970-01-01T00:00:00Z", "2026-06-30T23:59:59.999Z"][..]),
@@ -98,15 +99,16 @@ fn records(
     environment.push(("SHARD".into(), shard.into()));
     let settings =
         Settings::load(&Inputs { environment, ..Inputs::default() }, properties::check).unwrap();
-    let start = "2026-01-01T00:00:00Z".parse().unwrap();
+    let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
     let plan = Plan::new(&settings, seed, Identity::new(&settings, start, 0));
     let mut emissions: Vec<_> = plan.emissions().collect();
-    if backwards {
+    // A live run is stamped by a clock, which only goes forwards.
+    if backwards && settings.event_start.is_some() {
         emissions.reverse();
     }
     let mut buffer = Buffer::default();
     let render = |emission: Emission| {
-        let record = plan.render(&emission, || start, &mut buffer);
+        let record = plan.render(&emission, || start + emission.scheduled, &mut buffer);
         let (key, value) = (record.key.unwrap().to_owned(), record.value.unwrap().to_vec());
         ((emission.seq, emission.kind), (key, record.timestamp_ms, value))
     };

@@ -17,6 +17,9 @@ pub(super) struct Model {
     kv_mib_per_token: f64,
     /// Measurements. Boards without one are derived from the first.
     measured: &'static [Measured],
+    /// Bytes that a token moves through memory, and operations of a prompt token, relative to the
+    /// model that was measured. Decoding is bound by the first, the prompt by the second.
+    relative: (f64, f64),
 }
 
 /// How fast a model answers on some boards.
@@ -96,17 +99,44 @@ const LLAMA_70B: &[Measured] = &[
     measured(&["A100 80GB SXM"], 2039.0, (64.0, 39.0, 0.1645, 1.42e-5), (25.1, 0.176)),
 ];
 
+/// DeepSeek-R1 at 8 bit over eight B200: time per token of ML.ENERGY v3 at batches of 8 to 128. Its
+/// time to first token was not found; that of Llama 70B on four H100 is assumed.
+#[rustfmt::skip]
+const DEEPSEEK: &[Measured] = &[
+    measured(&["B200"], 8000.0, (50.0, 14.0, 0.0964, 2.1e-6), (21.4, 0.21)),
+];
+
 /// Llama 3.1 8B at 16 bit.
 const EIGHT_B: Model = Model {
     name: "llama-3.1-8b",
     weights_mib: 15_319.0,
     kv_mib_per_token: 0.125,
     measured: LLAMA_8B,
+    relative: (1.0, 1.0),
+};
+
+/// Llama 3.1 8B with weights and activations at 8 bit. Its embeddings (2,004 MiB) stay at 16. The
+/// time of a prompt is assumed to be that of 16 bit.
+const EIGHT_B_W8A8: Model = Model {
+    name: "llama-3.1-8b-w8a8",
+    weights_mib: 8_661.0,
+    relative: (8_661.0 / 15_319.0, 1.0),
+    ..EIGHT_B
 };
 
 /// Llama 3.1 8B at 4 bit.
 const EIGHT_B_Q4: Model =
     Model { name: "llama-3.1-8b-q4_k_m", weights_mib: 4_690.0, measured: LLAMA_8B_Q4, ..EIGHT_B };
+
+/// Llama 3.2 3B at 16 bit: 3.21 of 8.03 billion parameters, and 28 layers of keys and values where
+/// 8B has 32 (model configurations).
+const THREE_B: Model = Model {
+    name: "llama-3.2-3b",
+    weights_mib: 6_128.0,
+    kv_mib_per_token: 0.109_375,
+    relative: (3.21 / 8.03, 3.21 / 8.03),
+    ..EIGHT_B
+};
 
 /// Llama 3.1 70B at 16 bit, a quarter of it.
 const SEVENTY_B: Model = Model {
@@ -114,32 +144,52 @@ const SEVENTY_B: Model = Model {
     weights_mib: 33_644.0,
     kv_mib_per_token: 0.078_125,
     measured: LLAMA_70B,
+    relative: (1.0, 1.0),
 };
 
+/// DeepSeek-R1 at 8 bit, an eighth of its 671 billion parameters: 61 layers of 576 values of keys
+/// and values, compressed (model configuration).
+const DEEPSEEK_R1: Model = Model {
+    name: "deepseek-r1",
+    weights_mib: 80_000.0,
+    kv_mib_per_token: 0.067,
+    measured: DEEPSEEK,
+    relative: (1.0, 1.0),
+};
+
+/// The models that a row gets by its memory, the largest first.
+const BY_MEMORY: [Model; 4] = [EIGHT_B, EIGHT_B_W8A8, THREE_B, EIGHT_B_Q4];
+
+/// Tokens whose keys and values a server holds at least: the longest request that it takes. Assumed.
+const LEAST_CONTEXT: f64 = 8_192.0;
+
 impl Model {
-    /// The model that a row names, or else the largest whose weights fit in its memory in use.
+    /// The model that a row names, or else the largest that fits in its memory in use, together with
+    /// the keys and values of a long request.
     ///
     /// A model that spans several GPUs is used only if the row names it.
     pub(super) fn of(row: &Row) -> Self {
         if let Some(named) = row.model.as_deref().and_then(Self::named) {
             return named;
         }
-        let fits = |mib: u64| {
-            [EIGHT_B, EIGHT_B_Q4].into_iter().find(|model| model.weights_mib <= mib as f64)
-        };
+        let needs = |model: &Self| model.weights_mib + LEAST_CONTEXT * model.kv_mib_per_token;
+        let fits = |mib: u64| BY_MEMORY.into_iter().find(|model| needs(model) <= mib as f64);
         fits(row.mem_used_mb).or_else(|| fits(row.mem_total_mb)).unwrap_or(EIGHT_B_Q4)
     }
 
-    /// The model that a row's name means, by the size and quantization in it.
+    /// The model that a row's name means, by the family, size and quantization in it.
     fn named(name: &str) -> Option<Self> {
         let upper = name.to_ascii_uppercase();
         let has = |word| upper.split(|c: char| !c.is_ascii_alphanumeric()).any(|w| w == word);
-        match (has("70B"), has("8B"), has("Q4")) {
-            (true, _, _) => Some(SEVENTY_B),
-            (_, true, true) => Some(EIGHT_B_Q4),
-            (_, true, false) => Some(EIGHT_B),
-            _ => None,
-        }
+        let known = [
+            (has("DEEPSEEK") && (has("R1") || has("V3")), DEEPSEEK_R1),
+            (has("70B"), SEVENTY_B),
+            (has("8B") && has("Q4"), EIGHT_B_Q4),
+            (has("8B") && (has("W8A8") || has("FP8") || has("INT8")), EIGHT_B_W8A8),
+            (has("8B"), EIGHT_B),
+            (has("3B"), THREE_B),
+        ];
+        known.into_iter().find(|(means, _)| *means).map(|(_, model)| model)
     }
 
     /// Whether the weights fit in a GPU's memory.
@@ -160,6 +210,7 @@ impl Model {
             measured.decode_power.filter(|_| own.is_some()).unwrap_or(board.decode_power);
         let (floor, base, per_token, squared) = measured.ttft_ms;
         let (tpot, per_batch) = measured.tpot_ms;
+        let (bytes, operations) = self.relative;
         Hardware {
             power_cap_w: board.power_cap_w,
             power_idle_w: board.power_idle_w,
@@ -168,11 +219,11 @@ impl Model {
             decode_power_share: decode,
             decode_power_share_per_doubling: doubling,
             ttft_floor_ms: floor,
-            ttft_base_ms: base * slower,
-            ttft_per_token_ms: per_token * slower,
-            ttft_per_token_squared_ms: squared * slower,
-            tpot_base_ms: tpot * slower,
-            tpot_per_batch_ms: per_batch * slower,
+            ttft_base_ms: base * slower * operations,
+            ttft_per_token_ms: per_token * slower * operations,
+            ttft_per_token_squared_ms: squared * slower * operations,
+            tpot_base_ms: tpot * slower * bytes,
+            tpot_per_batch_ms: per_batch * slower * bytes,
             batch_max: self.batch_max(row, tokens_per_request),
         }
     }

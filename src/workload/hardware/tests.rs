@@ -55,7 +55,9 @@ fn the_model_fits_in_the_memory_in_use() {
         .model
     };
     assert_eq!(model(22_000), "llama-3.1-8b");
-    assert_eq!(model(9_000), "llama-3.1-8b-q4_k_m");
+    assert_eq!(model(12_000), "llama-3.1-8b-w8a8");
+    assert_eq!(model(9_000), "llama-3.2-3b");
+    assert_eq!(model(6_000), "llama-3.1-8b-q4_k_m");
     assert_eq!(model(0), "llama-3.1-8b", "an empty board gets what its whole memory holds");
 }
 
@@ -73,6 +75,22 @@ fn a_row_may_name_its_model_and_any_constant_and_wins() {
         let mut own = known(&format!(r#"{fields},"{name}":777"#));
         assert_eq!(own.hardware.constant(name).copied(), Some(777.0), "{name}");
     }
+}
+
+#[test]
+fn a_smaller_model_is_faster_as_far_as_its_bytes_and_operations_are_fewer() {
+    let tpot = |model: &str| {
+        let fields = format!(
+            r#""name":"H100","utilization":0.9,"mem_used_mb":72000,"mem_total_mb":81559,"power_w":500,"model":"{model}""#
+        );
+        known(&fields).hardware.tpot_base_ms
+    };
+    assert!((tpot("llama-3.2-3b") - 6.2 * 3.21 / 8.03).abs() < 1e-9);
+    assert!((tpot("Llama-3.1-8B-FP8") - 6.2 * 8_661.0 / 15_319.0).abs() < 1e-9);
+    let b200 = known(
+        r#""name":"B200","utilization":0.9,"mem_used_mb":160000,"mem_total_mb":183359,"power_w":700,"model":"deepseek-r1""#,
+    );
+    assert!((b200.hardware.tpot_base_ms - 21.4).abs() < 1e-9);
 }
 
 #[test]
@@ -94,15 +112,23 @@ fn the_log_says_as_what_a_gpu_was_recognised() {
         );
         describe(&row(&fields), Name::Chat)
     };
-    assert_eq!(name("A100 40GB"), "A100 40GB (as A100 40GB SXM, serving llama-3.1-8b-q4_k_m)");
-    assert_eq!(name("Foo"), "Foo (not recognised: from its row; serving llama-3.1-8b-q4_k_m)");
+    assert_eq!(
+        name("A100 40GB"),
+        "A100 40GB (as A100 40GB SXM; serving llama-3.1-8b-w8a8; 0.5 busy and 210 W on average while \
+         it serves)"
+    );
+    assert_eq!(
+        name("Foo"),
+        "Foo (not recognised, from its row; serving llama-3.1-8b-w8a8; 0.5 busy and 210 W on average \
+         while it serves)"
+    );
     let small = row(
         r#""name":"P400","utilization":0.5,"mem_used_mb":1000,"mem_total_mb":2048,"power_w":20"#,
     );
     assert_eq!(
         describe(&small, Name::Chat),
-        "P400 (not recognised: from its row; serving llama-3.1-8b-q4_k_m, which is too large for \
-         it: name its model in the row)"
+        "P400 (not recognised, from its row; serving llama-3.1-8b-q4_k_m, which is too large for it: \
+         name its model in the row; 0.5 busy and 20 W on average while it serves)"
     );
     assert_eq!(describe(&small, Name::Uniform), "P400");
 }

@@ -21,6 +21,11 @@ fn variance(sample: &[f64]) -> f64 {
     sample.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / count(sample)
 }
 
+/// Standard deviation.
+pub(in crate::workload) fn sd(sample: &[f64]) -> f64 {
+    variance(sample).sqrt()
+}
+
 /// Coefficient of variation: standard deviation over mean.
 pub(in crate::workload) fn cv(sample: &[f64]) -> f64 {
     variance(sample).sqrt() / mean(sample)
@@ -81,7 +86,8 @@ pub(in crate::workload) fn spearman(x: &[f64], y: &[f64]) -> f64 {
     pearson(&ranks(x), &ranks(y))
 }
 
-fn ranks(sample: &[f64]) -> Vec<f64> {
+/// Ranks of a sample; equal values have their mean rank.
+pub(in crate::workload) fn ranks(sample: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..sample.len()).collect();
     order.sort_by(|a, b| sample[*a].total_cmp(&sample[*b]));
     let mut ranks = vec![0.0; sample.len()];
