@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps binary demo deb test test-system soak bench figures lint
+.PHONY: help deps binary demo deb test test-system soak bench fidelity figures lint
 .PHONY: setup build up run-once logs ps down restart doctor compose-demo
 
 CARGO ?= cargo
@@ -40,12 +40,41 @@ test-system: deps ## Test against the real parts (Apache Kafka, systemd, Docker)
 soak: deps ## Test hundreds of runs against three brokers whose leaders move, for records lost; root
 	@CARGO="$(CARGO)" tests/system/run soak
 
-figures: deps ## Draw the figures of docs/workload.md anew
+figures: deps ## Draw the figures of docs/workload.md anew. TRACES=DIR asks the classifier anew (Python from PyPI)
+	$(if $(TRACES),$(classify))
+	$(if $(TRACES),cp $(FIDELITY)/discriminator.csv docs/figures/)
 	$(CARGO) build --locked --bins --example figures
 	$(CARGO) run --locked --example figures
 
 bench: deps ## Measure what an event costs before it is sent
 	$(CARGO) bench --locked --bench generation
+
+# What the classifier judges: hours of both Azure workloads, each hour with a seed of its own. On a
+# Monday at 14:00 the rate is 1.505 (chat) and 2.040 (code) times the mean, so the gap is the trace's
+# times that. EVERY=2 thins them as the trace was, if TRACES has every other row of it.
+FIDELITY := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vm4-producer-fidelity
+HOURS ?= 1
+EVERY ?= 1
+define classify
+	$(CARGO) build --release --locked --bin vm4-producer
+	python3 -m venv $(FIDELITY)
+	$(FIDELITY)/bin/pip install --quiet numpy==2.4.6 scikit-learn==1.9.1
+	@echo "workload,hour,judged,auc" >$(FIDELITY)/discriminator.csv
+	@for run in chat:conv:19366:0.2798 code:code:8819:0.8323; do for hour in $$(seq $(HOURS)); do \
+		IFS=: read -r workload trace pairs gap <<<"$$run"; \
+		env VM4_PRODUCER_ENV=/dev/null RUN_ID=fidelity ARRIVALS=workload EVENT_START=2026-01-05T14:00:00Z \
+			WORKLOAD=$$workload BATCH=$$pairs SLEEP_SEC=$$gap RUN_SEED=$$hour \
+			"$${CARGO_TARGET_DIR:-target}/release/vm4-producer" generate --values \
+			2>/dev/null >$(FIDELITY)/hour.ndjson; \
+		OMP_NUM_THREADS=1 $(FIDELITY)/bin/python examples/discriminator.py \
+			"$(TRACES)/AzureLLMInferenceTrace_$$trace.csv" $(FIDELITY)/hour.ndjson \
+			--every $(EVERY) --csv $$workload,$$hour | tee -a $(FIDELITY)/discriminator.csv; \
+	done; done
+endef
+
+fidelity: deps ## Print how near the workload comes to its traces. TRACES=DIR asks a classifier too (Python from PyPI)
+	$(CARGO) test --release --locked --lib workload -- --nocapture --test-threads=1
+	$(if $(TRACES),$(classify))
 
 lint: deps ## Formatting, clippy and rustdoc, warnings denied
 	$(CARGO) fmt --check

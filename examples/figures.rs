@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use serde_json::Value;
-use vm4_producer::workload::{Name, Workload, seed, trace_quantiles};
+use vm4_producer::workload::{Name, hardware_of, seed, trace_quantiles};
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
@@ -166,11 +166,6 @@ fn log_chart(area: &Area<'_>, axes: Axes<'_>, series: Vec<Series<'_>>) {
     draw_chart!(area, axes, series, axes.x.1.clone().log_scale(), axes.y.1.clone().log_scale());
 }
 
-fn quantile(mut sample: Vec<f64>, share: f64) -> f64 {
-    sample.sort_by(f64::total_cmp);
-    sample[((sample.len() - 1) as f64 * share).round() as usize]
-}
-
 /// Means of the values in each step of the time, at the middle of the step.
 fn means(points: &[(f64, f64)], step: f64) -> Vec<(f64, f64)> {
     let last = points.iter().map(|(t, _)| (t / step) as usize).max().unwrap();
@@ -190,41 +185,108 @@ fn counts(times: &[f64], step: f64, until: f64) -> Vec<(f64, f64)> {
     (0..steps).map(|i| ((i as f64 + 0.5) * step, count(i))).collect()
 }
 
-/// A side of a request: its name, and where a pair and a trace's quantile have it.
+/// Quantiles of the whole Azure LLM inference trace 2023 (CC-BY-4.0) at these probabilities: prompt
+/// and completion tokens of conversation, then of code. The model is made from half of its rows.
+const PROBABILITIES: [f64; 22] = [
+    0.001, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9,
+    0.95, 0.98, 0.99, 0.995, 0.999,
+];
+const WHOLE_TRACE: [[f64; 22]; 4] = [
+    [
+        8.0, 29.0, 91.0, 181.0, 207.0, 372.0, 387.0, 396.0, 403.0, 703.0, 1020.0, 1071.0, 1130.0,
+        1189.0, 1315.0, 1876.25, 2734.5, 4083.0, 4098.0, 4142.0, 4831.0, 6179.15,
+    ],
+    [
+        12.0, 16.0, 24.0, 41.0, 54.0, 67.0, 77.0, 85.0, 91.0, 103.0, 129.0, 177.0, 384.0, 395.0,
+        400.0, 411.0, 424.0, 451.0, 540.0, 601.0, 643.17, 954.0,
+    ],
+    [
+        7.0, 17.0, 35.0, 75.0, 147.0, 232.0, 385.6, 578.0, 770.0, 1075.0, 1469.0, 1909.0, 2433.0,
+        2744.5, 3192.4, 3920.2, 5187.6, 7303.3, 7436.0, 7436.0, 7436.0, 7437.0,
+    ],
+    [
+        6.0, 6.0, 6.0, 6.0, 7.0, 7.0, 8.0, 9.0, 9.0, 11.0, 13.0, 16.0, 20.0, 24.0, 29.0, 39.0,
+        55.0, 90.0, 170.92, 251.46, 359.38, 825.27,
+    ],
+];
+
+/// A side of a request: its name, and where a pair and a quantile of the model's half have it.
 type Side = (&'static str, fn(&Printed) -> f64, fn(&(f64, f64, f64)) -> f64);
 
 const PAIRS: (&str, &str) = ("BATCH", "20000");
 
-fn lengths_against_the_quantiles_of_the_trace() {
+/// Shares of the other half of the trace: that of the whole is the mean of both halves.
+fn of_other_half(whole: f64, tokens: f64, half: &[(f64, f64)]) -> f64 {
+    let above = half.partition_point(|(known, _)| *known <= tokens).clamp(1, half.len() - 1);
+    let ((from, low), (to, high)) = (half[above - 1], half[above]);
+    let share = ((tokens - from) / (to - from)).clamp(0.0, 1.0);
+    2.0 * whole - (low + (high - low) * share)
+}
+
+fn lengths_against_the_half_of_the_trace_that_the_model_has_not_seen() {
     figure("quantiles", (840, 640), |area| {
         let panels = area.split_evenly((2, 2));
-        let mut panels = panels.iter();
-        for workload in [Name::Chat, Name::Code] {
-            let pairs = printed(&[PAIRS, ("WORKLOAD", workload.word())]);
-            let trace = trace_quantiles(workload).unwrap();
+        let mut panels = panels.iter().zip(WHOLE_TRACE);
+        // Ten hours at the rate of the trace.
+        for (workload, pairs, sleep) in
+            [(Name::Chat, "193660", "0.1859"), (Name::Code, "88190", "0.408")]
+        {
+            let settings = [("BATCH", pairs), ("SLEEP_SEC", sleep), ("WORKLOAD", workload.word())];
+            let pairs = printed(&settings);
+            let half = trace_quantiles(workload).unwrap();
             let sides: [Side; 2] = [
                 ("prompt", |pair| pair.prompt, |quantile| quantile.1),
                 ("completion", |pair| pair.completion, |quantile| quantile.2),
             ];
-            for (side, of_pair, of_trace) in sides {
-                let inner = &trace[1..trace.len() - 1];
-                let sample: Vec<f64> = pairs.iter().map(of_pair).collect();
-                let points: Vec<_> =
-                    inner.iter().map(|q| (of_trace(q), quantile(sample.clone(), q.0))).collect();
+            for (side, of_pair, of_half) in sides {
+                let (panel, whole) = panels.next().unwrap();
+                let half: Vec<_> = half.iter().map(|q| (of_half(q), q.0)).collect();
+                let mut sample: Vec<f64> = pairs.iter().map(of_pair).collect();
+                sample.sort_by(f64::total_cmp);
+                let points: Vec<_> = PROBABILITIES
+                    .iter()
+                    .zip(whole)
+                    .map(|(p, tokens)| (tokens, of_other_half(*p, tokens, &half)))
+                    .filter(|(_, share)| (0.001..=0.999).contains(share))
+                    .map(|(tokens, share)| {
+                        (tokens, sample[((sample.len() - 1) as f64 * share).round() as usize])
+                    })
+                    .collect();
                 let (low, high) = (points[0].0 * 0.7, points[points.len() - 1].0 * 1.4);
                 let title = format!("{}, {side} tokens", workload.word());
                 let axes = Axes {
                     title: &title,
-                    x: ("quantile of the trace", low..high),
-                    y: ("quantile of 20,000 pairs", low..high),
+                    x: ("quantile of the unseen half", low..high),
+                    y: ("quantile of ten hours", low..high),
                 };
                 let equal = Series::Line("", GREY, vec![(low, low), (high, high)]);
-                log_chart(
-                    panels.next().unwrap(),
-                    axes,
-                    vec![equal, Series::LargeDots(BLUE, points)],
-                );
+                log_chart(panel, axes, vec![equal, Series::LargeDots(BLUE, points)]);
             }
+        }
+    });
+}
+
+fn what_a_classifier_can_tell() {
+    let judged = ["single requests", "windows of 20", "windows of 50"];
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/figures/discriminator.csv");
+    let text = fs::read_to_string(path).unwrap();
+    let rows: Vec<Vec<&str>> = text.lines().skip(1).map(|row| row.split(',').collect()).collect();
+    figure("discriminator", (840, 300), |area| {
+        let panels = area.split_evenly((1, 2));
+        for (workload, panel) in ["chat", "code"].iter().zip(&panels) {
+            let of = |row: &Vec<&str>| {
+                let place = judged.iter().position(|what| *what == row[2])?;
+                (row[0] == *workload).then(|| (place as f64 + 1.0, row[3].parse().unwrap()))
+            };
+            let points: Vec<(f64, f64)> = rows.iter().filter_map(of).collect();
+            let title = format!("{workload}: what a classifier can tell, by hour");
+            let axes = Axes {
+                title: &title,
+                x: ("1: single requests, 2: windows of 20, 3: windows of 50", 0.5..3.5),
+                y: ("AUC", 0.3..1.0),
+            };
+            let guess = Series::Line("a guess", GREY, vec![(0.5, 0.5), (3.5, 0.5)]);
+            chart(panel, axes, vec![guess, Series::LargeDots(BLUE, points)]);
         }
     });
 }
@@ -246,7 +308,7 @@ fn prompt_against_completion() {
 }
 
 fn one_gpu_through_a_day() {
-    let pairs = printed(&[("BATCH", "21600"), ("SLEEP_SEC", "4"), ("ARRIVALS", "workload")]);
+    let pairs = printed(&[("BATCH", "26000"), ("SLEEP_SEC", "4"), ("ARRIVALS", "workload")]);
     let gpu: Vec<&Printed> = pairs.iter().filter(|p| p.gpu == 0 && p.seconds < 86_400.0).collect();
     let hours = |value: fn(&Printed) -> f64| -> Vec<(f64, f64)> {
         gpu.iter().map(|p| (p.seconds / 3600.0, value(p))).collect()
@@ -296,14 +358,13 @@ fn one_gpu_second_by_second() {
 fn latency_against_completion() {
     let pairs = printed(&[("BATCH", "3000")]);
     let seed = seed::parse(seed::BUILT_IN.as_bytes()).unwrap();
-    let workload = Workload::new(Name::Chat, &seed, &["vm4".into()], 1, "run");
     figure("latency", (840, 420), |area| {
         let mut series = Vec::new();
         for (row, colour) in [(0, BLUE), (1, ORANGE)] {
             let of_gpu = pairs.iter().filter(|p| p.gpu == row as u64 && p.completion <= 700.0);
             let points = of_gpu.map(|p| (p.completion, p.latency_sec)).collect();
             series.push(Series::Dots(&seed.rows[row].name, colour, points));
-            let hardware = workload.hardware(row);
+            let hardware = hardware_of(&seed.rows[row], Name::Chat);
             let least = |tokens: f64| {
                 (hardware.ttft_ms(1.0) + (tokens - 1.0) * hardware.tpot_ms(1.0)) / 1000.0
             };
@@ -322,7 +383,7 @@ fn arrivals_of_an_hour() {
     figure("arrivals", (840, 420), |area| {
         let panels = area.split_evenly((2, 1));
         for ((workload, sleep), panel) in
-            [("chat", "0.18083"), ("code", "0.389")].iter().zip(&panels)
+            [("chat", "0.1846"), ("code", "0.357")].iter().zip(&panels)
         {
             let settings =
                 [("ARRIVALS", "workload"), PAIRS, ("SLEEP_SEC", sleep), ("WORKLOAD", workload)];
@@ -340,7 +401,8 @@ fn arrivals_of_an_hour() {
 }
 
 fn main() {
-    lengths_against_the_quantiles_of_the_trace();
+    lengths_against_the_half_of_the_trace_that_the_model_has_not_seen();
+    what_a_classifier_can_tell();
     prompt_against_completion();
     one_gpu_through_a_day();
     one_gpu_second_by_second();
