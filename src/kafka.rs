@@ -7,6 +7,8 @@ pub mod embedded;
 mod errors;
 mod heard;
 pub mod inquiry;
+mod native;
+mod opaque;
 mod poll;
 pub mod producer;
 pub mod properties;

@@ -63,14 +63,14 @@ pub async fn send<S: Sink>(
         let until = match pacing.step(&seen) {
             Step::Send => {
                 let Some(emission) = next else { continue };
-                let scheduled = if pacing.waits() { pacing.scheduled(&emission) } else { seen.now };
+                let late_by = pacing.late_by(&emission, seen.now);
                 let record = plan.render(&emission, &now, &mut buffer);
-                if sink.try_send(&record, scheduled).is_err() {
+                if sink.try_send(&record, late_by).is_err() {
                     seen = Seen { has_room: false, ..look(sink, stop, next) };
                     continue;
                 }
                 if pacing.waits() && emission.begins_pair() {
-                    lateness.record(seen.now.saturating_duration_since(scheduled));
+                    lateness.record(late_by);
                 }
                 next = emissions.next();
                 stretch += 1;

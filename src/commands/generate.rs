@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::time::Instant;
 
 use super::{exit_of_output, prepared, runtime};
 use crate::exit::Exit;
@@ -70,7 +69,7 @@ impl<W: Write> Lines<W> {
 }
 
 impl<W: Write> Sink for Lines<W> {
-    fn try_send(&self, record: &Record<'_>, _: Instant) -> Result<(), QueueFull> {
+    fn try_send(&self, record: &Record<'_>, _: Duration) -> Result<(), QueueFull> {
         self.write(record).map_err(|error| {
             // Nothing follows: the sink is fatal from here on.
             *self.error.borrow_mut() = Some(error);

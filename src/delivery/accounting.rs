@@ -147,10 +147,11 @@ impl Accounting {
         match outcome {
             Ok((partition, Some(offset))) => {
                 self.totals.counts.acknowledged(kind, partition, offset);
-                self.totals.from_send.record(now.saturating_duration_since(record.sent));
-                self.totals.from_scheduled.record(now.saturating_duration_since(record.scheduled));
+                self.totals.from_send.record(record.waited);
+                self.totals.from_scheduled.record(record.waited + record.late_by);
                 let in_flight = self.totals.counts.total_in_flight();
-                self.window.acknowledged(record.sent, now, in_flight);
+                let sent = now.checked_sub(record.waited).unwrap_or(now);
+                self.window.acknowledged(sent, now, in_flight);
                 self.answer();
             }
             // librdkafka infers a success if a later batch of the partition was accepted. The broker
@@ -284,8 +285,8 @@ mod tests {
 
         fn report(&mut self, index: u64, outcome: Result<Option<i64>, Failure>) {
             for kind in Kind::BOTH {
-                let (sent, scheduled) = (self.now, self.now);
-                let record = InFlightRecord { kind, index, sent, scheduled };
+                let (waited, late_by) = (Duration::ZERO, Duration::ZERO);
+                let record = InFlightRecord { kind, index, waited, late_by };
                 let outcome = outcome.clone().map(|offset| (0, offset));
                 self.accounting.reported(Delivered { record, outcome }, self.now);
             }

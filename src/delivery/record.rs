@@ -1,21 +1,21 @@
 //! What the accounting is told, and what it tells.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Failure;
 use crate::event::Kind;
 
-/// A record on its way, as its delivery report names it.
+/// A record, as its delivery report names it.
 #[derive(Debug, Clone, Copy)]
 pub struct InFlightRecord {
     /// Which of the two events.
     pub kind: Kind,
     /// Position among the pairs of this process.
     pub index: u64,
-    /// When it was handed over.
-    pub sent: Instant,
-    /// When it was scheduled.
-    pub scheduled: Instant,
+    /// How long ago it was handed over.
+    pub waited: Duration,
+    /// From the scheduled time until then.
+    pub late_by: Duration,
 }
 
 /// A delivery report: partition and offset of a record, or an error. Success may come without an

@@ -25,6 +25,8 @@ use tokio::sync::Notify;
 use super::config::longest_wait;
 use super::errors::failure;
 use super::heard::Heard;
+use super::native::{self, HeaderList};
+use super::opaque::Opaque;
 use crate::delivery::{Accounting, Counts, Delivered, InFlightRecord, Pending, Totals};
 use crate::event::Kind;
 use crate::send_loop::GRACE;
@@ -32,6 +34,8 @@ use crate::send_loop::GRACE;
 thread_local! {
     /// The delivery reports of the event that this thread is handling.
     static REPORTED: RefCell<Vec<Delivered>> = const { RefCell::new(Vec::new()) };
+    /// Their headers, to be used again.
+    static RETURNED: RefCell<Vec<HeaderList>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The callbacks of a producer.
@@ -42,6 +46,8 @@ pub(super) struct DeliveryReports {
     /// The counts when it was closed.
     closed: OnceLock<Counts>,
     heard: Mutex<Heard>,
+    /// Header lists that the sending thread can use again: at most as many as were in flight.
+    returned: Mutex<Vec<HeaderList>>,
     /// Logs, errors and statistics so far.
     events: AtomicU64,
     /// Records of each topic that have been handed over. Only the sending thread writes it.
@@ -65,6 +71,7 @@ impl DeliveryReports {
             accounting: Mutex::new(Some(accounting)),
             closed: OnceLock::new(),
             heard: Mutex::default(),
+            returned: Mutex::default(),
             events: AtomicU64::new(0),
             handed_over: Default::default(),
             ended: AtomicU64::new(0),
@@ -114,6 +121,11 @@ impl DeliveryReports {
     /// Takes in the delivery reports of the event that this thread has handled, and gives up what has
     /// waited too long. `None` once the accounting is closed.
     pub(super) fn take_in(&self) -> Option<Pending> {
+        RETURNED.with_borrow_mut(|returned| {
+            if !returned.is_empty() {
+                lock(&self.returned).append(returned);
+            }
+        });
         self.with_accounting(|accounting| {
             let now = Instant::now();
             REPORTED.with_borrow_mut(|reported| {
@@ -121,6 +133,11 @@ impl DeliveryReports {
             });
             accounting.pending(now)
         })
+    }
+
+    /// Moves the header lists that came back into `free`.
+    pub(super) fn returned_headers(&self, free: &mut Vec<HeaderList>) {
+        free.append(&mut lock(&self.returned));
     }
 
     /// Closes the accounting: what is in flight stays unresolved, whatever is answered later.
@@ -185,9 +202,16 @@ impl ClientContext for DeliveryReports {
 }
 
 impl ProducerContext<NoCustomPartitioner> for DeliveryReports {
-    type DeliveryOpaque = Box<InFlightRecord>;
+    type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, record: Box<InFlightRecord>) {
+    fn delivery(&self, result: &DeliveryResult<'_>, opaque: usize) {
+        let (Ok(message) | Err((_, message))) = result;
+        let Opaque { kind, index, late_by, pooled } = Opaque::unpack(opaque);
+        if let Some(list) = pooled.then(|| native::take_headers(message)).flatten() {
+            RETURNED.with_borrow_mut(|returned| returned.push(list));
+        }
+        let waited = native::latency(message);
+        let record = InFlightRecord { kind, index, waited, late_by };
         let outcome = match result {
             Ok(message) => {
                 Ok((message.partition(), Some(message.offset()).filter(|offset| *offset >= 0)))
@@ -196,6 +220,6 @@ impl ProducerContext<NoCustomPartitioner> for DeliveryReports {
                 Err(failure(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)))
             }
         };
-        REPORTED.with_borrow_mut(|reported| reported.push(Delivered { record: *record, outcome }));
+        REPORTED.with_borrow_mut(|reported| reported.push(Delivered { record, outcome }));
     }
 }

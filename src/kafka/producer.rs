@@ -4,6 +4,7 @@
 //! One thread polls. It ends by itself when sending is finished and every record has its delivery
 //! report, so no exit waits for a poll interval.
 
+use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -11,15 +12,15 @@ use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
-use tokio::time::Instant;
+use rdkafka::producer::{BaseProducer, Producer, PurgeConfig};
 
 use super::admin::{Admin, NotReady};
 use super::delivery_reports::DeliveryReports;
 use super::errors;
+use super::native::{HeaderPool, Topic};
+use super::opaque::Opaque;
 use super::poll::{Phase, poll};
-use crate::delivery::{Counts, FailureClass, InFlightRecord, Totals};
+use crate::delivery::{Counts, FailureClass, Totals};
 use crate::host::apart::briefly;
 use crate::plan::Record;
 use crate::send_loop::{QueueFull, Sink};
@@ -29,6 +30,10 @@ const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 
 /// A producer and its polling thread.
 pub struct KafkaSink {
+    /// The topics of both kinds, or why there is none, from their first record on. Before the client,
+    /// which has to outlive them.
+    topics: [OnceCell<Result<Topic<DeliveryReports>, RDKafkaErrorCode>>; 2],
+    headers: RefCell<HeaderPool>,
     producer: Arc<BaseProducer<DeliveryReports>>,
     phase: Arc<Phase>,
     poller: Option<JoinHandle<()>>,
@@ -67,7 +72,8 @@ impl KafkaSink {
         let poller = poller.map_err(|e| {
             refused(KafkaError::ClientCreation(format!("cannot start the polling thread: {e}")))
         })?;
-        Ok(Self { producer, phase, poller: Some(poller), shards })
+        let (topics, headers) = (Default::default(), RefCell::default());
+        Ok(Self { topics, headers, producer, phase, poller: Some(poller), shards })
     }
 
     fn reports(&self) -> &DeliveryReports {
@@ -126,6 +132,32 @@ impl KafkaSink {
         let _in_time = briefly(CLOSED_WITHIN, move || drop(self));
     }
 
+    fn produce(
+        &self,
+        record: &Record<'_>,
+        index: u64,
+        late_by: Duration,
+    ) -> Result<(), RDKafkaErrorCode> {
+        let topic = self.topics[record.kind as usize]
+            .get_or_init(|| Topic::new(&self.producer, record.topic));
+        let topic = topic.as_ref().map_err(|code| *code)?;
+        let (mut list, mut pooled) = (None, false);
+        if !record.headers().is_empty() {
+            let refill = |free: &mut _| self.reports().returned_headers(free);
+            (list, pooled) = self.headers.borrow_mut().list(record.headers(), refill);
+            if list.is_none() {
+                return Err(RDKafkaErrorCode::Fail);
+            }
+        }
+        let opaque = Opaque { kind: record.kind, index, late_by, pooled };
+        topic.produce(record, list, opaque.pack()).map_err(|(code, unused)| {
+            if let Some(list) = unused.filter(|_| pooled) {
+                self.headers.borrow_mut().put(list);
+            }
+            code
+        })
+    }
+
     fn wake(&self) {
         if let Some(poller) = &self.poller {
             poller.thread().unpark();
@@ -135,20 +167,20 @@ impl KafkaSink {
 
 impl Sink for KafkaSink {
     /// The record is copied.
-    fn try_send(&self, record: &Record<'_>, scheduled: Instant) -> Result<(), QueueFull> {
+    fn try_send(&self, record: &Record<'_>, late_by: Duration) -> Result<(), QueueFull> {
         let reports = self.reports();
         if !reports.has_room() {
             return Err(QueueFull);
         }
         let (kind, index) = (record.kind, record.seq / self.shards);
-        match self.producer.send(base_record(record, index, scheduled.into_std())) {
+        match self.produce(record, index, late_by) {
             Ok(()) => reports.handed_over(kind, index + 1),
-            Err((error, _)) => match error.rdkafka_error_code() {
-                Some(RDKafkaErrorCode::QueueFull) => return Err(QueueFull),
-                code => reports.refused(kind, index, code.unwrap_or(RDKafkaErrorCode::Fail)),
-            },
+            Err(RDKafkaErrorCode::QueueFull) => return Err(QueueFull),
+            Err(code) => reports.refused(kind, index, code),
         }
-        if self.phase.idle.swap(false, Ordering::AcqRel) {
+        // Looked at first: to write it costs the other thread's cache its line.
+        if self.phase.idle.load(Ordering::Acquire) && self.phase.idle.swap(false, Ordering::AcqRel)
+        {
             self.wake();
         }
         Ok(())
@@ -174,32 +206,6 @@ impl Sink for KafkaSink {
         self.phase.finished.store(true, Ordering::Release);
         self.wake();
     }
-}
-
-fn base_record<'a>(
-    record: &'a Record<'_>,
-    index: u64,
-    scheduled: std::time::Instant,
-) -> BaseRecord<'a, [u8], [u8], Box<InFlightRecord>> {
-    let sent = std::time::Instant::now();
-    let scheduled = scheduled.min(sent);
-    let opaque = Box::new(InFlightRecord { kind: record.kind, index, sent, scheduled });
-    let mut base = BaseRecord::with_opaque_to(record.topic, opaque).timestamp(record.timestamp_ms);
-    if let Some(value) = record.value {
-        base = base.payload(value);
-    }
-    if let Some(key) = record.key {
-        base = base.key(key.as_bytes());
-    }
-    let headers = record.headers();
-    if headers.is_empty() {
-        return base;
-    }
-    let none = OwnedHeaders::new_with_capacity(headers.len());
-    let add = |list: OwnedHeaders, (key, value): &(&str, &str)| {
-        list.insert(Header { key, value: Some(*value) })
-    };
-    base.headers(headers.iter().fold(none, add))
 }
 
 impl Drop for KafkaSink {

@@ -20,7 +20,7 @@ pub struct Record<'a> {
     pub timestamp_ms: i64,
     /// Value; `None` is a tombstone.
     pub value: Option<&'a [u8]>,
-    pub(super) headers: Option<[Header<'a>; 3]>,
+    pub(crate) headers: Option<[Header<'a>; 3]>,
 }
 
 impl<'a> Record<'a> {

@@ -82,6 +82,14 @@ impl Pacing {
         self.start + emission.scheduled.min(CENTURY)
     }
 
+    /// How late a record is at `now`; at full speed none is.
+    pub(super) fn late_by(&self, emission: &Emission, now: Instant) -> Duration {
+        if !self.limits.waits {
+            return Duration::ZERO;
+        }
+        now.saturating_duration_since(self.scheduled(emission))
+    }
+
     /// Whether records wait for their time.
     pub(super) fn waits(&self) -> bool {
         self.limits.waits

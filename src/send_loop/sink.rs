@@ -3,8 +3,6 @@
 use std::future::Future;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::plan::Record;
 
 /// The queue has no room for a record: try again after an answer came.
@@ -13,12 +11,12 @@ pub struct QueueFull;
 
 /// Where records go.
 pub trait Sink {
-    /// Enqueues a record, which was scheduled for that time. One that is refused for good is counted as
+    /// Enqueues a record, which was scheduled so long ago. One that is refused for good is counted as
     /// failed.
     ///
     /// # Errors
     /// [`QueueFull`].
-    fn try_send(&self, record: &Record<'_>, scheduled: Instant) -> Result<(), QueueFull>;
+    fn try_send(&self, record: &Record<'_>, late_by: Duration) -> Result<(), QueueFull>;
     /// Completes after an answer came: there may be room, or nothing left to wait for.
     fn answered(&self) -> impl Future<Output = ()>;
     /// Records that wait for their delivery report.

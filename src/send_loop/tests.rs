@@ -66,12 +66,13 @@ impl FakeSink {
 }
 
 impl Sink for FakeSink {
-    fn try_send(&self, record: &Record<'_>, scheduled: Instant) -> Result<(), QueueFull> {
+    fn try_send(&self, record: &Record<'_>, late_by: Duration) -> Result<(), QueueFull> {
         if self.in_flight() >= self.room {
             return Err(QueueFull);
         }
         self.counts.borrow_mut().generated(record.kind, record.seq + 1);
-        self.sent.borrow_mut().push((record.seq, Instant::now(), scheduled));
+        let now = Instant::now();
+        self.sent.borrow_mut().push((record.seq, now, now - late_by));
         if self.answers.get() {
             self.answer_all(true);
         } else if self.silent_since.get().is_none() {
