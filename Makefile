@@ -46,8 +46,11 @@ figures: deps ## Draw the figures of docs/workload.md anew. TRACES=DIR asks the 
 	$(CARGO) build --locked --bins --example figures
 	$(CARGO) run --locked --example figures
 
-bench: deps ## Measure what an event costs before it is sent
+bench: deps ## Measure what an event costs before it is sent, and a record beside other clients. KAFKA=host:port: there
+	packaging/install-packages kcat python3-minimal util-linux
 	$(CARGO) bench --locked --bench generation
+	$(CARGO) build --release --locked --bin vm4-producer --example mock_cluster
+	benches/sending.py "$${CARGO_TARGET_DIR:-target}" $(if $(filter command environment,$(origin KAFKA)),--broker $(KAFKA))
 
 # What the classifier judges: hours of both Azure workloads, each hour with a seed of its own. On a
 # Monday at 14:00 the rate is 1.505 (chat) and 2.040 (code) times the mean, so the gap is the trace's
