@@ -1,7 +1,7 @@
 //! The events as JSON, byte by byte.
 //!
 //! Numbers have one form: integers without a point, `utilization` in hundredths and `power_w` in
-//! tenths, both with at least one digit behind the point (`0.7`, `0.71`, `1.0`, `280.0`), so that a
+//! tenths, both with at least one digit behind the point (`0.7`, `0.71`, `1.0`, `280.0`), so a
 //! consumer that guesses types from the first record guesses right. Where a value is the seed row's
 //! own it is written as the row has it.
 

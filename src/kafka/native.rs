@@ -2,7 +2,7 @@
 //!
 //! The wrapper makes a list of headers for each record (five allocations, freed on the polling
 //! thread), a `Box` for its delivery report and a C string of its topic, whose handle librdkafka then
-//! looks up under the client's write lock. `benches/sending.rs` shows what that costs.
+//! looks up under the client's write lock. `benches/sending.py` shows what that costs.
 //!
 //! What holds, and where:
 //!
@@ -11,7 +11,7 @@
 //! - A [`HeaderList`] is owned by exactly one: by us, or by a message. `rd_kafka_producev` takes it over
 //!   only if it returns no error (librdkafka from 2.12.0 on, for every error; the vendored version is
 //!   2.12.1). `rd_kafka_message_detach_headers` gives it back: the message forgets it, and its
-//!   destruction frees nothing. Both are tested below, the unknown partition included.
+//!   destruction frees nothing. Both are tested below, with a record that is refused.
 //! - The value of a header is overwritten only while the list is ours and only with as many bytes.
 //!   Nobody else reads it then: a message is written to its batch before its delivery report comes.
 //! - The opaque of a message is a number, never a pointer. Nothing is freed by it, and a message without
