@@ -32,7 +32,7 @@ pub use tokens::{Tokens, trace_quantiles};
 
 use arrivals::{Gpus, Timing};
 use gpu::Gpu;
-use load::{Load, Minute, Movement, Shifts, minute_of, window_of};
+use load::{Load, Minute, Movement, Shifts, day_means, minute_of, window_of};
 use math::ln;
 use rng::Stream;
 use seed::{Row, Seed};
@@ -69,7 +69,7 @@ struct Known<'w> {
     /// Whose values these are. As long as it is borrowed, no other workload has its address.
     of: &'w Workload,
     /// How the hour of the last pair drives the load.
-    drive: Option<Drive>,
+    drive: Drive,
     /// What was drawn for each GPU and its last minute.
     minutes: Slots<(usize, i64), Minute>,
     tokens: tokens::Recent,
@@ -83,7 +83,7 @@ impl<'w> Recent<'w> {
         }
         self.0.get_or_insert_with(|| Known {
             of: workload,
-            drive: None,
+            drive: Drive::default(),
             minutes: Slots::new(workload.loads.len() * workload.members.len()),
             tokens: tokens::Recent::default(),
         })
@@ -133,14 +133,16 @@ impl Workload {
         let (timeline, movement) = (timing.timeline(run_seed), Movement::of(name));
         let shares = TrafficShare::new(name, (hosts.len(), seed.rows.len()), run_seed, run_id);
         let host_shifts = host_shifts(&shares.of_hosts(), movement);
+        let day_means = day_means(&timeline);
         let load = |(host, (_, shift)): (&String, &(f64, f64))| {
-            Load::new(&timeline, movement, run_seed, (host, *shift))
+            Load::new(movement, day_means, run_seed, (host, *shift))
         };
+        let shifts = |kind| Shifts::new(&timeline, movement, (kind, day_means), &host_shifts);
         let indexes = seed.rows.iter().map(|row| row.gpu_index).collect();
         Self {
             name,
             members: seed.rows.iter().map(member).collect(),
-            shifts: DayKind::BOTH.map(|kind| Shifts::new(&timeline, movement, kind, &host_shifts)),
+            shifts: DayKind::BOTH.map(shifts),
             loads: hosts.iter().zip(&host_shifts).map(load).collect(),
             gpus: Arc::new(Gpus { shares, indexes }),
             timeline,
@@ -156,12 +158,6 @@ impl Workload {
         &self.gpus
     }
 
-    /// The language model of a row of the seed.
-    #[must_use]
-    pub fn model(&self, row: usize) -> &str {
-        &self.members[row].model
-    }
-
     /// The constants of a row of the seed.
     #[cfg(test)]
     fn hardware(&self, row: usize) -> &Hardware {
@@ -172,8 +168,9 @@ impl Workload {
     #[must_use]
     pub fn pair<'w>(&'w self, seq: u64, at: Timestamp, recent: &mut Recent<'w>) -> Pair<'w> {
         let (host, row) = self.gpus.shares.of(seq);
-        let Member { model, hardware, .. } = &self.members[row];
-        let gpu = GpuId { host, row, index: self.members[row].row.gpu_index };
+        let member = &self.members[row];
+        let Member { model, hardware, .. } = member;
+        let gpu = GpuId { host, row, index: member.row.gpu_index };
         let known = recent.of(self);
         let tokens = self.requests.of(seq, at, &mut known.tokens);
         let mut rng = self.latency.at(seq);
@@ -185,7 +182,7 @@ impl Workload {
             let drive = self.timeline.drive(second, &mut known.drive);
             let timeline = (&self.timeline, drive);
             let mut window = self.loads[host].at(timeline, row as u64, second, &minute);
-            let operating = self.gpu(&self.members[row]);
+            let operating = self.gpu(member);
             let work = operating.work(&window);
             let reading = operating.reading(work, &mut window);
             let means = self.requests.means();

@@ -10,6 +10,7 @@ use rand_distr::{Distribution, StandardNormal};
 use rand_pcg::Pcg64Mcg;
 
 use super::Name;
+use super::math::between_normals;
 use super::rng::Stream;
 use super::timeline::{DayKind, Timeline};
 
@@ -85,7 +86,7 @@ pub(super) fn window_of(at: jiff::Timestamp) -> i64 {
     at.as_millisecond().div_euclid(WINDOW_MS)
 }
 
-/// Two normal draws at neighbouring multiples of a period, the second of which lies between them.
+/// Two normal draws, at the neighbouring multiples of a period that a second lies between.
 #[derive(Debug, Clone, Copy, Default)]
 struct Knots(f64, f64);
 
@@ -96,11 +97,9 @@ impl Knots {
         Self(normal(knot), normal(knot + 1))
     }
 
-    /// Interpolates, scaled so that every point has unit variance.
     fn at(self, second: i64, period_sec: i64) -> f64 {
-        let far = second.rem_euclid(period_sec) as f64 / period_sec as f64;
-        let near = 1.0 - far;
-        (near * self.0 + far * self.1) / (near * near + far * far).sqrt()
+        let share = second.rem_euclid(period_sec) as f64 / period_sec as f64;
+        between_normals(self.0, self.1, share)
     }
 }
 
@@ -126,7 +125,7 @@ pub(super) struct Load {
     rest: f64,
     /// Share of the host, as a shift.
     host_shift: f64,
-    /// Mean over pairs of the logarithm of the shape of the day, by kind of day.
+    /// [`day_means`] of the run.
     day_means: [f64; 2],
     seconds: Stream,
     own: Stream,
@@ -137,19 +136,19 @@ pub(super) struct Load {
 impl Load {
     /// The load of the GPUs of `host`, whose share of the pairs shifts it by `host_shift`.
     pub(super) fn new(
-        timeline: &Timeline,
         movement: Movement,
+        day_means: [f64; 2],
         run_seed: u64,
-        host: (&str, f64),
+        (host, host_shift): (&str, f64),
     ) -> Self {
-        let stream = |name| Stream::new(run_seed, name, host.0);
+        let stream = |name| Stream::new(run_seed, name, host);
         let Movement { common, own, long_requests, .. } = movement;
         let rest = 1.0 - common * common - own * own - long_requests * long_requests;
         Self {
             rest: rest.sqrt(),
             movement,
-            host_shift: host.1,
-            day_means: DayKind::BOTH.map(|kind| day_mean(timeline, kind)),
+            host_shift,
+            day_means,
             seconds: stream("load-seconds"),
             own: stream("load-minutes"),
             long_requests: stream("load-long-requests"),
@@ -207,10 +206,13 @@ fn quarters(timeline: &Timeline, kind: DayKind) -> Vec<(f64, f64)> {
     timeline.week.map_or_else(|| vec![(1.0, 0.0)], of)
 }
 
-fn day_mean(timeline: &Timeline, kind: DayKind) -> f64 {
-    let quarters = quarters(timeline, kind);
-    let weights: f64 = quarters.iter().map(|(weight, _)| weight).sum();
-    quarters.iter().map(|(weight, ln)| weight * ln).sum::<f64>() / weights
+/// Mean over pairs of the logarithm of the shape of the day, by kind of day.
+pub(super) fn day_means(timeline: &Timeline) -> [f64; 2] {
+    DayKind::BOTH.map(|kind| {
+        let quarters = quarters(timeline, kind);
+        let weights: f64 = quarters.iter().map(|(weight, _)| weight).sum();
+        quarters.iter().map(|(weight, ln)| weight * ln).sum::<f64>() / weights
+    })
 }
 
 /// How the mean of the load differs among the pairs of a day: shifts and their weights.
@@ -225,10 +227,10 @@ impl Shifts {
     pub(super) fn new(
         timeline: &Timeline,
         movement: Movement,
-        kind: DayKind,
+        (kind, day_means): (DayKind, [f64; 2]),
         hosts: &[(f64, f64)],
     ) -> Self {
-        let mean = day_mean(timeline, kind);
+        let mean = day_means[kind.index()];
         let mut weights = std::collections::BTreeMap::<i32, f64>::new();
         for (weight, ln) in quarters(timeline, kind) {
             for (share, host_shift) in hosts {

@@ -29,6 +29,21 @@ pub(super) fn normal_quantile(rank: f64) -> f64 {
     steps * STEP - 4.0
 }
 
+/// Mean and standard deviation of values.
+pub(super) fn mean_and_sd(values: &[f64]) -> (f64, f64) {
+    let over = |sum: f64| sum / values.len() as f64;
+    let mean = over(values.iter().sum());
+    let variance = over(values.iter().map(|x| (x - mean) * (x - mean)).sum());
+    (mean, variance.sqrt())
+}
+
+/// The number at a share of the way between two independent standard normal ones, scaled to unit
+/// variance at every point.
+pub(super) fn between_normals(from: f64, to: f64, share: f64) -> f64 {
+    let (near, far) = (1.0 - share, share);
+    (near * from + far * to) / (near * near + far * far).sqrt()
+}
+
 /// The nearest whole number, clamped to 0 and `u32::MAX`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "cut to the range")]
 pub(super) fn whole(x: f64) -> u32 {

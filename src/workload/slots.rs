@@ -34,6 +34,26 @@ impl<K: Copy + PartialEq, V: Copy> Slots<K, V> {
     }
 }
 
+/// The value of the last key that was asked for.
+#[derive(Debug)]
+pub(super) struct Last<K, V>(Option<(K, V)>);
+
+impl<K, V> Default for Last<K, V> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<K: PartialEq, V> Last<K, V> {
+    /// The value of a key, made unless it is the last one.
+    pub(super) fn get(&mut self, key: K, make: impl FnOnce() -> V) -> &V {
+        if self.0.as_ref().is_some_and(|(known, _)| *known != key) {
+            self.0 = None;
+        }
+        &self.0.get_or_insert_with(|| (key, make())).1
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +70,19 @@ mod tests {
             assert_eq!(value, key.to_ascii_uppercase());
         }
         assert_eq!(made, ['a', 'b', 'c', 'a']);
+    }
+
+    #[test]
+    fn the_last_value_is_made_again_only_for_another_key() {
+        let (mut last, mut made) = (Last::default(), Vec::new());
+        for key in ['a', 'a', 'b', 'b', 'a'] {
+            let value = last.get(key, || {
+                made.push(key);
+                key.to_ascii_uppercase()
+            });
+            assert_eq!(*value, key.to_ascii_uppercase());
+        }
+        assert_eq!(made, ['a', 'b', 'a']);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What moves the rate of the requests, and with it the load: the week, the day, the minutes and
 //! the bursts.
 //!
-//! All of it is a function of the run seed and the absolute time, so that the runs of a timer with
-//! one seed continue one series, and arrivals and load agree. The minutes and the bursts are drawn
+//! All of it is a function of the run seed and the absolute time. So the runs of a timer with one
+//! seed continue one series, and arrivals and load agree. The minutes and the bursts are drawn
 //! by the hour: an hour looks back to its own beginning and no further.
 
 mod bursts;
@@ -15,8 +15,9 @@ use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::Name;
-use super::math::{exp, normal_quantile};
+use super::math::{exp, mean_and_sd, normal_quantile};
 use super::rng::Stream;
+use super::slots::Last;
 pub(super) use clock::Clock;
 pub(super) use week::{DayKind, Week};
 
@@ -55,7 +56,7 @@ pub(super) struct Timeline {
     pub(super) week: Option<&'static Week>,
     /// Whether the pairs themselves come at this rate.
     pub(super) paces_pairs: bool,
-    /// Seconds of the timeline in a second. At rates above the trace's it is played faster, so that
+    /// Seconds of the timeline in a second. At rates above the trace's it is played faster, so
     /// a minute of it has as many pairs as one of the trace, and runs of seconds keep their mean.
     speed: f64,
     mean_sec: f64,
@@ -72,13 +73,9 @@ struct Rates {
     step_sec: usize,
 }
 
-/// How one hour of a timeline drives the load.
-#[derive(Debug, Clone)]
-pub(super) struct Drive {
-    hour: i64,
-    /// A standard normal number over the pairs of the hour, for each block.
-    blocks: Vec<f64>,
-}
+/// How the last hour of a timeline drives the load: a standard normal number over the pairs of the
+/// hour, for each block.
+pub(super) type Drive = Last<i64, Vec<f64>>;
 
 impl Timeline {
     /// The timeline of a run whose pairs are `mean` apart on average, and come at its rate if it
@@ -103,16 +100,9 @@ impl Timeline {
     }
 
     /// The drive of the load in a second since 1970.
-    pub(super) fn drive(&self, second: i64, recent: &mut Option<Drive>) -> f64 {
+    pub(super) fn drive(&self, second: i64, recent: &mut Drive) -> f64 {
         let (hour, into) = place(self.position(second as f64));
-        if recent.as_ref().is_none_or(|drive| drive.hour != hour) {
-            *recent = None;
-        }
-        let drive = recent.get_or_insert_with(|| {
-            let rates = self.rates(hour);
-            Drive { hour, blocks: drive(&rates, self.paces_pairs) }
-        });
-        drive.blocks[into / BLOCK_SEC]
+        recent.get(hour, || drive(&self.rates(hour), self.paces_pairs))[into / BLOCK_SEC]
     }
 
     /// The rates of an hour.
@@ -162,9 +152,7 @@ fn minutes(rng: &mut impl Rng) -> Vec<f64> {
         value = DRIFT_AUTOCORRELATION * value
             + (1.0 - DRIFT_AUTOCORRELATION * DRIFT_AUTOCORRELATION).sqrt() * normal;
     }
-    let over = |path: &[f64; MINUTES]| path.iter().sum::<f64>() / 60.0;
-    let mean = over(&path);
-    let sd = over(&path.map(|x| (x - mean) * (x - mean))).sqrt();
+    let (mean, sd) = mean_and_sd(&path);
     path.map(|x| exp(DRIFT_LOG_SD * (x - mean) / sd)).to_vec()
 }
 

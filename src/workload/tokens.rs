@@ -23,7 +23,7 @@ use super::rng::Stream;
 use crate::workload::Name;
 use chat::Chat;
 use data::{AZURE, OTHERS};
-use drift::Hour;
+use drift::LastHour;
 use quantiles::Sides;
 use sessions::Sessions;
 use turns::{Kind, Turn};
@@ -84,7 +84,7 @@ pub(super) struct Recent {
     /// Whose values these are.
     owner: Option<(Stream, Name, u32)>,
     /// The class shares of the last hour of event time.
-    hour: Option<Box<Hour>>,
+    hour: LastHour,
     /// The last prompts, by `seq`.
     typed: Vec<Typed>,
     /// The last turn of each lane.

@@ -4,7 +4,7 @@ use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Exp1, StandardNormal};
 
 use super::HOUR_SEC;
-use crate::workload::math::exp;
+use crate::workload::math::{between_normals, exp};
 
 /// Code of the Azure LLM inference trace 2023 (CC-BY-4.0), split into bursts at gaps of more than
 /// five seconds: mean length of a burst and of the silence after it, s. An hour has 60 of them (58
@@ -71,9 +71,7 @@ fn wander(rates: &mut [f64], rng: &mut impl Rng) {
         let mut share = 0.0;
         for rate in block {
             if *rate > 0.0 {
-                let (near, far): (f64, f64) = (1.0 - share, share);
-                let normal = (near * from + far * to) / (near * near + far * far).sqrt();
-                *rate *= exp(WANDER_LOG_SD * normal);
+                *rate *= exp(WANDER_LOG_SD * between_normals(from, to, share));
             }
             let step = 1.0 / WANDER_SEC as f64;
             share += step;

@@ -81,9 +81,9 @@ fn at_rates_above_the_traces_the_timeline_is_played_faster() {
 #[test]
 fn what_is_remembered_of_an_hour_changes_no_answer() {
     let timeline = timeline(Name::Code, 500, true);
-    let mut recent = None;
+    let mut recent = Last::default();
     for second in [0, 3_599, 3_600, 7, 1_000_000, 7_200, 1_000_003] {
-        let fresh = timeline.drive(second, &mut None);
+        let fresh = timeline.drive(second, &mut Last::default());
         assert!((timeline.drive(second, &mut recent) - fresh).abs() < 1e-12);
     }
 }

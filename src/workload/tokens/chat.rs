@@ -16,7 +16,7 @@ use rand_pcg::Pcg64Mcg;
 
 use super::at_least_one;
 use super::data::{AZURE, CLASSES, Cell};
-use super::drift::Hour;
+use super::drift::{Hour, LastHour};
 use crate::workload::rng::Stream;
 
 /// A part of a cell that belongs to one class, with even density.
@@ -136,7 +136,7 @@ impl Chat {
         &self,
         rng: &mut Pcg64Mcg,
         at: Timestamp,
-        hour: &mut Option<Box<Hour>>,
+        hour: &mut LastHour,
     ) -> (u32, u32) {
         let shares = Hour::minute(&self.drift, at.as_millisecond(), hour);
         let place: f32 = rng.random();

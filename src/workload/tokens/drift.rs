@@ -18,8 +18,9 @@
 use rand_distr::{Distribution, StandardNormal};
 
 use super::data::{AZURE, CLASSES};
-use crate::workload::math::exp;
+use crate::workload::math::{exp, mean_and_sd};
 use crate::workload::rng::Stream;
+use crate::workload::slots::Last;
 
 /// Minutes of an hour.
 const MINUTES: usize = 60;
@@ -42,24 +43,22 @@ const ROUNDS: usize = 40;
 /// The mix of one hour.
 #[derive(Debug)]
 pub(super) struct Hour {
-    /// Hours since 1970.
-    hour: i64,
     /// Cumulated shares of the classes in each minute; the last is 1.
     cumulated: [[f32; CLASSES]; MINUTES],
 }
+
+/// The mix of the last hour, by hours since 1970.
+pub(super) type LastHour = Last<i64, Box<Hour>>;
 
 impl Hour {
     /// The shares of an instant's minute, in ms since 1970; `known` is the last hour asked for.
     pub(super) fn minute<'h>(
         drift: &Stream,
         ms: i64,
-        known: &'h mut Option<Box<Self>>,
+        known: &'h mut LastHour,
     ) -> &'h [f32; CLASSES] {
         let hour = ms.div_euclid(3_600_000);
-        if known.as_ref().is_some_and(|known| known.hour != hour) {
-            *known = None;
-        }
-        let known = known.get_or_insert_with(|| Box::new(Self::new(drift, hour)));
+        let known = known.get(hour, || Box::new(Self::new(drift, hour)));
         let minute = usize::try_from(ms.rem_euclid(3_600_000) / 60_000).unwrap_or_default();
         &known.cumulated[minute]
     }
@@ -96,7 +95,7 @@ impl Hour {
                 shares.iter_mut().for_each(|shares| shares[k] *= scale);
             }
         }
-        Self { hour, cumulated: shares.map(cumulated) }
+        Self { cumulated: shares.map(cumulated) }
     }
 }
 
@@ -132,10 +131,8 @@ fn series(drift: &Stream, series: u64, first: i64, persistence: f64) -> [f64; MI
 
 /// Moved and scaled to the mean 0 and the standard deviation 1.
 fn standard(values: [f64; MINUTES]) -> [f64; MINUTES] {
-    let mean = values.iter().sum::<f64>() / 60.0;
-    let variance = values.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / 60.0;
-    let sd = variance.sqrt().max(1e-9);
-    values.map(|x| (x - mean) / sd)
+    let (mean, sd) = mean_and_sd(&values);
+    values.map(|x| (x - mean) / sd.max(1e-9))
 }
 
 #[cfg(test)]
