@@ -1,5 +1,8 @@
 //! `demo`: a run against a broker inside the process, read back with a consumer and shown.
 
+mod table;
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tracing::info;
@@ -16,9 +19,20 @@ use crate::kafka::reader::{self, ReadRecord};
 use crate::kafka::{Config, config};
 use crate::report::Report;
 use crate::settings::Settings;
+use table::Table;
 
 /// Defaults of the demo that differ from the program's: small, and without waiting.
-pub const DEFAULTS: &[(&str, &str)] = &[("BATCH", "5"), ("SLEEP_SEC", "0")];
+///
+/// The time of the events is given, a Monday morning, and nothing waits for it.
+pub const DEFAULTS: &[(&str, &str)] = &[
+    ("BATCH", "5"),
+    ("HOSTNAME", "gpu[01-03]"),
+    ("RUN_SEED", "3"),
+    ("EVENT_START", "2026-01-05T09:00:00Z"),
+];
+
+/// What to type next.
+const NEXT: &str = "next: vm4-producer doctor --kafka-bootstrap HOST:9092";
 
 /// How long reading back may take.
 const READ_WITHIN: Duration = Duration::from_secs(10);
@@ -42,7 +56,7 @@ pub fn demo(settings: &Settings) -> Exit {
         }
     };
     let bootstrap = broker.bootstrap();
-    info!("embedded broker at {bootstrap}; KAFKA_BOOTSTRAP and RDKAFKA_* are not used");
+    info!("embedded broker at {bootstrap}; KAFKA_BOOTSTRAP is not used");
     let config = config::embedded(&bootstrap, settings.delivery_timeout);
     let cluster = Cluster { config, egress: None, is_embedded: true };
     match sent(settings, &seed, identity, &cluster, &stop) {
@@ -74,43 +88,23 @@ fn show(
     }
 }
 
-/// Every record as the broker has it, in the order of the pairs.
+/// The records as the broker has them.
 fn read_back(broker: &EmbeddedBroker, config: &Config, report: &Report) -> Result<String, String> {
-    let mut records = Vec::new();
-    for (rank, topic) in report.topics.iter().enumerate() {
-        let (name, from, before) = (&topic.topic, broker.beginning(), records.len());
-        let read = reader::read(
-            config,
-            name,
-            &from,
-            READ_WITHIN,
-            || false,
-            |record| {
-                let seq = record.header("seq").and_then(|seq| seq.parse().ok()).unwrap_or(0_u64);
-                let place = (seq, rank, record.partition(), record.offset());
-                records.push((place, shown(name, record)));
-            },
-        );
-        read.map_err(|error| error.to_string())?;
-        let (read, expected) = ((records.len() - before) as u64, topic.acknowledged);
+    let mut table = Table::default();
+    let names: BTreeSet<&str> = report.topics.iter().map(|topic| topic.topic.as_str()).collect();
+    for name in names {
+        let (from, before) = (broker.beginning(), table.records);
+        let take = |record: &ReadRecord<'_>| table.add(name, record);
+        reader::read(config, name, &from, READ_WITHIN, || false, take)
+            .map_err(|error| error.to_string())?;
+        let of_it = report.topics.iter().filter(|topic| topic.topic == name);
+        let expected = of_it.map(|topic| topic.acknowledged).sum();
+        let read = table.records - before;
         if read < expected {
             return Err(format!("{read} of {expected} records of {name} came back"));
         }
     }
-    records.sort_by_key(|(place, _)| *place);
-    Ok(records.into_iter().map(|(_, text)| text).collect())
-}
-
-fn shown(topic: &str, record: &ReadRecord<'_>) -> String {
-    let lossy = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or(b"-")).into_owned();
-    format!(
-        "pair {}  {topic} [{}] @ {}  key {}  run {}  timestamp {}\n    {}\n",
-        record.header("seq").unwrap_or("-"),
-        record.partition(),
-        record.offset(),
-        lossy(record.key()),
-        record.header("run").unwrap_or("-"),
-        record.timestamp_ms().unwrap_or_default(),
-        lossy(record.value()),
-    )
+    let pairs = report.topics.iter().map(|topic| topic.acknowledged).max();
+    info!("{} records came back", table.records);
+    Ok(format!("{}{NEXT}\n", table.text(pairs.unwrap_or(0))))
 }

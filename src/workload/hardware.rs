@@ -61,13 +61,13 @@ pub fn describe(row: &Row, workload: Name) -> String {
     let (name, fits) = (&row.name, row.model.is_some() || Model::of(row).fits(row));
     let too_large =
         if fits { "" } else { ", which is too large for it: name its model in the row" };
-    let board =
-        board.map_or("not recognised, from its row".to_owned(), |board| format!("as {board}"));
-    let (busy, power_w) = (f64::from(row.utilization_percent) / 100.0, row.power_w);
-    format!(
-        "{name} ({board}; serving {model}{too_large}; {busy} busy and {power_w} W on average while \
-         it serves)"
-    )
+    let board = match board {
+        Some(board) if board == name => String::new(),
+        Some(board) => format!("as {board}; "),
+        None => "not recognised, from its row; ".to_owned(),
+    };
+    let (percent, power_w) = (row.utilization_percent, row.power_w);
+    format!("{name} ({board}serves {model}{too_large}; mean {percent} %, {power_w} W)")
 }
 
 #[cfg(test)]

@@ -106,13 +106,30 @@ fn the_demo_needs_nothing_and_shows_five_pairs() {
         .set("RDKAFKA_SECURITY_PROTOCOL", "sasl_ssl")
         .finish();
     finished.exits(0).says("10 of 10 planned records delivered");
-    for seq in 0..5 {
-        for topic in TOPICS {
-            let line =
-                finished.stdout.lines().filter(|l| l.starts_with(&format!("pair {seq}  {topic} ")));
-            assert_eq!(line.count(), 1, "{}", finished.stdout);
-        }
+    let lines: Vec<&str> = finished.stdout.lines().collect();
+    for (seq, line) in lines[1..6].iter().enumerate() {
+        assert!(line.starts_with(&format!("09:00:0{}.{}00  gpu0", seq / 2, seq % 2 * 5)), "{line}");
     }
+    for topic in TOPICS {
+        assert_eq!(finished.stdout.matches(&format!("{topic}, key gpu0")).count(), 1);
+    }
+}
+
+#[test]
+fn the_demo_fits_one_screen_of_eighty_columns() {
+    let finished = command(&["demo"]);
+    let said = format!("{}{}", finished.stdout, finished.stderr);
+    let rows: usize = said.lines().map(|line| line.chars().count().div_ceil(80).max(1)).sum();
+    // The prompt takes one.
+    assert!(rows < 24, "{rows} rows:\n{said}");
+    for line in finished.stdout.lines().filter(|line| !line.contains('{')) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+}
+
+#[test]
+fn the_demo_says_the_same_each_time() {
+    assert_eq!(command(&["demo"]).stdout, command(&["demo"]).stdout);
 }
 
 #[test]
@@ -121,6 +138,22 @@ fn the_demo_takes_the_settings_of_a_run() {
         command(&["demo", "--batch", "2", "--hostname", "gpu-9", "--workload", "uniform"]);
     finished.exits(0).says("4 of 4 planned records delivered");
     assert!(finished.stdout.contains("key gpu-9/"), "{}", finished.stdout);
+}
+
+#[test]
+fn the_demo_shows_twenty_pairs_and_counts_the_others() {
+    let finished = command(&["demo", "--batch", "1000"]);
+    finished.exits(0).says("2000 of 2000 planned records delivered");
+    assert_eq!(finished.stdout.matches("\n09:00:").count(), 20, "{}", finished.stdout);
+    assert!(finished.stdout.contains("\n... and 980 more\n"), "{}", finished.stdout);
+}
+
+#[test]
+fn the_demo_takes_one_topic_for_both_events() {
+    let finished =
+        command(&["demo", "--batch", "2", "--topic-metric", "all", "--topic-token", "all"]);
+    finished.exits(0).says("4 records came back");
+    assert!(finished.stdout.contains("all, key gpu01/1:"), "{}", finished.stdout);
 }
 
 #[test]

@@ -71,6 +71,13 @@ fn the_exit_codes_of_the_readme_are_those_of_the_program() {
     document_is_generated("README.md", "exit codes", &table);
 }
 
+#[test]
+fn the_demo_of_the_readme_is_what_the_demo_prints() {
+    let demo = Command::new(env!("CARGO_BIN_EXE_vm4-producer")).arg("demo").output();
+    let printed = String::from_utf8(demo.expect("the demo").stdout).expect("text");
+    document_is_generated("README.md", "demo", &format!("```\n{printed}```\n"));
+}
+
 /// The constants of a GPU with a model on it, as the program has them.
 fn hardware(gpu: &str, model: &str) -> Hardware {
     let memory = if gpu.contains("80GB") { 81_920 } else { 40_960 };

@@ -114,21 +114,20 @@ fn the_log_says_as_what_a_gpu_was_recognised() {
     };
     assert_eq!(
         name("A100 40GB"),
-        "A100 40GB (as A100 40GB SXM; serving llama-3.1-8b-w8a8; 0.5 busy and 210 W on average while \
-         it serves)"
+        "A100 40GB (as A100 40GB SXM; serves llama-3.1-8b-w8a8; mean 50 %, 210 W)"
     );
+    assert_eq!(name("L4"), "L4 (serves llama-3.1-8b-w8a8; mean 50 %, 210 W)");
     assert_eq!(
         name("Foo"),
-        "Foo (not recognised, from its row; serving llama-3.1-8b-w8a8; 0.5 busy and 210 W on average \
-         while it serves)"
+        "Foo (not recognised, from its row; serves llama-3.1-8b-w8a8; mean 50 %, 210 W)"
     );
     let small = row(
         r#""name":"P400","utilization":0.5,"mem_used_mb":1000,"mem_total_mb":2048,"power_w":20"#,
     );
     assert_eq!(
         describe(&small, Name::Chat),
-        "P400 (not recognised, from its row; serving llama-3.1-8b-q4_k_m, which is too large for it: \
-         name its model in the row; 0.5 busy and 20 W on average while it serves)"
+        "P400 (not recognised, from its row; serves llama-3.1-8b-q4_k_m, which is too large for it: \
+         name its model in the row; mean 50 %, 20 W)"
     );
     assert_eq!(describe(&small, Name::Uniform), "P400");
 }
