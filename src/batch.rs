@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::delivery::{Ending, Evidence, NotStarted, Offsets, RunEnd, Totals};
 use crate::egress::EgressPolicy;
@@ -46,6 +46,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// Leaves stderr to whoever has something to say now.
+    pub fn clear_bar(&self) {
+        self.reporter.iter().for_each(Reporter::clear_bar);
+    }
+
     /// Tells systemd how the run ended.
     pub fn tell(&mut self, status: &str, errno: Option<u32>) {
         match self.reporter.take() {
@@ -75,6 +80,7 @@ pub async fn send(
     let batch = Batch { settings, plan: &plan, cluster, stop };
     let mut client = Client::default();
     let ended = batch.carry_out(&mut client).await;
+    client.clear_bar();
     let (end, totals, lateness) = ended.unwrap_or_else(|not_started| {
         (RunEnd::NotStarted(not_started), Totals::default(), Times::default())
     });
@@ -121,6 +127,11 @@ impl Batch<'_> {
             delivery_timeout: settings.delivery_timeout,
             counts: Box::new(sink.counts()),
             schedule: Arc::clone(&schedule),
+            started: std::time::Instant::now(),
+            servers: settings.kafka_bootstrap.to_string(),
+            connect_within: ready::within(settings),
+            gap: settings.waits().then_some(settings.sleep),
+            duration: settings.duration.filter(|_| settings.waits() || settings.sleep.is_zero()),
         }));
         let ends = ready::wait_until_ready(settings, cluster, sink, stop).await?;
         topic_limits::check(settings, cluster).await?;
@@ -138,6 +149,7 @@ impl Batch<'_> {
             wall_limit: settings.wall_limit(),
             delivery_timeout: settings.delivery_timeout,
         };
+        schedule.begins(std::time::Instant::now());
         send_loop::send(plan, sink, limits, stop, schedule, Timestamp::now).await
     }
 
@@ -186,9 +198,19 @@ fn announce(settings: &Settings, plan: &Plan) {
     let seed = plan.identity.run_seed;
     let (pairs, shard) = (plan.schedule.planned_pairs(), settings.shard.to_string());
     let (metric, token) = (&settings.topic_metric, &settings.topic_token);
+    if metric == token {
+        warn!("both events go to {metric}: only their fields tell them apart there");
+    }
     let number = pairs.map(|pairs| format!("{pairs} ")).unwrap_or_default();
+    // A shell may have set HOSTNAME, which then is the host of every event.
+    let source = settings.resolved("HOSTNAME").map(|host| host.origin.to_string());
+    let (host, source) = (settings.hostname.to_string(), source.unwrap_or_default());
     info!(
         run,
-        seed, shard, pairs, "run {run}, seed {seed}: sending {number}pairs to {metric} and {token}"
+        seed,
+        shard,
+        pairs,
+        host,
+        "run {run}, seed {seed}, host {host} ({source}): sending {number}pairs to {metric} and {token}"
     );
 }

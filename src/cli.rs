@@ -1,22 +1,23 @@
 //! The command line. Flags, completions and man page come from the settings' definitions.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+mod flags;
+mod help;
+mod verbosity;
 
-use clap::builder::OsStringValueParser;
-use clap::error::ErrorKind;
-use clap::{
-    Arg, ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand,
-    ValueEnum,
-};
+use std::ffi::OsString;
+
+use clap::{Command, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::event::Kind;
+use crate::host::terminal::Style;
 use crate::report;
-use crate::settings::{DEFINITIONS, Key};
+use crate::settings::Key;
+pub(crate) use flags::SettingFlags;
+pub(crate) use help::EXAMPLES;
+use verbosity::Verbosity;
 
-const ABOUT: &str = "Sends synthetic GPU-metric and LLM token-usage events to Kafka, \
-    and accounts for every record";
+const ABOUT: &str = "Sends synthetic GPU and LLM token events to Kafka, and accounts for each";
 
 const LONG_ABOUT: &str = "Sends synthetic GPU-metric and LLM token-usage events to Kafka, and \
     accounts for every record. The last log line of a run is a summary, and the exit code follows \
@@ -24,18 +25,16 @@ const LONG_ABOUT: &str = "Sends synthetic GPU-metric and LLM token-usage events 
     A run sends one batch and exits. A batch consists of pairs: one gpu.metrics.v1 and one \
     token.usage.v1 record each.";
 
-const AFTER_HELP: &str = "Every setting is also an environment variable and a line in \
-    /etc/vm4-producer.env (SLEEP_SEC is --sleep-sec). A flag beats the environment, which beats \
-    the file. `vm4-producer doctor` shows each value in force and where it came from.";
-
 #[derive(Debug, Parser)]
 #[command(name = "vm4-producer", version, about = ABOUT, long_about = LONG_ABOUT)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = help::AFTER_SHORT_HELP, after_long_help = help::after_long_help())]
 struct CommandLine {
     #[command(subcommand)]
     action: Option<Action>,
     #[command(flatten)]
     flags: SettingFlags,
+    #[command(flatten)]
+    verbosity: Verbosity,
 }
 
 /// What the user wants. The comments are the help.
@@ -43,9 +42,11 @@ struct CommandLine {
 pub(crate) enum Action {
     /// Send one batch to Kafka and exit (the default)
     Run(SettingFlags),
-    /// Send a batch (by default 5 pairs without pauses) to a broker inside the process, read it back and show it
+    /// Send a batch to a broker inside the process and show it
+    ///
+    /// The default is 5 pairs without pauses. They are read back with a consumer.
     Demo(SettingFlags),
-    /// Print the events as NDJSON at full speed, without Kafka
+    /// Print the events as NDJSON, without Kafka
     Generate {
         /// Print only the values
         #[arg(long)]
@@ -53,15 +54,21 @@ pub(crate) enum Action {
         #[command(flatten)]
         flags: SettingFlags,
     },
-    /// Check settings, seed file, network, brokers and topics; show every setting
+    /// Check settings, seed file, network, brokers and topics
     Doctor {
         /// Only connect to the bootstrap servers
         #[arg(long)]
         tcp: bool,
+        /// Show every setting, not only those that are set
+        #[arg(long)]
+        all: bool,
+        /// Print the findings and all settings as one JSON object
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         flags: SettingFlags,
     },
-    /// Print the EGRESS_ALLOW= line that this cluster needs for the systemd unit
+    /// Print the EGRESS_ALLOW= line that the systemd unit needs
     Egress {
         /// Write the line into the env file and reload systemd (as root)
         #[arg(long)]
@@ -121,95 +128,23 @@ pub(crate) struct Invocation {
     pub(crate) action: Action,
     /// Key and value of each flag before and behind the command.
     pub(crate) flags: Vec<(Key, OsString)>,
+    /// How the terminal is used.
+    pub(crate) style: Style,
 }
 
 /// Parses a command line, the program's name first. What clap has to say is an error, also `--help`.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
-    let CommandLine { action, flags: SettingFlags(mut flags) } = CommandLine::try_parse_from(args)?;
+    let CommandLine { action, flags: SettingFlags(mut flags), verbosity } =
+        CommandLine::try_parse_from(args)?;
     let action = action.unwrap_or(Action::Run(SettingFlags::default()));
     flags.extend_from_slice(action.flags());
-    Ok(Invocation { action, flags })
+    flags.extend(verbosity.settings(&flags));
+    Ok(Invocation { action, flags, style: verbosity.style() })
 }
 
 /// The definition of the command line.
 pub(crate) fn command() -> Command {
     CommandLine::command()
-}
-
-/// One flag a setting, and one for librdkafka's properties.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct SettingFlags(Vec<(Key, OsString)>);
-
-impl Args for SettingFlags {
-    fn augment_args(command: Command) -> Command {
-        command.args(setting_flags()).arg(property_flag())
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        Self::augment_args(command)
-    }
-}
-
-impl FromArgMatches for SettingFlags {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let settings = DEFINITIONS.iter().filter_map(|definition| {
-            let value = matches.get_one::<OsString>(definition.name)?;
-            Some((Key::Setting(definition.name), value.clone()))
-        });
-        let mut flags: Vec<_> = settings.collect();
-        for pair in matches.get_many::<OsString>(PROPERTY_FLAG).into_iter().flatten() {
-            // The value may be a secret with its property forgotten: it is not repeated.
-            let message = "--rdkafka expects PROPERTY=VALUE, as in linger.ms=20\n";
-            let wrong = || clap::Error::raw(ErrorKind::ValueValidation, message);
-            flags.push(property(pair).ok_or_else(wrong)?);
-        }
-        Ok(Self(flags))
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
-}
-
-fn setting_flags() -> impl Iterator<Item = Arg> {
-    DEFINITIONS.iter().map(|definition| {
-        let default = match definition.default {
-            Some(default) => format!("{} [default: {default}]", definition.help),
-            None => definition.help.to_owned(),
-        };
-        // Values are kept as they are: the settings check them, and name flag and value.
-        Arg::new(definition.name)
-            .long(definition.flag())
-            .value_name(definition.name)
-            .help(default)
-            .help_heading("Settings")
-            // `--batch -1` is for the settings to refuse; the next flag is never taken for a value.
-            .allow_negative_numbers(true)
-            .value_parser(OsStringValueParser::new())
-    })
-}
-
-/// Identifier and long name of the flag for librdkafka properties.
-const PROPERTY_FLAG: &str = "rdkafka";
-
-fn property_flag() -> Arg {
-    Arg::new(PROPERTY_FLAG)
-        .short('X')
-        .long(PROPERTY_FLAG)
-        .value_name("PROPERTY=VALUE")
-        .help("A librdkafka property, as in -X linger.ms=20 (RDKAFKA_LINGER_MS=20); repeatable")
-        .help_heading("Settings")
-        .action(ArgAction::Append)
-        .value_parser(OsStringValueParser::new())
-}
-
-/// Splits `linger.ms=20`. The value may be any bytes; whoever reads it says what is wrong with them.
-fn property(pair: &OsStr) -> Option<(Key, OsString)> {
-    let bytes = pair.as_bytes();
-    let at = bytes.iter().position(|b| *b == b'=').filter(|at| *at > 0)?;
-    let name = std::str::from_utf8(&bytes[..at]).ok()?;
-    Some((Key::Property(name.to_owned()), OsStr::from_bytes(&bytes[at + 1..]).to_owned()))
 }
 
 #[cfg(test)]
@@ -230,7 +165,8 @@ mod tests {
     #[test]
     fn no_command_is_a_run() {
         let run = Action::Run(SettingFlags::default());
-        assert_eq!(parsed(&[]), Invocation { action: run, flags: Vec::new() });
+        let flags = Vec::new();
+        assert_eq!(parsed(&[]), Invocation { action: run, flags, style: Style::default() });
     }
 
     #[test]
@@ -285,6 +221,39 @@ mod tests {
         let flags = parsed(&["--report-file=--rdkafka-x=y", "--batch", "1"]).flags;
         assert_eq!(flags[0], (Key::Setting("BATCH"), "1".into()));
         assert_eq!(flags[1], (Key::Setting("REPORT_FILE"), "--rdkafka-x=y".into()));
+    }
+
+    #[test]
+    fn a_property_has_one_value() {
+        let args = ["vm4-producer", "-X", "linger.ms=5", "-X", "linger_ms=6"];
+        let error = parse(args.map(OsString::from)).unwrap_err().to_string();
+        assert!(error.contains("--rdkafka sets linger_ms more than once"), "{error}");
+    }
+
+    #[test]
+    fn the_broker_has_the_names_that_other_programs_give_it() {
+        for flag in ["-b", "--bootstrap-server", "--bootstrap-servers", "--brokers"] {
+            let flags = [(Key::Setting("KAFKA_BOOTSTRAP"), "kafka".into())];
+            assert_eq!(parsed(&["doctor", flag, "kafka"]).flags, flags, "{flag}");
+        }
+    }
+
+    #[test]
+    fn quiet_and_verbose_are_short_for_settings_and_give_way_to_them() {
+        let setting = |name, value: &str| (Key::Setting(name), OsString::from(value));
+        let quiet = "warn,vm4_producer::summary=info";
+        assert_eq!(parsed(&["run", "-q"]).flags, [setting("RUST_LOG", quiet)]);
+        assert!(!parsed(&["-q"]).style.bar);
+        let contexts = Key::Property("debug".into());
+        assert_eq!(
+            parsed(&["-v", "doctor"]).flags,
+            [setting("RUST_LOG", "debug"), (contexts.clone(), "broker,security,metadata".into())]
+        );
+        let flags = parsed(&["-v", "--rust-log", "trace"]).flags;
+        assert_eq!(flags[0], setting("RUST_LOG", "trace"));
+        assert_eq!(flags.len(), 2);
+        let error = parse(["vm4-producer", "-q", "-v"].map(OsString::from)).unwrap_err();
+        assert!(error.to_string().contains("cannot be used with"), "{error}");
     }
 
     #[test]

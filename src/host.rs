@@ -8,3 +8,4 @@ pub mod pid1;
 pub mod reporter;
 pub mod signals;
 pub mod systemctl;
+pub mod terminal;

@@ -81,10 +81,11 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
     if args.peek().is_some_and(|name| systemd_generator::is_name(name)) {
         return systemd_generator::main(args.skip(1));
     }
-    let Invocation { action, flags } = match cli::parse(args) {
+    let Invocation { action, flags, style } = match cli::parse(args) {
         Ok(invocation) => invocation,
         Err(error) => return explain_usage(error),
     };
+    host::terminal::set_style(style);
     let command_defaults =
         if matches!(action, Action::Demo(_)) { commands::demo::DEFAULTS } else { &[] };
     let environment = std::env::vars_os().collect();
@@ -97,9 +98,10 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
         Action::Schema { name } => commands::print(name.text()),
         Action::Completions { shell } => commands::man::completions(shell),
         Action::Man => commands::man::man(),
-        Action::Doctor { tcp, .. } => {
+        Action::Doctor { tcp, all, json, .. } => {
+            let shown = commands::doctor::Shown { tcp_only: tcp, all, json };
             // Errors are findings here; the log would say them twice.
-            commands::doctor::doctor(settings().as_ref(), &inputs, tcp)
+            commands::doctor::doctor(settings().as_ref(), &inputs, shown)
         }
         Action::Egress { apply, .. } => {
             with_settings(settings(), |s| commands::egress::egress(s, &inputs, apply))

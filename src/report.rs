@@ -157,10 +157,10 @@ impl Report {
             kind: text.to_owned(),
             count: failures.count,
         });
-        let listing = settings.listing().map(|(name, value, source)| SettingReport {
-            name,
-            value: value.into(),
-            source,
+        let listing = settings.listing().map(|setting| SettingReport {
+            name: setting.name,
+            value: setting.value.into(),
+            source: setting.source,
         });
         let elapsed_sec = elapsed.as_secs_f64();
         Self {

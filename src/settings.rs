@@ -11,11 +11,14 @@ mod env_file;
 mod error;
 mod hosts;
 mod layers;
+mod listing;
 mod parse;
 mod properties;
 mod secrets;
+mod security;
 mod shard;
 mod source;
+pub mod suggest;
 mod table;
 
 use std::time::Duration;
@@ -27,8 +30,10 @@ pub use bootstrap::Bootstrap;
 pub use define::Definition;
 pub use error::{LoadError, SettingError};
 pub use hosts::Hosts;
+pub use listing::Listed;
 pub use parse::{EventTimeGuard, Pace, RecordHeaders, RecordKey};
 pub use properties::{Librdkafka, Properties, PropertyError};
+pub use security::Oddity;
 pub use source::{
     DEFAULT_ENV_FILE, ENV_FILE_VARIABLE, Inputs, Key, Origin, Resolved, profile_file,
 };
@@ -46,7 +51,8 @@ impl Settings {
     /// [`LoadError`]: all values that are not valid at once, or the file that cannot be read.
     pub fn load(inputs: &Inputs, librdkafka: Librdkafka) -> Result<Self, LoadError> {
         let layers = Layers::read(inputs, librdkafka)?;
-        let settings = Self::from_layers(&layers, librdkafka).map_err(LoadError::Settings)?;
+        let mut settings = Self::from_layers(&layers, librdkafka).map_err(LoadError::Settings)?;
+        settings.lift_batch();
         let checks = [settings.check_event_end(), settings.check_shard()];
         let bad: Vec<_> = checks.into_iter().filter_map(Result::err).collect();
         if bad.is_empty() { Ok(settings) } else { Err(LoadError::Settings(bad)) }
@@ -103,6 +109,18 @@ impl Settings {
         (first, last.unwrap_or(Timestamp::MAX))
     }
 
+    /// Takes the default of `BATCH` away where `DURATION_SEC` says how long the run is: twenty pairs
+    /// are no day.
+    fn lift_batch(&mut self) {
+        let batch = self.resolved.iter_mut().find(|resolved| resolved.key.name() == "BATCH");
+        if let Some(batch) = batch.filter(|batch| batch.origin == Origin::Default)
+            && self.duration.is_some()
+        {
+            self.batch = parse::BATCH_MAX;
+            *batch = Resolved::new(batch.key.clone(), self.batch.to_string(), Origin::NoLimit);
+        }
+    }
+
     /// Refuses a backfill whose last event no timestamp can hold.
     fn check_event_end(&self) -> Result<(), SettingError> {
         let Some(start) = self.event_start else { return Ok(()) };
@@ -135,16 +153,6 @@ impl Settings {
         let unset = || Resolved::new(Key::Setting(name), String::new(), Origin::Default);
         let resolved = self.resolved(name).cloned().unwrap_or_else(unset);
         SettingError::of_definition(&resolved, Some(because))
-    }
-
-    /// Name, value as it may be shown, and source of every setting, librdkafka properties last.
-    pub fn listing(&self) -> impl Iterator<Item = (String, &str, String)> {
-        let named = DEFINITIONS.iter().map(move |d| match self.resolved(d.name) {
-            Some(r) => (d.name.to_owned(), r.shown(), r.origin.to_string()),
-            None => (d.name.to_owned(), "", "not set".to_owned()),
-        });
-        let properties = self.properties.values();
-        named.chain(properties.map(|p| (p.key.to_string(), p.shown(), p.origin.to_string())))
     }
 }
 

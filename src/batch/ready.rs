@@ -17,16 +17,21 @@ use super::Cluster;
 /// How long a run that reached nobody asks for the addresses of its servers, to say why.
 const RESOLVE_WITHIN: Duration = Duration::from_millis(500);
 
+/// How long the cluster may take to get ready: nine tenths of the delivery timeout, within which a
+/// client that cannot reach anything has said so.
+pub(super) fn within(settings: &Settings) -> Duration {
+    settings.delivery_timeout.mul_f64(0.9)
+}
+
 /// Waits until a broker answers, both topics exist and every partition's leader is ready; returns
-/// where the partitions end. It takes nine tenths of the delivery timeout at most: within it a client
-/// that cannot reach anything has said so.
+/// where the partitions end.
 pub(super) async fn wait_until_ready(
     settings: &Settings,
     cluster: &Cluster,
     sink: &KafkaSink,
     stop: &Stop,
 ) -> Result<Offsets, NotStarted> {
-    let bound = Bound::within(settings.delivery_timeout.mul_f64(0.9));
+    let bound = Bound::within(within(settings));
     if cluster.egress.is_some() {
         check_advertised(cluster, bound, stop).await?;
     }

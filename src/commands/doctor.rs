@@ -1,9 +1,10 @@
 //! `doctor`: what a run needs, checked one by one, each failure with its remedy.
 
+mod security;
+mod shown;
 mod topics;
 mod unit;
 
-use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use crate::exit::Exit;
 use crate::host::files;
 use crate::kafka::admin::{Bound, NotReady};
 use crate::kafka::{config, inquiry};
-use crate::settings::{DEFINITIONS, Inputs, LoadError, Server, Settings};
+use crate::settings::{Inputs, LoadError, Server, Settings};
+pub use shown::Shown;
 
 /// How long one TCP connection may take: a packet filter that drops packets answers nothing.
 const TCP_WITHIN: Duration = Duration::from_secs(3);
@@ -32,8 +34,31 @@ enum Found {
     Well(String),
     /// Why there was nothing to check.
     Skipped(String),
+    /// What a run goes on with, but is hardly meant, and the remedy.
+    Odd(String, String),
     /// What is not well, the remedy, and the exit code it leads to.
     Bad(String, String, Exit),
+}
+
+impl Found {
+    /// The word in front of the check.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Well(_) => "ok",
+            Self::Skipped(_) => "skip",
+            Self::Odd(..) => "warn",
+            Self::Bad(..) => "FAIL",
+        }
+    }
+
+    /// What was found, the remedy, and the exit code.
+    fn parts(&self) -> (&str, Option<&str>, Option<Exit>) {
+        match self {
+            Self::Well(text) | Self::Skipped(text) => (text, None, None),
+            Self::Odd(problem, remedy) => (problem, Some(remedy), None),
+            Self::Bad(problem, remedy, exit) => (problem, Some(remedy), Some(*exit)),
+        }
+    }
 }
 
 fn ok(name: impl Into<String>, text: impl Into<String>) -> Finding {
@@ -53,11 +78,11 @@ fn bad(
     Finding { name: name.into(), result: Found::Bad(problem.into(), remedy.into(), exit) }
 }
 
-/// Runs the checks and prints a line for each; with `tcp_only` just the reach of the servers.
+/// Runs the checks, and prints what was asked for.
 ///
 /// The exit code is that of the first check that failed: the one a run would end with.
 #[must_use]
-pub fn doctor(settings: Result<&Settings, &LoadError>, inputs: &Inputs, tcp_only: bool) -> Exit {
+pub fn doctor(settings: Result<&Settings, &LoadError>, inputs: &Inputs, shown: Shown) -> Exit {
     let settings = match settings {
         Ok(settings) => settings,
         Err(error) => {
@@ -67,20 +92,21 @@ pub fn doctor(settings: Result<&Settings, &LoadError>, inputs: &Inputs, tcp_only
                 .lines()
                 .map(|line| bad("settings", line, "correct it where it was set", exit))
                 .collect();
-            return conclude(&findings, "");
+            return conclude(&findings, None, shown);
         }
     };
     let mut findings = Vec::new();
-    if !tcp_only {
+    if !shown.tcp_only {
         findings.push(check_settings(settings));
+        findings.extend(security::check(settings));
         findings.push(check_seed(settings));
     }
     let servers = settings.kafka_bootstrap.servers();
     let reach: Vec<_> = servers.iter().map(|server| check_reach("bootstrap", server)).collect();
     let reached = reach.iter().any(|finding| matches!(finding.result, Found::Well(_)));
     findings.extend(reach);
-    if tcp_only {
-        return conclude(&findings, "");
+    if shown.tcp_only {
+        return conclude(&findings, None, shown);
     }
     let mut brokers = Vec::new();
     if reached {
@@ -89,37 +115,19 @@ pub fn doctor(settings: Result<&Settings, &LoadError>, inputs: &Inputs, tcp_only
         brokers = advertised;
     }
     findings.extend(unit::check_unit(settings, inputs, &brokers));
-    conclude(&findings, &listing(settings))
+    conclude(&findings, Some(settings), shown)
 }
 
-fn conclude(findings: &[Finding], appendix: &str) -> Exit {
-    let mut text = String::new();
-    let mut exit = Exit::Success;
-    for Finding { name, result } in findings {
-        let line = match result {
-            Found::Well(found) => format!("ok    {name}: {found}"),
-            Found::Skipped(why) => format!("skip  {name}: {why}"),
-            Found::Bad(problem, remedy, code) => {
-                if exit == Exit::Success {
-                    exit = *code;
-                }
-                format!("FAIL  {name}: {problem}; remedy: {remedy}")
-            }
-        };
-        text.push_str(&line);
-        text.push('\n');
-    }
-    text.push_str(appendix);
-    match print(&text) {
-        Exit::Success => exit,
+fn conclude(findings: &[Finding], settings: Option<&Settings>, shown: Shown) -> Exit {
+    match print(&shown::text(findings, settings, shown)) {
+        Exit::Success => shown::exit(findings),
         failed => failed,
     }
 }
 
 fn check_settings(settings: &Settings) -> Finding {
-    let named = DEFINITIONS.iter().filter(|d| settings.is_set(d.name)).count();
-    let set = named + settings.properties.len();
-    ok("settings", format!("all valid, {set} set by you (listed below)"))
+    let set = settings.listing().filter(|setting| setting.is_set).count();
+    ok("settings", format!("all valid, {set} set by you"))
 }
 
 fn check_seed(settings: &Settings) -> Finding {
@@ -180,15 +188,4 @@ fn check_cluster(settings: &Settings) -> (Vec<Finding>, Vec<Server>) {
 fn no_metadata(silent: &NotReady) -> Finding {
     let (remedy, exit) = silence(silent);
     bad("metadata", silent.to_string(), remedy, exit)
-}
-
-/// Every setting with its value and where that came from.
-fn listing(settings: &Settings) -> String {
-    let mut text = String::from("\nsettings in force:\n");
-    let width = settings.listing().map(|(name, _, _)| name.len()).max().unwrap_or(0);
-    for (name, value, source) in settings.listing() {
-        // Writing to a String cannot fail.
-        let _infallible = writeln!(text, "  {name:width$}  {value:?} ({source})");
-    }
-    text
 }

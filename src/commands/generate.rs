@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tracing::{info, warn};
 
 use super::{exit_of_output, prepared, runtime};
 use crate::exit::Exit;
@@ -27,6 +28,10 @@ pub fn generate(settings: &Settings, values_only: bool) -> Exit {
         Ok(runtime) => runtime,
         Err(exit) => return exit,
     };
+    if settings.is_set("REPORT_FILE") {
+        warn!("REPORT_FILE is not used: generate sends nothing that could be reported");
+    }
+    info!("run {}, seed {}: printing", identity.run_id, identity.run_seed);
     let plan = Plan::new(settings, &seed, identity);
     let out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let sink = Lines { out: RefCell::new(out), values_only, error: RefCell::new(None) };

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use clap::builder::PossibleValue;
+use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 
@@ -9,6 +11,8 @@ use super::print;
 use crate::cli;
 use crate::exit::{DOCUMENTED, Exit};
 use crate::settings::{DEFAULT_ENV_FILE, ENV_FILE_VARIABLE};
+
+const NAME: &str = "vm4-producer";
 
 /// The units of the package.
 const UNITS: &[(&str, &str)] = &[
@@ -33,10 +37,53 @@ pub fn man() -> Exit {
 
 /// Prints the completion script of a shell.
 #[must_use]
-pub fn completions(shell: clap_complete::Shell) -> Exit {
+pub fn completions(shell: Shell) -> Exit {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut cli::command(), "vm4-producer", &mut script);
-    print(&String::from_utf8_lossy(&script))
+    clap_complete::generate(shell, &mut cli::command(), NAME, &mut script);
+    let mut script = String::from_utf8_lossy(&script).into_owned();
+    match shell {
+        // clap_complete 4.6 splits the hyphen of the name differently in the arms of its last `case`,
+        // so none of them is ever reached (clap-rs/clap#6421).
+        Shell::Bash => script = script.replace("vm4__subcmd__producer", "vm4__producer"),
+        Shell::Fish => script = corrected_fish(&script),
+        _ => {}
+    }
+    print(&script)
+}
+
+/// clap_complete 4.6 has fish offer nothing behind `help`, as that is a command that was seen, nor behind
+/// a flag in front of the command that still lacks its value, as that cannot be parsed.
+fn corrected_fish(script: &str) -> String {
+    let parse = "argparse -s (__fish_vm4_producer_global_optspecs) -- $cmd";
+    let mut corrected = String::new();
+    for line in script.lines() {
+        let is_help = line.contains("using_subcommand help; and not __fish_seen_subcommand_from");
+        let line = if is_help { line.replacen(" help\" -f", "\" -f", 1) } else { line.to_owned() };
+        corrected.push_str(&line);
+        corrected.push('\n');
+        if line.trim_start().starts_with(parse) {
+            corrected.push_str(&format!(
+                "    or begin\n        set -e cmd[-1]\n        {parse} 2>/dev/null\n    end\n"
+            ));
+        }
+    }
+    corrected + &fish_arguments()
+}
+
+/// The values of arguments without a flag, which clap_complete leaves out for fish.
+fn fish_arguments() -> String {
+    let mut lines = String::new();
+    for command in cli::command().get_subcommands() {
+        for argument in command.get_positionals() {
+            let values = argument.get_possible_values();
+            let values: Vec<_> = values.iter().map(PossibleValue::get_name).collect();
+            let (name, values) = (command.get_name(), values.join(" "));
+            lines.push_str(&format!(
+                "complete -c {NAME} -n \"__fish_seen_subcommand_from {name}\" -f -a \"{values}\"\n"
+            ));
+        }
+    }
+    lines
 }
 
 fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
@@ -84,6 +131,10 @@ fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
          {ENV_FILE_VARIABLE} names another settings file. A file in $CREDENTIALS_DIRECTORY that \
          is named after a librdkafka property sets that property."
     ))]);
+    more.control("SH", ["EXAMPLES"]);
+    for (line, what) in cli::EXAMPLES {
+        more.control("TP", []).text([bold(*line)]).text([roman(*what)]);
+    }
     more.control("SH", ["SEE ALSO"])
         .text([roman("systemd.exec(5), systemctl(1), journalctl(1), kcat(1)")]);
     more.to_writer(page)

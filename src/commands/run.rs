@@ -47,6 +47,12 @@ pub fn run(settings: &Settings) -> Exit {
         let text = settings.refuse("REPORT_FILE", error.to_string()).to_string();
         return give_up(&text, Exit::Config);
     }
+    if let Some(problem) = settings.unreadable_location() {
+        return give_up(&problem, Exit::NoInput);
+    }
+    for odd in settings.without_effect() {
+        warn!("{}; {}", odd.problem, odd.remedy);
+    }
     let seed = match seed(settings) {
         Ok(seed) => seed,
         Err(error) => {

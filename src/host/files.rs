@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 
 use rustix::fs::{Access, Mode, OFlags};
 
@@ -78,15 +80,34 @@ pub fn seed(settings: &Settings) -> Result<(Seed, SeedSource), SeedFileError> {
     Ok((seed, source))
 }
 
+/// How long a seed may take to come through a pipe.
+const SEED_WITHIN: Duration = Duration::from_secs(10);
+
 fn read_seed(path: &Path) -> io::Result<Vec<u8>> {
+    let path = if path == Path::new("-") { Path::new("/dev/stdin") } else { path };
     let metadata = fs::metadata(path)?;
     if metadata.is_dir() {
         return Err(io::Error::other("it is a directory; expected a file"));
     }
-    // Opening a FIFO that nobody writes to would block for ever.
-    if !metadata.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
+    if metadata.is_file() {
+        return read_whole_seed(path);
     }
+    if !metadata.file_type().is_fifo() {
+        return Err(io::Error::other("it is neither a regular file nor a pipe"));
+    }
+    // Opening a FIFO that nobody writes to blocks for ever.
+    let (path, (done, read)) = (path.to_owned(), sync_channel(1));
+    let work = move || {
+        let _late = done.send(read_whole_seed(&path));
+    };
+    std::thread::Builder::new().name("seed".into()).spawn(work)?;
+    read.recv_timeout(SEED_WITHIN).unwrap_or_else(|_| {
+        let problem = format!("nobody wrote all of it within {} s", SEED_WITHIN.as_secs());
+        Err(io::Error::other(problem))
+    })
+}
+
+fn read_whole_seed(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     fs::File::open(path)?.take(seed::MAX_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)

@@ -9,7 +9,7 @@ mod entry;
 mod queue;
 
 use std::fs;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, registry};
 
-use super::reporter;
+use super::{reporter, terminal};
 use entry::Entry;
 use queue::{Dropped, Next, Queue};
 
@@ -125,7 +125,7 @@ fn outputs() -> [Dispatch; 2] {
         let text = tracing_subscriber::fmt::layer()
             .without_time()
             .with_target(false)
-            .with_ansi(io::stderr().is_terminal())
+            .with_ansi(terminal::has_colors(&io::stderr()))
             .log_internal_errors(false)
             // In words is enough for people; the figures are fields for the journal.
             .fmt_fields(debug_fn(|out, field, value| match field.name() {

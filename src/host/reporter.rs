@@ -3,18 +3,19 @@
 //! One thread does all of it, from the counts. A missing, full or bogus notify socket, or a blocked
 //! terminal, never delays the run.
 
-use std::fmt::Write;
-use std::io::IsTerminal;
+mod bar;
+mod progress;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use sd_notify::NotifyState;
 
-use super::apart;
+use super::{apart, terminal};
 use crate::delivery::Counts;
+pub(super) use bar::without as without_bar;
 
 /// How often systemd gets the status.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
@@ -32,28 +33,31 @@ const LATE: Duration = Duration::from_secs(2);
 /// How long the end of a run waits for a full notify socket.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
-
-fn bar() -> Option<ProgressBar> {
-    BAR.lock().unwrap_or_else(PoisonError::into_inner).clone()
-}
-
-/// Hides the bar while `write` writes to stderr.
-pub fn without_bar(write: impl FnOnce()) {
-    match bar() {
-        Some(bar) => bar.suspend(write),
-        None => write(),
-    }
-}
-
 /// The state of the run's schedule, which tells waiting from hanging.
 #[derive(Debug, Default)]
 pub struct ScheduleState {
+    begun: OnceLock<Instant>,
     due: Mutex<Option<Instant>>,
     stopping: AtomicBool,
 }
 
+/// What a run is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// It waits for the cluster.
+    Connecting,
+    /// It has been sending since then.
+    Sending(Instant),
+    /// It was asked to stop.
+    Stopping,
+}
+
 impl ScheduleState {
+    /// The run begins to send.
+    pub fn begins(&self, now: Instant) {
+        let _earlier = self.begun.set(now);
+    }
+
     /// The run waits for a pair that is scheduled then; `None` while it does not wait.
     pub fn waits_until(&self, due: Option<Instant>) {
         *self.due.lock().unwrap_or_else(PoisonError::into_inner) = due;
@@ -62,6 +66,14 @@ impl ScheduleState {
     /// The run was asked to stop: it waits only for the records in flight.
     pub fn stops(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    fn phase(&self) -> Phase {
+        match self.begun.get() {
+            _ if self.stopping.load(Ordering::Relaxed) => Phase::Stopping,
+            Some(since) => Phase::Sending(*since),
+            None => Phase::Connecting,
+        }
     }
 
     fn is_waiting(&self, now: Instant) -> bool {
@@ -80,6 +92,16 @@ pub struct View {
     pub counts: Box<dyn Fn() -> Counts + Send>,
     /// Where the run is in its schedule.
     pub schedule: Arc<ScheduleState>,
+    /// When the run was started.
+    pub started: Instant,
+    /// The servers that are asked first.
+    pub servers: String,
+    /// How long the cluster may take to get ready.
+    pub connect_within: Duration,
+    /// Mean time between pairs, if the run waits for it.
+    pub gap: Option<Duration>,
+    /// How long the run is to send, if that is bounded.
+    pub duration: Option<Duration>,
 }
 
 impl std::fmt::Debug for View {
@@ -90,66 +112,57 @@ impl std::fmt::Debug for View {
     }
 }
 
-/// The last status of a run for systemd.
-struct Last {
-    status: String,
-    errno: Option<u32>,
+/// What the reporting thread is told.
+enum Message {
+    /// stderr is somebody else's from now on.
+    ClearBar,
+    /// The last status of a run for systemd.
+    Last { status: String, errno: Option<u32> },
 }
 
 /// The reporting thread, if anybody listens.
 #[derive(Debug)]
 pub struct Reporter {
-    thread: Option<(SyncSender<Last>, Receiver<()>)>,
+    thread: Option<(SyncSender<Message>, Receiver<()>)>,
 }
 
 impl Reporter {
     /// Starts to report.
     #[must_use]
     pub fn start(view: View) -> Self {
-        let on_terminal = std::io::stderr().is_terminal();
+        let on_terminal = terminal::can_redraw();
         if !on_terminal && std::env::var_os("NOTIFY_SOCKET").is_none() {
             return Self { thread: None };
         }
-        if on_terminal {
-            let shown = new_bar(view.planned_records);
-            *BAR.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
-        }
-        let (last, inbox) = sync_channel(1);
-        let (done, written) = sync_channel(1);
-        let work = move || {
-            report(&view, &inbox, if on_terminal { BAR_EVERY } else { STATUS_EVERY });
-            let _nobody_waits = done.send(());
-        };
+        // Two messages, and an answer to each: nobody waits for a thread that a terminal blocks.
+        let (last, inbox) = sync_channel(2);
+        let (done, written) = sync_channel(2);
+        let work = move || report(&view, &inbox, &done, on_terminal);
         let thread = std::thread::Builder::new().name("report".into()).spawn(work);
         Self { thread: thread.is_ok().then_some((last, written)) }
     }
 
+    /// Removes the bar for good.
+    pub fn clear_bar(&self) {
+        self.tell(Message::ClearBar);
+    }
+
     /// Removes the bar, and sends `status` to systemd as the last one.
     pub fn finish(self, status: &str, errno: Option<u32>) {
-        let Some((last, written)) = self.thread else { return };
-        let status = status.replace('\n', " ");
-        if last.send(Last { status, errno }).is_ok() {
-            let _late = written.recv_timeout(LAST_WORDS);
+        self.tell(Message::Last { status: status.replace('\n', " "), errno });
+    }
+
+    fn tell(&self, message: Message) {
+        let Some((messages, done)) = &self.thread else { return };
+        if messages.try_send(message).is_ok() {
+            let _late = done.recv_timeout(LAST_WORDS);
         }
     }
 }
 
-fn new_bar(planned: Option<u64>) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(planned, ProgressDrawTarget::stderr());
-    let template = match planned {
-        Some(_) => "{bar:30} {pos}/{len} records, {rate}, {eta} left",
-        None => "{spinner} {pos} records, {rate}",
-    };
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        // A failed write to a terminal shows no rate.
-        bar.set_style(style.with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
-            let _not_shown = write!(out, "{:.0}/s", state.per_sec());
-        }));
-    }
-    bar
-}
-
-fn report(view: &View, inbox: &Receiver<Last>, every: Duration) {
+fn report(view: &View, inbox: &Receiver<Message>, done: &SyncSender<()>, on_terminal: bool) {
+    let every = if on_terminal { BAR_EVERY } else { STATUS_EVERY };
+    let mut has_bar = on_terminal;
     let mut reported_at = Instant::now();
     let (mut acknowledged, mut stopping) = (0, false);
     let more_time = || NotifyState::ExtendTimeoutUsec(extension(view.delivery_timeout));
@@ -157,21 +170,27 @@ fn report(view: &View, inbox: &Receiver<Last>, every: Duration) {
     notify(&[NotifyState::Status("connecting"), more_time()]);
     loop {
         match inbox.recv_timeout(every) {
-            Ok(Last { status, errno }) => {
-                if let Some(bar) = bar() {
-                    bar.finish_and_clear();
+            Ok(message) => {
+                has_bar = false;
+                bar::clear();
+                let last = matches!(message, Message::Last { .. });
+                if let Message::Last { status, errno } = message {
+                    say_last(&status, errno);
                 }
-                return say_last(&status, errno);
+                let _nobody_waits = done.try_send(());
+                if last {
+                    return;
+                }
+                continue;
             }
             Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) => {}
         }
         let counts = (view.counts)();
-        if let Some(bar) = bar() {
-            bar.set_position(counts.total_acknowledged());
-            bar.tick();
-        }
         let now = Instant::now();
+        if has_bar {
+            bar::draw(|columns| progress::line(view, &counts, now, columns));
+        }
         if now.duration_since(reported_at) >= STATUS_EVERY {
             reported_at = now;
             let moved = counts.total_acknowledged() > acknowledged;
@@ -180,7 +199,7 @@ fn report(view: &View, inbox: &Receiver<Last>, every: Duration) {
             // Once more for the wait that follows a signal.
             let stops = !stopping && view.schedule.stopping.load(Ordering::Relaxed);
             stopping |= stops;
-            let status = progress(view, &counts);
+            let status = progress::status(view, &counts);
             let mut states = vec![NotifyState::Status(&status)];
             if moved || waiting || stops {
                 states.push(more_time());
@@ -188,13 +207,6 @@ fn report(view: &View, inbox: &Receiver<Last>, every: Duration) {
             notify(&states);
         }
     }
-}
-
-fn progress(view: &View, counts: &Counts) -> String {
-    let of = view.planned_records.map(|planned| format!(" of {planned}")).unwrap_or_default();
-    let (acknowledged, failed) = (counts.total_acknowledged(), counts.total_failed());
-    let waiting = counts.total_in_flight();
-    format!("{acknowledged}{of} records acknowledged, {waiting} waiting, {failed} failed")
 }
 
 fn extension(wait: Duration) -> u32 {

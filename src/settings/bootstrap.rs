@@ -41,6 +41,14 @@ fn server(text: &str) -> Result<Server, Refusal> {
         let because = "starts with a protocol; RDKAFKA_SECURITY_PROTOCOL chooses it";
         return Err(format!("{text:?} {because}").into());
     }
+    if let Some(separator) = text.chars().find(|c| c.is_whitespace() || ";|".contains(*c)) {
+        return Err(format!("{text:?} has {separator:?}; a comma separates servers").into());
+    }
+    if text.contains('@') {
+        let because = "has an \"@\"; RDKAFKA_SASL_USERNAME sets the user";
+        // What stands in front of it may be a password.
+        return Err(format!("an entry {because}").into());
+    }
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (address, after) = rest.split_once(']').ok_or(format!("{text:?} lacks a \"]\""))?;
         address.parse::<Ipv6Addr>().map_err(|_| format!("{address:?} is not an IPv6 address"))?;
@@ -49,7 +57,7 @@ fn server(text: &str) -> Result<Server, Refusal> {
             _ => (address, Some(after.strip_prefix(':').ok_or(format!("{after:?} after \"]\""))?)),
         }
     } else if text.matches(':').count() > 1 {
-        return Err(format!("{text:?} looks like IPv6, which is written [{text}]").into());
+        return Err(format!("{text:?} {}", ipv6_hint(text)).into());
     } else {
         match text.split_once(':') {
             Some((host, port)) => (host_name(host)?, Some(port)),
@@ -59,6 +67,21 @@ fn server(text: &str) -> Result<Server, Refusal> {
     let port = port.map_or(Ok(DEFAULT_PORT), |p| digits::<u16>(p).filter(|p| *p > 0).ok_or(p));
     let port = port.map_err(|p| format!("port {p:?} of {text:?} is not one of 1 to 65535"))?;
     Ok(Server { host: host.to_owned(), port })
+}
+
+/// What to do about a text with more than one colon.
+fn ipv6_hint(text: &str) -> String {
+    let with_port = text.rsplit_once(':').filter(|(address, port)| {
+        // `::1:9092` is an address, too, but nobody has that one.
+        address.parse::<Ipv6Addr>().is_ok() && port.len() == 4 && digits::<u16>(port).is_some()
+    });
+    match (with_port, text.parse::<Ipv6Addr>()) {
+        (Some((address, port)), _) => {
+            format!("looks like IPv6 with a port, which is written [{address}]:{port}")
+        }
+        (None, Ok(_)) => format!("looks like IPv6, which is written [{text}]"),
+        (None, Err(_)) => "has more than one \":\"; a comma separates servers".into(),
+    }
 }
 
 fn host_name(text: &str) -> Result<&str, Refusal> {
@@ -101,11 +124,20 @@ mod tests {
             ("host:", "port \"\" of \"host:\" is not one of 1 to 65535"),
             ("host:+1", "port \"+1\" of \"host:+1\" is not one of 1 to 65535"),
             ("::1", "\"::1\" looks like IPv6, which is written [::1]"),
+            ("::1:9092", "\"::1:9092\" looks like IPv6 with a port, which is written [::1]:9092"),
+            ("2001:db8::7", "\"2001:db8::7\" looks like IPv6, which is written [2001:db8::7]"),
+            (
+                "x:9092:y:9092",
+                "\"x:9092:y:9092\" has more than one \":\"; a comma separates servers",
+            ),
+            ("x:9092 y:9092", "\"x:9092 y:9092\" has ' '; a comma separates servers"),
+            ("x:9092;y:9092", "\"x:9092;y:9092\" has ';'; a comma separates servers"),
+            ("user:pw@x:9092", "an entry has an \"@\"; RDKAFKA_SASL_USERNAME sets the user"),
             ("[::1", "\"[::1\" lacks a \"]\""),
             ("[::1]x", "\"x\" after \"]\""),
             ("[kafka]:1", "\"kafka\" is not an IPv6 address"),
             ("10.0.1.999", "\"10.0.1.999\" is not an IPv4 address"),
-            ("a b", "\"a b\" is neither a host name nor an address"),
+            ("a/b", "\"a/b\" is neither a host name nor an address"),
             (
                 "PLAINTEXT://h:1",
                 "\"PLAINTEXT://h:1\" starts with a protocol; RDKAFKA_SECURITY_PROTOCOL chooses it",

@@ -13,6 +13,8 @@ pub struct Definition {
     pub name: &'static str,
     /// Default as text; `None` if there is none.
     pub default: Option<&'static str>,
+    /// The values, where there is a closed list of them, or those to offer first.
+    pub words: &'static [&'static str],
     /// What a value must look like; completes "expected ...".
     pub expected: &'static str,
     /// One line for `--help`, the man page and the README.
@@ -35,6 +37,7 @@ macro_rules! settings {
         name: $name:literal,
         parse: $parser:path,
         $(default: $default:literal,)?
+        $(words: $words:expr,)?
         expected: $expected:literal,
         help: $help:literal,
     })+) => {
@@ -42,6 +45,7 @@ macro_rules! settings {
         pub const DEFINITIONS: &[Definition] = &[$(Definition {
             name: $name,
             default: settings!(@default $($default)?),
+            words: settings!(@words $($words)?),
             expected: $expected,
             help: $help,
         }),+];
@@ -82,6 +86,8 @@ macro_rules! settings {
     };
     (@default $default:literal) => { Some($default) };
     (@default) => { None };
+    (@words $words:expr) => { $words };
+    (@words) => { &[] };
     (@type $type:ty; $default:literal) => { $type };
     (@type $type:ty;) => { Option<$type> };
     (@read $found:ident, $parser:path, $bad:expr; $default:literal) => {

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::definition;
 use super::source::{Origin, Resolved};
+use super::{definition, suggest};
 
 /// A value that a setting cannot have. Its text names setting, value, source and expectation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,9 +37,22 @@ impl SettingError {
     }
 
     pub(super) fn of_definition(resolved: &Resolved, because: Option<String>) -> Self {
-        let expected = definition(resolved.key.name()).map_or("", |d| d.expected);
+        let definition = definition(resolved.key.name());
+        let expected = definition.map_or("", |d| d.expected);
+        let words = definition.map_or(&[][..], |d| d.words);
+        let because = because.or_else(|| hint(resolved, words));
         Self::new(resolved, because, expected)
     }
+}
+
+/// What a value that is not even explained was probably meant to be.
+fn hint(refused: &Resolved, words: &[&'static str]) -> Option<String> {
+    let value = refused.expose();
+    if matches!(refused.origin, Origin::EnvFile { .. }) && value.contains(" #") {
+        return Some("a comment needs a line of its own".into());
+    }
+    let word = suggest::word(value, words.iter().copied())?;
+    Some(format!("perhaps you mean {word:?}"))
 }
 
 impl fmt::Display for SettingError {
@@ -76,10 +89,12 @@ pub enum LoadError {
         problem: String,
     },
     /// An env file or a credential that cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}{}: {source}", path.display(), named_by.as_ref().map(|by| format!(" ({by})")).unwrap_or_default())]
     File {
         /// The file.
         path: PathBuf,
+        /// The setting that names it, with its source.
+        named_by: Option<String>,
         /// What the system says.
         source: std::io::Error,
     },

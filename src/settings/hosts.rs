@@ -36,7 +36,7 @@ impl fmt::Display for Hosts {
 pub(super) fn hosts(text: &str) -> Result<Hosts, Refusal> {
     let mut names: Vec<String> = Vec::new();
     for pattern in split_outside_brackets(text)? {
-        expand(pattern, &mut names)?;
+        expand(text, pattern, &mut names)?;
     }
     let mut sorted: Vec<&String> = names.iter().collect();
     sorted.sort_unstable();
@@ -69,8 +69,8 @@ fn split_outside_brackets(text: &str) -> Result<Vec<&str>, Refusal> {
     Ok(parts)
 }
 
-/// Adds the names of one pattern.
-fn expand(pattern: &str, names: &mut Vec<String>) -> Result<(), Refusal> {
+/// Adds the names of one pattern of the whole list.
+fn expand(whole: &str, pattern: &str, names: &mut Vec<String>) -> Result<(), Refusal> {
     let mut heads = vec![String::new()];
     let mut rest = pattern;
     while let Some((before, behind)) = rest.split_once('[') {
@@ -91,7 +91,11 @@ fn expand(pattern: &str, names: &mut Vec<String>) -> Result<(), Refusal> {
         rest = after;
     }
     for head in heads {
-        names.push(word(&format!("{head}{rest}"), NAME_MAX)?);
+        let name = format!("{head}{rest}");
+        if name.is_empty() && !whole.is_empty() {
+            return Err(format!("name {} of the list is empty", names.len() + 1).into());
+        }
+        names.push(word(&name, NAME_MAX)?);
     }
     if names.len() > HOSTS_MAX {
         return Err(format!("it has more than {HOSTS_MAX} hosts").into());
@@ -155,7 +159,8 @@ mod tests {
     fn what_is_wrong_with_a_list_is_said() {
         for (text, problem) in [
             ("", "it is empty"),
-            ("a,,b", "it is empty"),
+            ("a,,b", "name 2 of the list is empty"),
+            ("gpu[1-3],", "name 4 of the list is empty"),
             ("a/b", "it has '/'"),
             ("[1-2]", "it has no name in front of \"[\""),
             ("gpu[1-2", "it has \"[\" without \"]\""),

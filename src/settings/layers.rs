@@ -17,7 +17,7 @@ use super::secrets::credentials;
 use super::source::{
     self, ENV_FILE_VARIABLE, Inputs, Key, Origin, Resolved, profile_file, read_small_file,
 };
-use super::{DEFINITIONS, LoadError, SettingError, definition, env_file, parse};
+use super::{DEFINITIONS, LoadError, SettingError, definition, env_file, parse, suggest};
 
 /// Values of one origin.
 struct Layer {
@@ -67,14 +67,17 @@ impl Layers {
     pub(super) fn read(inputs: &Inputs, librdkafka: Librdkafka) -> Result<Self, LoadError> {
         let (path, is_named) = inputs.env_file();
         let mut layers = defaults(inputs);
-        layers.extend(env_file_layers(&path, is_named, librdkafka)?);
+        let named_by =
+            is_named.then(|| format!("{ENV_FILE_VARIABLE} from {}", Origin::Environment));
+        layers.extend(env_file_layers(&path, named_by, librdkafka)?);
         let mut given = environment(inputs, librdkafka);
         given.extend(flags(inputs, librdkafka));
         let bad: Vec<_> = given.iter().filter_map(|read| read.as_ref().err().cloned()).collect();
         let given: Vec<_> = given.into_iter().flatten().map(Layer::of).collect();
 
-        if let Some(profile) = profile(&Self::merged(layers.iter().chain(&given))?)? {
-            layers.extend(env_file_layers(&profile_file(&path, &profile), true, librdkafka)?);
+        if let Some((profile, origin)) = profile(&Self::merged(layers.iter().chain(&given))?)? {
+            let named_by = Some(format!("PROFILE={profile} from {origin}"));
+            layers.extend(env_file_layers(&profile_file(&path, &profile), named_by, librdkafka)?);
         }
         layers.extend(credentials(inputs, librdkafka)?.into_iter().map(Layer::of));
         let merged = Self::merged(layers.iter().chain(&given))?;
@@ -112,27 +115,32 @@ fn defaults(inputs: &Inputs) -> Vec<Layer> {
     ]
 }
 
-/// One layer an assignment: each has its own line.
+/// One layer an assignment: each has its own line. `named_by` is what names the file, if anything does.
 fn env_file_layers(
     path: &Path,
-    is_named: bool,
+    named_by: Option<String>,
     librdkafka: Librdkafka,
 ) -> Result<Vec<Layer>, LoadError> {
     let bytes = match read_small_file(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound && !is_named => return Ok(Vec::new()),
-        read => read.map_err(|source| LoadError::File { path: path.into(), source })?,
+        Err(e) if e.kind() == io::ErrorKind::NotFound && named_by.is_none() => {
+            return Ok(Vec::new());
+        }
+        read => read.map_err(|source| LoadError::File { path: path.into(), named_by, source })?,
     };
     let wrong = |problem: String| LoadError::EnvFile { path: path.into(), problem };
     let assignments = env_file::parse(&bytes).map_err(|e| wrong(e.to_string()))?;
-    let layers = assignments.into_iter().map(|a| {
-        let Some(key) = key_of(&a.key, librdkafka) else {
-            let nearest = nearest(&a.key);
-            return Err(wrong(format!("line {}: unknown key {:?}; {nearest}", a.line, a.key)));
-        };
-        let origin = Origin::EnvFile { path: path.into(), line: a.line };
-        Ok(Layer { origin, values: vec![(key, a.value)] })
-    });
-    layers.collect()
+    let (mut layers, mut unknown) = (Vec::new(), Vec::new());
+    for a in assignments {
+        if let Some(key) = key_of(&a.key, librdkafka) {
+            let origin = Origin::EnvFile { path: path.into(), line: a.line };
+            layers.push(Layer { origin, values: vec![(key, a.value)] });
+        } else {
+            let hint = suggest::key(&a.key, librdkafka);
+            unknown.push(format!("line {}: unknown key {:?}; {hint}", a.line, a.key));
+        }
+    }
+    let between = format!("\n{}: ", path.display());
+    if unknown.is_empty() { Ok(layers) } else { Err(wrong(unknown.join(&between))) }
 }
 
 /// What a variable of this name sets, if it sets anything.
@@ -142,15 +150,6 @@ fn key_of(variable: &str, librdkafka: Librdkafka) -> Option<Key> {
     }
     let property = variable.strip_prefix(source::PREFIX).filter(|rest| !rest.is_empty())?;
     Some(Key::Property(properties::named(property, librdkafka)))
-}
-
-fn nearest(key: &str) -> String {
-    if key == ENV_FILE_VARIABLE {
-        return "it names this file, and is read from the process environment only".into();
-    }
-    let names = DEFINITIONS.iter().map(|d| d.name);
-    let nearest = names.min_by_key(|name| strsim::damerau_levenshtein(name, key));
-    format!("the nearest known key is {}", nearest.unwrap_or_default())
 }
 
 /// The settings of the process environment. Other variables are nobody's business here.
@@ -184,12 +183,12 @@ fn text(key: Key, value: &OsStr, origin: Origin) -> Result<Resolved, SettingErro
     }
 }
 
-fn profile(layers: &Layers) -> Result<Option<String>, LoadError> {
+fn profile(layers: &Layers) -> Result<Option<(String, Origin)>, LoadError> {
     let Some(found) = layers.get("PROFILE").filter(|found| !found.expose().is_empty()) else {
         return Ok(None);
     };
     let name = parse::profile(found.expose());
-    name.map(Some).map_err(|refusal| {
+    name.map(|name| Some((name, found.origin.clone()))).map_err(|refusal| {
         LoadError::Settings(vec![SettingError::of_definition(found, refusal.because())])
     })
 }

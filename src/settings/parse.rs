@@ -57,9 +57,18 @@ pub(super) fn seed(text: &str) -> Result<u64, Refusal> {
     digits(text).ok_or(Refusal::Unexpected)
 }
 
-/// Seconds as a decimal number, within `min..=max`.
+/// Units of a duration, in seconds.
+const UNITS: &[(&str, f64)] =
+    &[("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3_600.0), ("d", 86_400.0)];
+
+/// Seconds as a decimal number, or a number with a unit, within `min..=max` seconds.
 fn seconds(text: &str, min: f64, max: f64) -> Result<Duration, Refusal> {
-    let number: f64 = text.parse().map_err(|_| Refusal::Unexpected)?;
+    let behind = text.find(|c: char| c.is_ascii_alphabetic() && c != 'e').unwrap_or(text.len());
+    let (number, unit) = text.split_at(behind);
+    let unit = if unit.is_empty() { "s" } else { unit };
+    let (_, unit) = UNITS.iter().find(|(name, _)| *name == unit).ok_or(Refusal::Unexpected)?;
+    let number: f64 = number.parse().map_err(|_| Refusal::Unexpected)?;
+    let number = number * unit;
     if !number.is_finite() || number < min || number > max || number.is_sign_negative() {
         return Err(Refusal::Unexpected);
     }
@@ -137,6 +146,9 @@ macro_rules! words {
         pub enum $name { $($(#[$doc])* $variant),+ }
 
         impl $name {
+            /// All, as they are written.
+            pub(super) const WORDS: &'static [&'static str] = &[$($word),+];
+
             /// The word as it is written in the setting.
             #[must_use]
             pub fn word(self) -> &'static str {
@@ -196,8 +208,19 @@ words! {
     Off = "off"
 }
 
+/// The levels of the log.
+pub(super) const LOG_LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
+
 /// `RUST_LOG`: checked here, so that a bad filter is an error and not silence.
 pub(super) fn log_filter(text: &str) -> Result<String, Refusal> {
+    // A word alone is a level or a target; for the filter a mistyped level is the target of nothing.
+    for word in text.split(',').map(str::trim).filter(|word| !word.contains(['=', '[', ':'])) {
+        let is_level = LOG_LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
+        let is_target = ["librdkafka", "vm4_producer"].contains(&word);
+        if !(word.is_empty() || is_level || is_target || digits::<u8>(word).is_some()) {
+            return Err(format!("{word:?} is neither a level nor a target of this program").into());
+        }
+    }
     let filter = tracing_subscriber::EnvFilter::try_new(text);
     filter.map(|_| text.to_owned()).map_err(|e| e.to_string().into())
 }
@@ -213,11 +236,36 @@ mod tests {
         for text in ["-1", "1e3", "+1", " 1", "1.0", "", "0x10", "1000000000001"] {
             assert!(batch(text).is_err(), "{text:?}");
         }
-        for text in ["nan", "-1", "inf", "-0", "", "1s", "86401"] {
+        for text in ["nan", "-1", "inf", "-0", "", "1 s", "86401"] {
             assert!(sleep(text).is_err(), "{text:?}");
         }
         assert_eq!(sleep("0.0005"), Ok(Duration::from_micros(500)));
         assert!(delivery_timeout("0").is_err());
+    }
+
+    #[test]
+    fn durations_may_have_a_unit() {
+        for (text, ms) in
+            [("500ms", 500), ("10m", 600_000), ("1.5s", 1_500), ("1d", 86_400_000), ("500us", 0)]
+        {
+            assert_eq!(sleep(text).map(|d| d.as_millis()), Ok(ms), "{text}");
+        }
+        for text in ["ms", "1 s", "5x", "2d", "1ms2", "m10", "-1s", "infs", "nans", "1S"] {
+            assert!(sleep(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_level_of_the_log_is_refused() {
+        for text in
+            ["info", "WARN", "off", "vm4_producer", "vm4_producer::batch=debug,warn", "", "3"]
+        {
+            assert!(log_filter(text).is_ok(), "{text:?}");
+        }
+        assert_eq!(
+            log_filter("warn,inof").unwrap_err().to_string(),
+            "\"inof\" is neither a level nor a target of this program"
+        );
     }
 
     #[test]

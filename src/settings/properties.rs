@@ -75,18 +75,43 @@ pub(super) fn check(property: &Resolved, librdkafka: Librdkafka) -> Result<(), S
         }
         PropertyError::Refused(description) => {
             // librdkafka repeats the value in its description.
-            let because = (!property.is_secret()).then_some(description);
+            let because =
+                (!property.is_secret()).then(|| explained(property, &description, librdkafka));
             refuse(because, "a value that librdkafka accepts")
         }
     })
 }
 
+/// Why librdkafka refuses a value, under the name that the user gave the property, and the value that
+/// was probably meant.
+fn explained(property: &Resolved, description: &str, librdkafka: Librdkafka) -> String {
+    let name = property.key.name();
+    // Of a name and its alias librdkafka speaks of the one that it keeps.
+    let kept = description.split("property \"").nth(1).and_then(|rest| rest.split('"').next());
+    let description = match kept {
+        Some(kept) => description.replace(&format!("\"{kept}\""), &format!("{name:?}")),
+        None => description.to_owned(),
+    };
+    let is_taken = |value: &str| !value.is_empty() && librdkafka(name, value).is_ok();
+    let value = property.expose().to_ascii_lowercase();
+    match slip_of(&value, is_taken).filter(|meant| meant.contains(char::is_alphabetic)) {
+        Some(meant) => format!("{description}; perhaps you mean {meant:?}"),
+        None => description,
+    }
+}
+
+/// A property whose name differs in one slip of a key. librdkafka tells no list of its names, but knows
+/// one when it sees it.
+fn nearest(name: &str, librdkafka: Librdkafka) -> Option<String> {
+    slip_of(name, |slip| librdkafka(slip, "") != Err(PropertyError::Unknown))
+}
+
 /// Longer than any name of a property, which bounds the search for a similar one.
 const NAME_MAX: usize = 64;
 
-/// A property whose name differs in one slip of a key: a letter missing, wrong, or too many, or two
-/// swapped. librdkafka tells no list of its names, but knows one when it sees it.
-fn nearest(name: &str, librdkafka: Librdkafka) -> Option<String> {
+/// The text itself, or a text that differs from it in one slip of a key (a letter missing, wrong, or
+/// too many, or two swapped), for which `is_it` holds.
+fn slip_of(name: &str, is_it: impl Fn(&str) -> bool) -> Option<String> {
     if name.len() > NAME_MAX || !name.is_ascii() {
         return None;
     }
@@ -100,7 +125,7 @@ fn nearest(name: &str, librdkafka: Librdkafka) -> Option<String> {
             letters.flat_map(move |c| [format!("{head}{c}{after}"), format!("{head}{c}{tail}")]);
         [format!("{head}{after}")].into_iter().chain(swapped).chain(typed)
     });
-    slips.into_iter().find(|slip| librdkafka(slip, "") != Err(PropertyError::Unknown))
+    [name.to_owned()].into_iter().chain(slips).find(|slip| is_it(slip))
 }
 
 #[cfg(test)]
@@ -142,6 +167,11 @@ mod tests {
         );
         let refused = error("RDKAFKA_COMPRESSION_CODEC", "rar");
         assert!(refused.starts_with("RDKAFKA_COMPRESSION_CODEC: \"rar\" from"), "{refused}");
+        let refused = error("RDKAFKA_SECURITY_PROTOCOL", "sls");
+        assert!(refused.contains("; perhaps you mean \"ssl\"; expected"), "{refused}");
+        let refused = error("RDKAFKA_LINGER_MS", "fast");
+        assert!(refused.contains("property \"linger.ms\""), "{refused}");
+        assert!(!refused.contains("queue.buffering") && !refused.contains("perhaps"), "{refused}");
         let refused = error("RDKAFKA_LOG_LEVEL", "99");
         assert!(refused.contains("range 0..7; expected a value"), "{refused}");
     }

@@ -17,7 +17,9 @@ pub(super) fn credentials(
         return Ok(Vec::new());
     };
     let directory = Path::new(directory);
-    let fail = |path: &Path, source| LoadError::File { path: path.into(), source };
+    let named_by = || Some("in CREDENTIALS_DIRECTORY".to_owned());
+    let fail =
+        |path: &Path, source| LoadError::File { path: path.into(), named_by: named_by(), source };
     let mut credentials = Vec::new();
     for entry in fs::read_dir(directory).map_err(|e| fail(directory, e))? {
         let path = entry.map_err(|e| fail(directory, e))?.path();

@@ -102,6 +102,8 @@ pub enum Origin {
         /// Line of the key, from 1.
         line: usize,
     },
+    /// Nobody chose `BATCH`, and `DURATION_SEC` ends the run.
+    NoLimit,
     /// The file of this name in `$CREDENTIALS_DIRECTORY`.
     Credential(String),
     /// The process environment.
@@ -114,7 +116,7 @@ impl Origin {
     /// Whether the user chose the value.
     #[must_use]
     pub fn is_chosen(&self) -> bool {
-        !matches!(self, Self::Default | Self::CommandDefault)
+        !matches!(self, Self::Default | Self::CommandDefault | Self::NoLimit)
     }
 }
 
@@ -123,6 +125,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Default => f.write_str("default"),
             Self::CommandDefault => f.write_str("default of this command"),
+            Self::NoLimit => f.write_str("no limit beside DURATION_SEC"),
             Self::EnvFile { path, line } => write!(f, "{} line {line}", path.display()),
             Self::Credential(name) => write!(f, "credential {name}"),
             Self::Environment => f.write_str("the environment"),

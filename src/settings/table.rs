@@ -31,9 +31,9 @@ settings! {
         name: "GPU_SEED",
         parse: parse::path,
         default: "/data/gpu_seed.json",
-        expected: "the path of a seed file",
-        help: "seed file with the GPUs. If unset and absent, the program uses its built-in copy \
-               and logs that",
+        expected: "the path of a seed file, or - for stdin",
+        help: "seed file with the GPUs, - = stdin. If unset and absent, the program uses its \
+               built-in copy and logs that",
     }
     batch: u64 {
         name: "BATCH",
@@ -46,9 +46,9 @@ settings! {
         name: "SLEEP_SEC",
         parse: parse::sleep,
         default: "0.5",
-        expected: "seconds from 0 to 86400, as in 0.5",
-        help: "seconds between the starts of pairs (the mean, if arrivals are random); 0 = as \
-               fast as possible",
+        expected: "seconds from 0 to 86400, as in 0.5, or with a unit, as in 500ms",
+        help: "seconds, or a duration as in 500ms, between the starts of pairs (the mean, if \
+               arrivals are random); 0 = as fast as possible",
     }
     topic_metric: String {
         name: "TOPIC_METRIC",
@@ -91,6 +91,7 @@ settings! {
         name: "WORKLOAD",
         parse: parse::workload,
         default: "chat",
+        words: &Name::WORDS,
         expected: "chat, code, reason, long, agent or uniform",
         help: "chat, code, reason, long, agent: token lengths from public traces, latency and \
                GPU values from one load; uniform: prompt 256-2048, completion 64-512, latency \
@@ -100,6 +101,7 @@ settings! {
         name: "ARRIVALS",
         parse: parse::arrivals,
         default: "fixed",
+        words: &Law::WORDS,
         expected: "fixed, poisson or workload",
         help: "fixed: equal gaps; poisson: exponential gaps; workload: as bursty as the \
                workload's trace, and by its hours of the day and days of the week (UTC), over \
@@ -108,8 +110,9 @@ settings! {
     duration: Duration {
         name: "DURATION_SEC",
         parse: parse::duration,
-        expected: "seconds from 0.001 to 31536000",
-        help: "the run ends after this long, unless BATCH ends it first",
+        expected: "seconds from 0.001 to 31536000, as in 600, or with a unit, as in 10m",
+        help: "the run ends after this long, in seconds or as in 10m or 1d. Without BATCH there \
+               is no limit of pairs; with it, whichever comes first",
     }
     event_start: Timestamp {
         name: "EVENT_START",
@@ -122,6 +125,7 @@ settings! {
         name: "EVENT_TIME_GUARD",
         parse: parse::event_time_guard,
         default: "on",
+        words: EventTimeGuard::WORDS,
         expected: "on or off",
         help: "on: a run with EVENT_START is refused if a topic would refuse its events or \
                delete them within the hour; off: it is sent anyway",
@@ -129,6 +133,7 @@ settings! {
     pace: Pace {
         name: "PACE",
         parse: parse::pace,
+        words: Pace::WORDS,
         expected: "wall or none",
         help: "wall: wait for each pair's time; none: send at full speed. Default: wall, or none \
                with EVENT_START",
@@ -146,6 +151,7 @@ settings! {
         name: "RECORD_KEY",
         parse: parse::record_key,
         default: "gpu",
+        words: RecordKey::WORDS,
         expected: "gpu or none",
         help: "gpu: the key is HOST/GPU_INDEX; none: no key",
     }
@@ -153,6 +159,7 @@ settings! {
         name: "RECORD_HEADERS",
         parse: parse::record_headers,
         default: "on",
+        words: RecordHeaders::WORDS,
         expected: "on or off",
         help: "on: headers run, seq and content-type; off: no headers",
     }
@@ -160,8 +167,9 @@ settings! {
         name: "DELIVERY_TIMEOUT_SEC",
         parse: parse::delivery_timeout,
         default: "30",
-        expected: "seconds from 1 to 3600",
-        help: "how long a record may wait for its acknowledgement, retries included",
+        expected: "seconds from 1 to 3600, as in 30, or with a unit, as in 2m",
+        help: "how long a record may wait for its acknowledgement, retries included; in seconds, \
+               or as in 2m",
     }
     report_file: PathBuf {
         name: "REPORT_FILE",
@@ -187,7 +195,10 @@ settings! {
         name: "RUST_LOG",
         parse: parse::log_filter,
         default: "info",
-        expected: "a tracing filter, as in info or vm4_producer=debug",
-        help: "tracing filter of the log; the target of librdkafka's lines is librdkafka",
+        words: parse::LOG_LEVELS,
+        expected: "off, error, warn, info, debug, trace, or a tracing filter, as in \
+                   vm4_producer=debug",
+        help: "level or tracing filter of the log. librdkafka's lines have the target librdkafka, \
+               and its debug lines need RDKAFKA_DEBUG, as in RDKAFKA_DEBUG=broker",
     }
 }

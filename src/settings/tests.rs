@@ -250,8 +250,43 @@ fn all_bad_values_are_said_at_once() {
         "BATCH: \"-1\" from the environment is not valid: expected a whole number from 0 to \
          1000000000000\n\
          SLEEP_SEC: \"nan\" from flag --sleep-sec is not valid: expected seconds from 0 to 86400, \
-         as in 0.5"
+         as in 0.5, or with a unit, as in 500ms"
     );
+}
+
+#[test]
+fn a_mistyped_word_is_recognised_and_a_comment_behind_a_value_named() {
+    assert_eq!(
+        world().variable("WORKLOAD", "Chat").error(),
+        "WORKLOAD: \"Chat\" from the environment is not valid: perhaps you mean \"chat\"; expected \
+         chat, code, reason, long, agent or uniform"
+    );
+    assert_eq!(
+        world().variable("ARRIVALS", "poison").error(),
+        "ARRIVALS: \"poison\" from the environment is not valid: perhaps you mean \"poisson\"; \
+         expected fixed, poisson or workload"
+    );
+    assert!(!world().variable("PACE", "quickly").error().contains("perhaps"));
+    assert_eq!(
+        world().env_file("BATCH=5 # five\n").error(),
+        "BATCH: \"5 # five\" from DIR/vm4.env line 1 is not valid: a comment needs a line of its \
+         own; expected a whole number from 0 to 1000000000000"
+    );
+}
+
+#[test]
+fn the_duration_alone_bounds_a_run_where_batch_is_not_chosen() {
+    let day = || world().variable("DURATION_SEC", "1d");
+    let settings = day().load();
+    assert_eq!(settings.batch, 1_000_000_000_000);
+    let batch = settings.resolved("BATCH").unwrap();
+    assert_eq!(batch.origin.to_string(), "no limit beside DURATION_SEC");
+    assert!(!settings.is_set("BATCH"));
+    assert_eq!(day().env_file("BATCH=7\n").load().batch, 7);
+    assert_eq!(world().variable("DURATION_SEC", "").load().batch, 20);
+    let mut demo = day();
+    demo.inputs.command_defaults = &[("BATCH", "5")];
+    assert_eq!(demo.load().batch, 5);
 }
 
 #[test]
@@ -271,7 +306,7 @@ fn bytes_that_are_not_utf_8_are_named_and_secrets_among_them_not_shown() {
 fn an_unknown_key_in_the_file_names_the_line_and_the_nearest_key() {
     assert_eq!(
         world().env_file("BATCH=1\n\nSLEEPSEC=0\n").error(),
-        "DIR/vm4.env: line 3: unknown key \"SLEEPSEC\"; the nearest known key is SLEEP_SEC"
+        "DIR/vm4.env: line 3: unknown key \"SLEEPSEC\"; perhaps you mean SLEEP_SEC"
     );
     assert_eq!(
         world().env_file("VM4_PRODUCER_ENV=/x\n").error(),
@@ -290,16 +325,26 @@ fn variables_that_are_no_settings_are_left_alone() {
 #[test]
 fn a_named_file_has_to_be_there_and_readable() {
     let error = world().variable(ENV_FILE_VARIABLE, "/no/such.env").error();
-    assert_eq!(error, "cannot read /no/such.env: No such file or directory (os error 2)");
-    let world = world().env_file("PROFILE=night\n");
     assert_eq!(
-        world.error(),
-        "cannot read DIR/vm4/night.env: No such file or directory (os error 2)"
+        error,
+        "cannot read /no/such.env (VM4_PRODUCER_ENV from the environment): No such file or \
+         directory (os error 2)"
     );
+    let night = world().env_file("PROFILE=night\n");
+    assert_eq!(
+        night.error(),
+        "cannot read DIR/vm4/night.env (PROFILE=night from DIR/vm4.env line 1): No such file or \
+         directory (os error 2)"
+    );
+    let error = world().env_file("").variable("PROFILE", "dev").error();
+    assert!(error.contains("(PROFILE=dev from the environment)"), "{error}");
     let error = World::default().variable(ENV_FILE_VARIABLE, "/").error();
-    assert!(error.starts_with("cannot read /: "), "{error}");
+    assert!(error.starts_with("cannot read / (VM4_PRODUCER_ENV from"), "{error}");
     let error = World::default().variable(ENV_FILE_VARIABLE, "/dev/zero").error();
-    assert_eq!(error, "cannot read /dev/zero: larger than 1 MiB, which no env file is");
+    assert!(
+        error.ends_with("the environment): larger than 1 MiB, which no env file is"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -348,7 +393,8 @@ fn a_property_is_blamed_under_the_name_that_the_user_wrote() {
 fn a_property_is_listed_under_one_name_from_every_source() {
     let settings = world().env_file("RDKAFKA_LINGER_MS=1").flag("linger.ms", "2").load();
     let last = settings.listing().last().unwrap();
-    assert_eq!(last, ("RDKAFKA_LINGER_MS".into(), "2", "flag -X linger.ms".into()));
+    assert_eq!((last.name.as_str(), last.value), ("RDKAFKA_LINGER_MS", "2"));
+    assert_eq!(last.source, "flag -X linger.ms");
 }
 
 #[test]
@@ -361,7 +407,7 @@ fn credentials_set_the_property_they_are_named_as_and_are_never_shown() {
     assert_eq!(settings.properties["sasl.password"].expose(), "hunter2");
     assert_eq!(settings.properties["sasl.password"].origin.to_string(), "credential sasl.password");
     assert!(!format!("{settings:?}").contains("hunter2"));
-    assert!(settings.listing().all(|(_, value, _)| !value.contains("hunter2")));
+    assert!(settings.listing().all(|setting| !setting.value.contains("hunter2")));
 
     // A unit's stand-in for a credential that it was not given.
     let settings = world().credential("sasl.password", "\n").load();

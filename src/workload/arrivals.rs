@@ -29,9 +29,15 @@ impl Law {
     /// All, in the order of the documentation.
     pub const ALL: [Self; 3] = [Self::Fixed, Self::Poisson, Self::Workload];
 
+    /// All, as they are written.
+    pub const WORDS: [&'static str; 3] = {
+        let [a, b, c] = Self::ALL;
+        [a.word(), b.word(), c.word()]
+    };
+
     /// The law as it is written.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Fixed => "fixed",
             Self::Poisson => "poisson",

@@ -22,9 +22,15 @@ impl Name {
     pub const ALL: [Self; 6] =
         [Self::Chat, Self::Code, Self::Reason, Self::Long, Self::Agent, Self::Uniform];
 
+    /// All, as they are written.
+    pub const WORDS: [&'static str; 6] = {
+        let [a, b, c, d, e, f] = Self::ALL;
+        [a.word(), b.word(), c.word(), d.word(), e.word(), f.word()]
+    };
+
     /// The name as it is written.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Chat => "chat",
             Self::Code => "code",

@@ -40,7 +40,9 @@ fn settings_that_librdkafka_refuses_as_a_whole_are_a_configuration_error() {
         .set("RDKAFKA_SECURITY_PROTOCOL", "ssl")
         .set("RDKAFKA_SSL_CA_LOCATION", "/no/such/ca.pem")
         .finish();
-    finished.exits(78).says("ssl.ca.location");
+    finished.exits(66).says(
+        "cannot read /no/such/ca.pem (RDKAFKA_SSL_CA_LOCATION from the environment): No such file",
+    );
 }
 
 #[test]
@@ -53,7 +55,7 @@ fn a_seed_file_that_cannot_be_read_is_no_input() {
     let unreadable = Producer::run(&nobody()).set("GPU_SEED", "/proc/self/mem").finish();
     unreadable.exits(66).says("cannot read the seed file /proc/self/mem");
     let device = Producer::run(&nobody()).set("GPU_SEED", "/dev/zero").finish();
-    device.exits(66).says("it is not a regular file");
+    device.exits(66).says("it is neither a regular file nor a pipe");
 }
 
 #[test]
@@ -85,7 +87,9 @@ fn rows_that_share_an_index_are_sent_with_a_warning() {
 #[test]
 fn a_named_settings_file_that_is_missing_is_no_input() {
     let finished = Producer::run(&nobody()).set("VM4_PRODUCER_ENV", "/no/such.env").finish();
-    finished.exits(66).says("cannot read /no/such.env: No such file or directory");
+    finished
+        .exits(66)
+        .says("cannot read /no/such.env (VM4_PRODUCER_ENV from the environment): No such file");
 }
 
 #[test]
@@ -93,9 +97,7 @@ fn an_unknown_key_in_the_settings_file_is_a_configuration_error() {
     let producer = Producer::run(&nobody());
     let file = producer.file("vm4.env", "# comment\nBATCHES=3\n");
     let finished = producer.set("VM4_PRODUCER_ENV", file).finish();
-    finished
-        .exits(78)
-        .says("vm4.env: line 2: unknown key \"BATCHES\"; the nearest known key is BATCH");
+    finished.exits(78).says("vm4.env: line 2: unknown key \"BATCHES\"; perhaps you mean BATCH");
 }
 
 #[test]
@@ -179,7 +181,7 @@ fn output_that_cannot_be_written_is_an_error() {
 #[test]
 fn doctor_finds_all_well_and_shows_where_settings_come_from() {
     let cluster = Cluster::start();
-    let finished = Producer::new(["doctor", "--batch", "7"])
+    let finished = Producer::new(["doctor", "--all", "--batch", "7"])
         .set("KAFKA_BOOTSTRAP", cluster.bootstrap())
         .set("RDKAFKA_SASL_PASSWORD", "hunter2")
         .finish();
@@ -207,6 +209,174 @@ fn doctor_finds_all_well_and_shows_where_settings_come_from() {
             l.split_whitespace().collect::<Vec<_>>().join(" ") == format!("{name} {value} {source}")
         });
         assert!(found, "{name} is not shown as {value} {source} in:\n{out}");
+    }
+}
+
+#[test]
+fn doctor_shows_what_is_set_then_the_checks_and_the_verdict_last() {
+    let cluster = Cluster::start();
+    let doctor = |args: &[&str]| {
+        Producer::new(["doctor", "--batch", "7"].iter().chain(args))
+            .set("KAFKA_BOOTSTRAP", cluster.bootstrap())
+            .finish()
+    };
+    let finished = doctor(&[]);
+    let out = &finished.exits(0).stdout;
+    let lines: Vec<_> = out.lines().collect();
+    assert_eq!(lines[0], "settings that are set (--all shows the defaults, too):");
+    assert!(lines[2].contains("BATCH") && lines[3].is_empty(), "{out}");
+    assert!(!out.contains("SLEEP_SEC"), "{out}");
+    let last = lines.last().unwrap();
+    assert!(last.starts_with("none of 10 checks failed, 3 skipped; exit 0 (SUCCESS)"), "{out}");
+    assert!(lines.len() <= 24, "it does not fit a terminal: {out}");
+
+    let failed = Producer::new(["doctor"]).set("KAFKA_BOOTSTRAP", nobody()).finish();
+    let last = failed.exits(69).stdout.lines().last().unwrap().to_owned();
+    assert!(last.contains(" checks failed") && last.ends_with("; exit 69 (UNAVAILABLE)"), "{last}");
+
+    let colored = doctor(&["--color", "always"]);
+    assert!(
+        colored.exits(0).stdout.contains("\x1b[32mok  \x1b[0m  settings"),
+        "{}",
+        colored.stdout
+    );
+    assert!(!out.contains('\x1b'), "{out}");
+}
+
+#[test]
+fn doctor_prints_its_findings_as_json() {
+    let cluster = Cluster::start();
+    let finished = Producer::new(["doctor", "--json"])
+        .set("KAFKA_BOOTSTRAP", cluster.bootstrap())
+        .set("TOPIC_TOKEN", "missing")
+        .set("RDKAFKA_SASL_PASSWORD", "hunter2")
+        .finish();
+    let found: serde_json::Value = serde_json::from_str(&finished.exits(69).stdout).unwrap();
+    assert_eq!(found["exit_name"], "UNAVAILABLE");
+    let check = |name: &str| {
+        let checks = found["checks"].as_array().unwrap();
+        checks.iter().find(|check| check["name"] == name).unwrap().clone()
+    };
+    assert_eq!(check("topic missing")["result"], "fail");
+    assert_eq!(check("topic missing")["exit_code"], 69);
+    assert!(check("topic missing")["remedy"].as_str().unwrap().starts_with("create it"));
+    assert_eq!(check("topic gpu.metrics.v1")["result"], "ok");
+    let settings = found["settings"].as_array().unwrap();
+    let setting = |name: &str| settings.iter().find(|s| s["name"] == name).unwrap();
+    assert_eq!(setting("RDKAFKA_SASL_PASSWORD")["value"], "(not shown)");
+    assert_eq!(
+        (&setting("BATCH")["value"], &setting("BATCH")["is_set"]),
+        (&"20".into(), &false.into())
+    );
+
+    let bad = Producer::new(["doctor", "--json"]).set("BATCH", "x").finish();
+    let found: serde_json::Value = serde_json::from_str(&bad.exits(78).stdout).unwrap();
+    assert_eq!(found["checks"][0]["result"], "fail");
+}
+
+#[test]
+fn credentials_that_the_protocol_does_not_use_are_named_by_doctor_and_a_run() {
+    let cluster = Cluster::start();
+    let with = |producer: Producer| {
+        producer
+            .set("KAFKA_BOOTSTRAP", cluster.bootstrap())
+            .set("RDKAFKA_SASL_MECHANISM", "PLAIN")
+            .set("RDKAFKA_SASL_PASSWORD", "hunter2")
+    };
+    let problem =
+        "security.protocol is plaintext, with which sasl.mechanism, sasl.password has no effect";
+    let finished = with(Producer::new(["doctor"])).finish();
+    let line = format!("warn  security: {problem}; remedy: set RDKAFKA_SECURITY_PROTOCOL=SASL_SSL");
+    assert!(finished.exits(0).stdout.contains(&line), "{}", finished.stdout);
+    with(cluster.run()).finish().exits(0).says(problem);
+}
+
+#[test]
+fn a_run_and_generate_say_who_they_are_and_for_which_host() {
+    let cluster = Cluster::start();
+    let finished = cluster.run().set("HOSTNAME", "ci-runner-17").set("RUN_SEED", "7").finish();
+    finished.exits(0).says("seed 7, host ci-runner-17 (the environment): sending 20 pairs");
+    cluster.run().finish().exits(0).says("host vm4 (default): sending");
+
+    let generated = Producer::new(["generate", "--values", "--batch", "1", "--run-seed", "7"])
+        .set("REPORT_FILE", "/nonexistent/x.json")
+        .finish();
+    generated.exits(0).says("seed 7: printing");
+    generated.says("REPORT_FILE is not used: generate sends nothing");
+}
+
+#[test]
+fn a_run_warns_that_both_events_go_to_one_topic() {
+    let cluster = Cluster::start();
+    let finished = cluster.run().set("TOPIC_TOKEN", TOPICS[0]).finish();
+    finished.exits(0).says("WARN both events go to gpu.metrics.v1");
+}
+
+#[test]
+fn a_seed_comes_from_a_pipe_or_from_stdin() {
+    let seed = include_str!("../../gpu_seed.json").replace("RTX 3090", "RTX 4090");
+    let generate = |args: &str, seed_file: &std::path::Path| {
+        let line = format!("cat {} | \"$0\" generate --values {args}", seed_file.display());
+        let producer = Producer::new(["generate"]);
+        let mut command = std::process::Command::new("bash");
+        command.args(["-c", &line]).arg(crate::common::program()).env_clear();
+        command.env("VM4_PRODUCER_ENV", "/dev/null").env("PATH", "/usr/bin:/bin");
+        drop(producer);
+        let output = command.output().expect("bash runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let holder = Producer::new(["generate"]);
+    let file = holder.file("seed.json", seed);
+    for args in ["--gpu-seed -", "--gpu-seed /dev/stdin"] {
+        let printed = generate(args, &file);
+        assert!(printed.contains("\"name\":\"RTX 4090\""), "{args}: {printed}");
+    }
+    let substituted = format!("--gpu-seed <(cat {})", file.display());
+    assert!(generate(&substituted, &file).contains("RTX 4090"));
+}
+
+#[test]
+fn the_short_help_fits_a_screen_and_the_long_one_is_grouped_with_examples() {
+    for args in [&["-h"][..], &["run", "-h"], &["generate", "-h"], &["egress", "-h"]] {
+        let help = Producer::new(args).set("COLUMNS", "80").finish().exits(0).stdout.clone();
+        assert!(help.lines().count() <= 24, "{args:?}: {} lines\n{help}", help.lines().count());
+        assert!(help.lines().all(|line| line.chars().count() <= 80), "{args:?}: {help}");
+    }
+    let help = command(&["--help"]).exits(0).stdout.clone();
+    for heading in ["Kafka:", "Load:", "Events:", "Unit:", "Output:", "Examples:"] {
+        assert!(help.lines().any(|line| line == heading), "{heading}: {help}");
+    }
+    let egress = command(&["egress", "--help"]).exits(0).stdout.clone();
+    assert!(egress.contains("--egress-allow") && !egress.contains("--workload"), "{egress}");
+    let generate = command(&["generate", "--help"]).exits(0).stdout.clone();
+    assert!(!generate.contains("--kafka-bootstrap"), "{generate}");
+}
+
+#[test]
+fn the_examples_of_the_help_are_lines_that_the_program_takes() {
+    let help = Producer::new(["--help"]).set("COLUMNS", "1000").finish().exits(0).stdout.clone();
+    let (_, examples) = help.split_once("Examples:\n").expect("examples");
+    let lines: Vec<_> =
+        examples.lines().map(str::trim).filter(|line| line.starts_with("vm4-producer ")).collect();
+    assert!(lines.len() >= 5, "{examples}");
+    let cluster = Cluster::start();
+    for line in lines {
+        // Against the broker of the test, and no longer than a test may take.
+        let line = line
+            .replace("kafka-1:9092", &cluster.bootstrap())
+            .replace("kafka-1:9093", &nobody())
+            .replace("--duration-sec 10m", "--duration-sec 100ms")
+            .replace("--report-file report.json", "--report-file -");
+        let holder = Producer::new(["man"]);
+        let shell = format!("set -o pipefail; {}", line.replace("vm4-producer ", "\"$0\" "));
+        let mut command = std::process::Command::new("bash");
+        command.args(["-c", &shell]).arg(crate::common::program()).env_clear();
+        command.env("VM4_PRODUCER_ENV", "/dev/null").env("PATH", "/usr/bin:/bin");
+        command.env("DELIVERY_TIMEOUT_SEC", "2").current_dir(holder.directory());
+        let output = command.output().expect("bash runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let expected = if line.contains("sasl") { 78 } else { 0 };
+        assert_eq!(output.status.code(), Some(expected), "{line}: {said}");
     }
 }
 

@@ -12,10 +12,12 @@
     reason = "a test fails by panicking; nobody links to it"
 )]
 
+mod bar;
 mod causes;
 mod cli;
 mod cluster;
 mod common;
+mod completions;
 mod containers;
 mod delivery;
 mod docs;
@@ -28,5 +30,6 @@ mod log;
 mod notify;
 mod process;
 mod shards;
+mod terminal;
 mod wire;
 mod workload;

@@ -72,7 +72,7 @@ fn loaded(env_file: &str) -> Vec<(String, String)> {
     let environment = vec![(OsString::from(ENV_FILE_VARIABLE), path.into_os_string())];
     let settings = Settings::load(&Inputs { environment, ..Inputs::default() }, properties::check);
     let settings = settings.unwrap_or_else(|error| panic!("{error}"));
-    settings.listing().map(|(name, value, _)| (name, value.to_owned())).collect()
+    settings.listing().map(|setting| (setting.name, setting.value.to_owned())).collect()
 }
 
 #[test]

@@ -1,0 +1,90 @@
+//! What `-h` and `--help` show where, and the examples of `--help` and the man page.
+
+pub(super) const AFTER_SHORT_HELP: &str = "\
+To begin: `vm4-producer demo`, then -b HOST:PORT. --help has all settings.";
+
+const SETTINGS: &str = "\
+Every setting is also an environment variable and a line in /etc/vm4-producer.env (SLEEP_SEC is \
+--sleep-sec). A flag beats the environment, which beats the file. `vm4-producer doctor` shows what is \
+set and where, `vm4-producer doctor --all` every value in force.";
+
+/// Command lines that do something useful as they stand, but for the broker.
+pub(crate) const EXAMPLES: &[(&str, &str)] = &[
+    ("vm4-producer demo", "see it work, without a broker"),
+    ("vm4-producer doctor -b kafka-1:9092", "check what a run needs"),
+    ("vm4-producer -b kafka-1:9092 --batch 100 --sleep-sec 100ms", "100 pairs in 10 s"),
+    (
+        "vm4-producer -b kafka-1:9092 --duration-sec 10m --hostname 'gpu[01-16]'",
+        "sixteen hosts for ten minutes",
+    ),
+    (
+        "vm4-producer -b kafka-1:9093 -X security.protocol=SASL_SSL -X sasl.mechanism=PLAIN \
+         -X sasl.username=load",
+        "TLS and a password, which CREDENTIALS_DIRECTORY/sasl.password has",
+    ),
+    (
+        "vm4-producer -b kafka-1:9092 --event-start 2026-01-05T00:00:00Z --duration-sec 1d \
+         --arrivals workload",
+        "backfill a day, at full speed",
+    ),
+    (
+        "vm4-producer -b kafka-1:9092 --run-seed 7 --report-file report.json -q",
+        "for a script: the same load each time, and a report",
+    ),
+    ("vm4-producer generate --values | head -n 4", "the events alone"),
+];
+
+pub(super) fn after_long_help() -> String {
+    let examples = EXAMPLES.iter().map(|(line, what)| format!("  # {what}\n  {line}\n"));
+    format!("Examples:\n{}\n{SETTINGS}", examples.collect::<String>())
+}
+
+/// The heading under which a setting stands.
+pub(super) fn heading(setting: &str) -> &'static str {
+    match setting {
+        "KAFKA_BOOTSTRAP" | "TOPIC_METRIC" | "TOPIC_TOKEN" | "DELIVERY_TIMEOUT_SEC" => "Kafka",
+        "BATCH" | "SLEEP_SEC" | "ARRIVALS" | "DURATION_SEC" | "PACE" | "SHARD" => "Load",
+        "PROFILE" | "EGRESS_ALLOW" => "Unit",
+        "REPORT_FILE" | "RUST_LOG" => "Output",
+        _ => "Events",
+    }
+}
+
+/// Settings that a command takes, so that one command line serves all, but does not use; its help does
+/// not show them.
+pub(super) fn unused_settings(command: &str) -> &'static [&'static str] {
+    match command {
+        "demo" => &["KAFKA_BOOTSTRAP", "EGRESS_ALLOW", "EVENT_TIME_GUARD", "rdkafka"],
+        "generate" => &[
+            "KAFKA_BOOTSTRAP",
+            "DELIVERY_TIMEOUT_SEC",
+            "EGRESS_ALLOW",
+            "EVENT_TIME_GUARD",
+            "PACE",
+            "REPORT_FILE",
+            "rdkafka",
+        ],
+        "egress" => &[
+            "GPU_SEED",
+            "BATCH",
+            "SLEEP_SEC",
+            "TOPIC_METRIC",
+            "TOPIC_TOKEN",
+            "HOSTNAME",
+            "RUN_SEED",
+            "RUN_ID",
+            "WORKLOAD",
+            "ARRIVALS",
+            "DURATION_SEC",
+            "EVENT_START",
+            "EVENT_TIME_GUARD",
+            "PACE",
+            "SHARD",
+            "RECORD_KEY",
+            "RECORD_HEADERS",
+            "DELIVERY_TIMEOUT_SEC",
+            "REPORT_FILE",
+        ],
+        _ => &[],
+    }
+}
