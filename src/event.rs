@@ -53,7 +53,7 @@ pub struct Metric {
 
 impl From<&Pair<'_>> for Metric {
     fn from(pair: &Pair<'_>) -> Self {
-        Self { gpu: pair.gpu, ts: pair.at, reading: pair.reading }
+        Self { gpu: pair.sensor, ts: pair.at, reading: pair.reading }
     }
 }
 

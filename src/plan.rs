@@ -177,7 +177,8 @@ impl Plan {
     fn stamp(&self, seq: u64, now: Timestamp, spacing: &mut Spacing) -> Timestamp {
         const AHEAD_MS: i64 = 100;
         let ms = now.as_millisecond();
-        let taken = if self.has_room { spacing.take(self.workload.gpus().of(seq), ms) } else { ms };
+        let gpus = |ms| self.workload.gpus().of(seq, || ms);
+        let taken = if self.has_room { spacing.take(ms, gpus) } else { ms };
         if taken == ms || taken > ms + AHEAD_MS {
             return now;
         }

@@ -1,9 +1,11 @@
 //! What to send: a pure function of settings, seed rows, run seed and `seq`. No clock, no I/O.
 
+mod amid;
 pub mod arrivals;
 mod constants;
 mod gpu;
 mod hardware;
+pub mod incidents;
 mod latency;
 mod load;
 mod math;
@@ -32,7 +34,8 @@ pub use tokens::{Tokens, trace_quantiles};
 
 use arrivals::{Gpus, Timing};
 use gpu::Gpu;
-use load::{Load, Minute, Movement, Shifts, day_means, minute_of, window_of};
+use incidents::Strain;
+use load::{Load, Minute, Movement, Shifts, Window, day_means, minute_of, window_of};
 use math::ln;
 use rng::Stream;
 use seed::{Row, Seed};
@@ -73,6 +76,7 @@ struct Known<'w> {
     /// What was drawn for each GPU and its last minute.
     minutes: Slots<(usize, i64), Minute>,
     tokens: tokens::Recent,
+    amid: amid::Recent,
 }
 
 impl<'w> Recent<'w> {
@@ -86,6 +90,7 @@ impl<'w> Recent<'w> {
             drive: Drive::default(),
             minutes: Slots::new(workload.loads.len() * workload.members.len()),
             tokens: tokens::Recent::default(),
+            amid: amid::Recent::default(),
         })
     }
 }
@@ -144,7 +149,7 @@ impl Workload {
             members: seed.rows.iter().map(member).collect(),
             shifts: DayKind::BOTH.map(shifts),
             loads: hosts.iter().zip(&host_shifts).map(load).collect(),
-            gpus: Arc::new(Gpus { shares, indexes }),
+            gpus: Arc::new(Gpus { shares, indexes, incidents: None }),
             timeline,
             movement,
             requests,
@@ -167,30 +172,46 @@ impl Workload {
     /// The pair `seq`, which happens at `at`.
     #[must_use]
     pub fn pair<'w>(&'w self, seq: u64, at: Timestamp, recent: &mut Recent<'w>) -> Pair<'w> {
-        let (host, row) = self.gpus.shares.of(seq);
+        let known = recent.of(self);
+        self.served_by(self.gpus.shares.of(seq), (seq, at), None, known)
+    }
+
+    /// The pair `seq`, which a GPU serves under a strain.
+    #[inline]
+    fn served_by(
+        &self,
+        (host, row): (usize, usize),
+        (seq, at): (u64, Timestamp),
+        strain: Option<&Strain>,
+        known: &mut Known<'_>,
+    ) -> Pair<'_> {
         let member = &self.members[row];
         let Member { model, hardware, .. } = member;
         let gpu = GpuId { host, row, index: member.row.gpu_index };
-        let known = recent.of(self);
         let tokens = self.requests.of(seq, at, &mut known.tokens);
         let mut rng = self.latency.at(seq);
         let (reading, batch, latency_ms) = if self.name == Name::Uniform {
             (None, 1, latency::uniform(&mut rng))
         } else {
-            let second = window_of(at);
-            let minute = self.minute(gpu, second, known);
-            let drive = self.timeline.drive(second, &mut known.drive);
-            let timeline = (&self.timeline, drive);
-            let mut window = self.loads[host].at(timeline, row as u64, second, &minute);
+            let (mut window, minute) = self.window(gpu, window_of(at), known);
             let operating = self.gpu(member);
-            let work = operating.work(&window);
+            let work = operating.work(&window, strain);
             let reading = operating.reading(work, &mut window);
             let means = self.requests.means();
             let latency_ms =
                 latency::live(hardware, work, means, tokens, (minute.latency, &mut rng));
             (Some(reading), math::whole(work.batch), latency_ms)
         };
-        Pair { seq, at, gpu, reading, model, batch, tokens, latency_ms }
+        Pair { seq, at, gpu, sensor: gpu, reading, model, batch, tokens, latency_ms }
+    }
+
+    /// The load of a GPU in a window, and what is drawn for its minute.
+    #[inline]
+    fn window(&self, gpu: GpuId, second: i64, known: &mut Known<'_>) -> (Window, Minute) {
+        let minute = self.minute(gpu, second, known);
+        let drive = self.timeline.drive(second, &mut known.drive);
+        let timeline = (&self.timeline, drive);
+        (self.loads[gpu.host].at(timeline, gpu.row as u64, second, &minute), minute)
     }
 
     /// What is drawn for a GPU and the minute of a second.

@@ -1,6 +1,7 @@
 //! When each pair is scheduled: a function of timing, run and `seq`, without drift by construction.
 
 mod gaps;
+mod gpus;
 mod spacing;
 
 use std::sync::Arc;
@@ -8,10 +9,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::incidents::Surges;
 use super::timeline::{Clock, Timeline};
-use super::traffic_share::TrafficShare;
 use super::{Name, Shard};
 use gaps::Gaps;
+pub use gpus::Gpus;
 pub use spacing::{Gpu, Spacing};
 
 /// The law of the gaps between the starts of pairs.
@@ -81,34 +83,6 @@ pub struct Due {
     pub offset: Duration,
 }
 
-/// The GPUs of a run, as the schedule needs them.
-#[derive(Debug)]
-pub struct Gpus {
-    /// How the pairs are shared out.
-    pub shares: TrafficShare,
-    /// The index that each row of the seed gives its GPU.
-    pub indexes: Vec<u32>,
-}
-
-impl Gpus {
-    /// The GPU of a pair.
-    #[must_use]
-    pub fn of(&self, seq: u64) -> Gpu {
-        let (host, row) = self.shares.of(seq);
-        (host, self.indexes[row])
-    }
-
-    /// Whether pairs that are `mean` apart leave room for a millisecond between two of one GPU.
-    ///
-    /// Pairs that wait for their millisecond hold up those behind them. So many can go out in one
-    /// as come before two meet on one GPU: about 1.25 times the root of the number of GPUs.
-    #[must_use]
-    pub fn have_room(&self, mean: Duration) -> bool {
-        const LEAST_MS: f64 = 1.4;
-        mean.as_secs_f64() * 1000.0 >= LEAST_MS * self.shares.of_two_on_one().sqrt()
-    }
-}
-
 /// The pairs of this process, in the order of their times.
 #[derive(Debug, Clone)]
 pub struct Schedule {
@@ -119,8 +93,12 @@ pub struct Schedule {
     gpus: Arc<Gpus>,
     /// Keeps pairs of one GPU apart, if there is room.
     spacing: Option<Spacing>,
-    /// From the beginning of a millisecond to the start of the run, ns.
+    /// The start of the run, ms since 1970, and how far it is into that millisecond, ns.
+    start_ms: i64,
     into_ms_ns: u64,
+    surges: Option<Surges>,
+    /// How many times as many pairs as usual can be kept apart.
+    room: f64,
     shard: Shard,
     pairs: u64,
     until: Option<Duration>,
@@ -132,23 +110,28 @@ impl Schedule {
     /// The schedule of a run.
     #[must_use]
     pub fn new(timing: &Timing, gpus: Arc<Gpus>, run_seed: u64, run_id: &str) -> Self {
+        let surges = gpus.incidents.as_ref().and_then(|incidents| incidents.surges(timing.start));
+        let clocked = timing.law == Law::Workload && !timing.mean.is_zero();
         let clock = || {
-            let timeline = timing.timeline(run_seed);
-            Box::new(Clock::starting(timeline, timing.start.as_millisecond()))
+            let clock = Clock::starting(timing.timeline(run_seed), timing.start.as_millisecond());
+            Box::new(clock.amid(surges.as_ref()))
         };
         // Equal gaps of a millisecond or more need nothing.
-        let apart = timing.law == Law::Fixed && timing.mean >= MILLISECOND;
+        let apart = timing.law == Law::Fixed && timing.mean >= MILLISECOND && surges.is_none();
         let spaced = !apart && gpus.have_room(timing.mean);
         Self {
             gaps: Gaps::new(timing, run_seed, run_id),
             mean: timing.mean,
-            clock: (timing.law == Law::Workload && !timing.mean.is_zero()).then(clock),
-            gpus,
+            clock: clocked.then(clock),
             spacing: spaced.then(Spacing::default),
+            start_ms: timing.start.as_nanosecond().div_euclid(1_000_000).try_into().unwrap_or(0),
             into_ms_ns: timing.start.as_nanosecond().rem_euclid(1_000_000).try_into().unwrap_or(0),
+            room: gpus.room(timing.mean),
+            surges,
             shard: timing.shard,
             pairs: timing.pairs,
             until: timing.until,
+            gpus,
             next: Due { seq: 0, offset: Duration::ZERO },
         }
     }
@@ -158,6 +141,7 @@ impl Schedule {
     pub fn planned_pairs(&self) -> Option<u64> {
         let pairs = match (self.until, &self.gaps) {
             (None, _) => self.pairs,
+            (Some(_), _) if self.surges.is_some() => return None,
             (Some(until), Gaps::Equal) if !self.mean.is_zero() => {
                 let before = until.as_nanos().div_ceil(self.mean.as_nanos());
                 u64::try_from(before).unwrap_or(u64::MAX).min(self.pairs)
@@ -180,6 +164,16 @@ impl Schedule {
         self.next = Due { seq: seq + 1, offset };
     }
 
+    /// The pair at the time that surges leave it. A clock has counted them already.
+    fn moved(&self, due: Due) -> Due {
+        let Some(surges) = self.surges.as_ref().filter(|_| self.clock.is_none()) else {
+            return due;
+        };
+        // 584 years are enough; beyond them nothing is moved.
+        let Ok(usual_ns) = u64::try_from(due.offset.as_nanos()) else { return due };
+        Due { offset: Duration::from_nanos(surges.moved(usual_ns)), ..due }
+    }
+
     /// The pair in a millisecond in which its GPU has no other.
     fn spaced(&mut self, due: Due) -> Due {
         const MS: u64 = 1_000_000;
@@ -187,7 +181,13 @@ impl Schedule {
         // 584 years are enough; beyond them pairs are not kept apart.
         let Ok(offset_ns) = u64::try_from(due.offset.as_nanos()) else { return due };
         let wanted = (self.into_ms_ns + offset_ns) / MS;
-        let ms = spacing.take(self.gpus.of(due.seq), wanted.cast_signed()).cast_unsigned();
+        let crowded = |surges: &Surges| surges.factor(offset_ns) > self.room;
+        let ms = if self.surges.as_ref().is_some_and(crowded) {
+            spacing.after(wanted.cast_signed())
+        } else {
+            spacing.take(wanted.cast_signed(), |ms| self.gpus.of(due.seq, || self.start_ms + ms))
+        };
+        let ms = ms.cast_unsigned();
         if ms == wanted {
             return due;
         }
@@ -216,7 +216,7 @@ impl Iterator for Schedule {
 
     fn next(&mut self) -> Option<Due> {
         loop {
-            let due = self.next;
+            let due = self.moved(self.next);
             if due.seq >= self.pairs || self.until.is_some_and(|until| due.offset >= until) {
                 return None;
             }

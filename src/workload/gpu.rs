@@ -5,6 +5,7 @@
 //! whole days, because pairs are all that a consumer sees.
 
 mod operating_point;
+mod strained;
 
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
@@ -16,6 +17,7 @@ use super::seed::Row;
 use super::timeline::DayKind;
 use super::tokens::Means;
 use operating_point::OperatingPoint;
+pub(super) use strained::restarting;
 
 /// One reading of a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +63,10 @@ pub(super) struct Work {
     pub(super) batch: f64,
     /// Requests that wait for a place in the batch.
     pub(super) waiting: f64,
+    /// How many times as long everything takes.
+    pub(super) slowdown: f64,
+    /// Power limit, W.
+    power_cap_w: f64,
 }
 
 /// What is left to chance in a window.
@@ -132,11 +138,6 @@ impl Gpu {
         gpu
     }
 
-    /// What the GPU does in a window.
-    pub(super) fn work(&self, window: &Window) -> Work {
-        self.work_above(window.level - self.points[window.day.index()].onset)
-    }
-
     /// What the GPU does at a load that is `above` the onset of other work.
     fn work_above(&self, above: f64) -> Work {
         let in_flight = if above > 0.0 { exp(self.movement.log_sd * above) } else { 1.0 };
@@ -145,6 +146,8 @@ impl Gpu {
             busy: (above / self.movement.ramp).clamp(0.0, 1.0),
             batch: f64::from(whole(in_flight)).clamp(1.0, most),
             waiting: (in_flight - most).max(0.0),
+            slowdown: 1.0,
+            power_cap_w: self.hardware.power_cap_w,
         }
     }
 
@@ -158,9 +161,12 @@ impl Gpu {
             prefill: StandardNormal.sample(rng),
         };
         let point = &self.points[window.day.index()];
-        let mut watts =
-            point.watts(self.natural_w(work, &chance), self.utilization(work, chance.fills[1]));
-        let cap = self.hardware.power_cap_w;
+        let cap = work.power_cap_w;
+        let mut watts = point.watts(
+            self.natural_w(work, &chance),
+            self.utilization(work, chance.fills[1]),
+            TOP_POWER_SHARE * cap,
+        );
         if watts > 0.0 {
             let to_limit = (1.0 - watts / cap).max(0.0) / SCATTERS_TO_LIMIT;
             let normal: f64 = StandardNormal.sample(rng);

@@ -21,7 +21,7 @@ const COMMON: f64 = 0.5;
 const HELD_UP: (f64, f64, f64) = (0.01, 2.0, 3.0);
 
 /// Latency of a request, ms: `queue + TTFT(uncached prompt) + (completion - 1) * TPOT(batch)`, with noise.
-/// `minute` is the standard normal number of the GPU's minute.
+/// `minute` is the standard normal number of the GPU's minute. What slows the GPU down slows all of it.
 ///
 /// The noise only slows a request down, so none beats its hardware. The queue is Little's
 /// law beyond saturation: `L * TPOT * (in flight / batch_max - 1)` for completions of `L` tokens.
@@ -33,9 +33,9 @@ pub(super) fn live(
     tokens: Tokens,
     (minute, rng): (f64, &mut impl Rng),
 ) -> u32 {
-    let tpot = hardware.tpot_ms(work.batch);
+    let tpot = hardware.tpot_ms(work.batch) * work.slowdown;
     let queue = means.completion * tpot * work.waiting / hardware.batch_max;
-    let ttft = hardware.ttft_ms(f64::from(tokens.uncached));
+    let ttft = hardware.ttft_ms(f64::from(tokens.uncached)) * work.slowdown;
     let steps = f64::from(tokens.completion.saturating_sub(1));
     let own: f64 = StandardNormal.sample(rng);
     let normal = COMMON.sqrt() * minute + (1.0 - COMMON).sqrt() * own;

@@ -127,7 +127,7 @@ pub(super) struct Load {
     host_shift: f64,
     /// [`day_means`] of the run.
     day_means: [f64; 2],
-    seconds: Stream,
+    pub(super) seconds: Stream,
     own: Stream,
     long_requests: Stream,
     latency: Stream,

@@ -23,9 +23,12 @@ pub struct Pair<'w> {
     pub seq: u64,
     /// Event time, whole milliseconds.
     pub at: Timestamp,
-    /// The GPU.
+    /// The GPU that served the request.
     pub gpu: GpuId,
-    /// The GPU's live values; `None` keeps the row's values.
+    /// The GPU of the reading: the same, but where an incident has taken the requests of a GPU whose
+    /// sensors are still read.
+    pub sensor: GpuId,
+    /// The live values of `sensor`; `None` keeps the row's values.
     pub reading: Option<Reading>,
     /// Name of the language model.
     pub model: &'w str,

@@ -46,11 +46,11 @@ impl<K, V> Default for Last<K, V> {
 
 impl<K: PartialEq, V> Last<K, V> {
     /// The value of a key, made unless it is the last one.
-    pub(super) fn get(&mut self, key: K, make: impl FnOnce() -> V) -> &V {
+    pub(super) fn get(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         if self.0.as_ref().is_some_and(|(known, _)| *known != key) {
             self.0 = None;
         }
-        &self.0.get_or_insert_with(|| (key, make())).1
+        &mut self.0.get_or_insert_with(|| (key, make())).1
     }
 }
 

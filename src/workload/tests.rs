@@ -199,7 +199,7 @@ proptest! {
             let timing = Timing { shard: Shard { index, count: shards }, ..timing };
             for due in Schedule::new(&timing, Arc::clone(workload.gpus()), run_seed, "run") {
                 let ms = due.offset.as_millis();
-                prop_assert!(met.insert((workload.gpus().of(due.seq), ms)), "{due:?}");
+                prop_assert!(met.insert((workload.gpus().of(due.seq, || 0), ms)), "{due:?}");
             }
         }
         prop_assert_eq!(met.len(), 2_000);

@@ -82,13 +82,27 @@ impl TrafficShare {
     /// Host and row of a pair, each from 0.
     #[must_use]
     pub fn of(&self, seq: u64) -> (usize, usize) {
-        let mut rng = self.choice.at(seq);
-        (self.hosts.pick(&mut rng), self.rows.pick(&mut rng))
+        self.pick(&mut self.choice.at(seq))
+    }
+
+    /// Draws a host and a row.
+    pub(super) fn pick(&self, rng: &mut impl rand::Rng) -> (usize, usize) {
+        (self.hosts.pick(rng), self.rows.pick(rng))
+    }
+
+    /// Draws a row.
+    pub(super) fn pick_row(&self, rng: &mut impl rand::Rng) -> usize {
+        self.rows.pick(rng)
     }
 
     /// The share of each host.
     pub(super) fn of_hosts(&self) -> Vec<f64> {
         self.hosts.of_each()
+    }
+
+    /// The share of each row.
+    pub(super) fn of_rows(&self) -> Vec<f64> {
+        self.rows.of_each()
     }
 
     /// How likely two pairs come from the same GPU.

@@ -11,6 +11,7 @@ use super::*;
 use crate::workload::tests::monday;
 use crate::workload::tests::statistics::{cv, dispersion, mean};
 use crate::workload::timeline::Week;
+use crate::workload::traffic_share::TrafficShare;
 use proptest::prelude::*;
 
 /// Twenty pairs, two a second.
@@ -35,7 +36,7 @@ fn trace(workload: Name, mean_sec: f64) -> Timing {
 /// Two GPUs.
 fn gpus() -> Arc<Gpus> {
     let shares = TrafficShare::new(Name::Chat, (1, 2), 1, "run");
-    Arc::new(Gpus { shares, indexes: vec![0, 1] })
+    Arc::new(Gpus { shares, indexes: vec![0, 1], incidents: None })
 }
 
 fn schedule(run_seed: u64, timing: Timing) -> Vec<Due> {

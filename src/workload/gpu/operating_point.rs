@@ -20,8 +20,6 @@ pub(super) struct OperatingPoint {
     pub(super) onset: f64,
     /// Correction of the natural power.
     factor: f64,
-    /// Highest power, W.
-    top_w: f64,
     /// Share of its power at utilization 0.
     least_share: f64,
 }
@@ -34,33 +32,39 @@ impl OperatingPoint {
         let mut point = Self {
             onset: onset(busy, gpu.movement.ramp, shifts),
             factor: 1.0,
-            top_w: TOP_POWER_SHARE * gpu.hardware.power_cap_w,
             least_share: LEAST_SHARE,
         };
+        let top_w = TOP_POWER_SHARE * gpu.hardware.power_cap_w;
         let before_spikes = power_w / (1.0 + SPIKES.0 * SPIKES.1 / 4.0);
         // A row that draws more than this at its utilization never draws as little as half.
-        let most = 0.98 * point.top_w;
+        let most = 0.98 * top_w;
         if before_spikes > most * (LEAST_SHARE + (1.0 - LEAST_SHARE) * utilization) {
             let least = (before_spikes / most - utilization) / (1.0 - utilization);
             point.least_share = if least.is_finite() { least.clamp(LEAST_SHARE, 1.0) } else { 1.0 };
         }
-        point.factor = point.factor_for(before_spikes, &gpu.windows(point.onset, shifts));
+        point.factor = point.factor_for((before_spikes, top_w), &gpu.windows(point.onset, shifts));
         point
     }
 
-    /// The power, W, of a natural power and the utilization of the same window.
-    pub(super) fn watts(&self, natural_w: f64, utilization: f64) -> f64 {
-        let busy_w = (self.factor * natural_w).min(self.top_w);
+    /// The power, W, of a natural power and the utilization of the same window, where a busy board
+    /// draws at most `top_w`.
+    pub(super) fn watts(&self, natural_w: f64, utilization: f64, top_w: f64) -> f64 {
+        let busy_w = self.busy_w(natural_w).min(top_w);
         busy_w * (self.least_share + (1.0 - self.least_share) * utilization)
+    }
+
+    /// The power, W, that a board would draw in a window in which a kernel runs all the time.
+    pub(super) fn busy_w(&self, natural_w: f64) -> f64 {
+        self.factor * natural_w
     }
 
     /// The factor that leads to a mean power over windows, each with its natural power and its
     /// utilization.
-    fn factor_for(mut self, power_w: f64, windows: &[(f64, f64)]) -> f64 {
+    fn factor_for(mut self, (power_w, top_w): (f64, f64), windows: &[(f64, f64)]) -> f64 {
         let (mut low, mut high) = (0.0, 16.0);
         for _ in 0..40 {
             self.factor = f64::midpoint(low, high);
-            let sum: f64 = windows.iter().map(|(natural, u)| self.watts(*natural, *u)).sum();
+            let sum: f64 = windows.iter().map(|(natural, u)| self.watts(*natural, *u, top_w)).sum();
             if sum > power_w * f64::from(WINDOWS) {
                 high = self.factor;
             } else {
