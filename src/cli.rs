@@ -2,6 +2,7 @@
 
 mod flags;
 mod help;
+mod options;
 mod verbosity;
 
 use std::ffi::OsString;
@@ -9,12 +10,14 @@ use std::ffi::OsString;
 use clap::{Command, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::audit;
 use crate::event::Kind;
 use crate::host::terminal::Style;
 use crate::report;
 use crate::settings::Key;
 pub(crate) use flags::SettingFlags;
 pub(crate) use help::EXAMPLES;
+pub(crate) use options::VerifyOptions;
 use verbosity::Verbosity;
 
 const ABOUT: &str = "Sends synthetic GPU and LLM token events to Kafka, and accounts for each";
@@ -51,6 +54,12 @@ pub(crate) enum Action {
         /// Print only the values
         #[arg(long)]
         values: bool,
+        /// Print only the two records of this pair
+        #[arg(long, value_name = "SEQ")]
+        seq: Option<u64>,
+        /// The time of that pair, RFC 3339, where it is not that of the settings
+        #[arg(long, value_name = "TIME", requires = "seq")]
+        at: Option<jiff::Timestamp>,
         #[command(flatten)]
         flags: SettingFlags,
     },
@@ -76,7 +85,14 @@ pub(crate) enum Action {
         #[command(flatten)]
         flags: SettingFlags,
     },
-    /// Print the JSON Schema of an event or of the report
+    /// Read the records of a run back, and say of each what became of it
+    Verify {
+        #[command(flatten)]
+        options: VerifyOptions,
+        #[command(flatten)]
+        flags: SettingFlags,
+    },
+    /// Print the JSON Schema of an event, of the report or of the account of verify
     Schema {
         #[arg(value_name = "TOPIC")]
         name: Schema,
@@ -93,6 +109,7 @@ impl Action {
             Self::Run(SettingFlags(flags))
             | Self::Demo(SettingFlags(flags))
             | Self::Generate { flags: SettingFlags(flags), .. }
+            | Self::Verify { flags: SettingFlags(flags), .. }
             | Self::Doctor { flags: SettingFlags(flags), .. }
             | Self::Egress { flags: SettingFlags(flags), .. } => flags,
             Self::Schema { .. } | Self::Completions { .. } | Self::Man => &[],
@@ -109,6 +126,8 @@ pub(crate) enum Schema {
     Token,
     #[value(name = "report.v1")]
     Report,
+    #[value(name = "verify.v1")]
+    Verify,
 }
 
 impl Schema {
@@ -117,6 +136,7 @@ impl Schema {
             Self::Metric => Kind::Metric.schema(),
             Self::Token => Kind::Token.schema(),
             Self::Report => report::SCHEMA,
+            Self::Verify => audit::SCHEMA,
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod egress;
 pub mod generate;
 pub mod man;
 pub mod run;
+pub mod verify;
 
 use std::io::{self, Write};
 

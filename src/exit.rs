@@ -68,18 +68,30 @@ pub enum Exit {
 pub const DOCUMENTED: &[(Exit, &str)] = &[
     (Exit::Success, "every planned record is in Kafka: acknowledged, or found in its log"),
     (Exit::Usage, "bad command line"),
-    (Exit::DataErr, "the seed file is not valid; the error names file, line, row and field"),
-    (Exit::NoInput, "a named file is missing or unreadable"),
+    (
+        Exit::DataErr,
+        "the seed file is not valid (the error names file, line, row and field), or a report that is \
+         to be verified is not",
+    ),
+    (
+        Exit::NoInput,
+        "a named file is missing or unreadable, or there is no run of that id to verify",
+    ),
     (
         Exit::Unavailable,
-        "nothing could be delivered, as when no broker is reached or a topic cannot be created",
+        "nothing could be delivered, as when no broker is reached or a topic cannot be created; \
+         verify could not read a topic to its end",
     ),
     (Exit::Software, "internal error: please report it"),
     (
         Exit::OsErr,
         "too few file descriptors or threads, or too little memory; the error names the limit",
     ),
-    (Exit::IoErr, "some records are not known to be in Kafka, or the report could not be written"),
+    (
+        Exit::IoErr,
+        "some records are not known to be in Kafka, or the report could not be written; verify found \
+         records missing, altered or more than once",
+    ),
     (Exit::NoPerm, "the cluster refused authentication or authorization"),
     (
         Exit::Config,

@@ -7,6 +7,7 @@ pub mod embedded;
 mod errors;
 mod heard;
 pub mod inquiry;
+pub mod logs;
 mod native;
 mod opaque;
 mod poll;

@@ -15,6 +15,8 @@
 //! 6. [`kafka`] enqueues records in librdkafka, and hands its delivery reports to [`delivery`].
 //! 7. [`delivery::Outcome`] is exit code and reason of these counts; [`report`] shows both.
 //!
+//! The other way round, [`audit`] holds what was read back against the plan.
+//!
 //! Beside this path: [`event_time`] holds event times against the topics' limits, [`egress`] the
 //! brokers against the unit's allow list, and [`host`] is log, notify socket, terminal and files.
 //!
@@ -41,6 +43,7 @@
 //! be printed. Whatever listens to the run (journal, systemd, terminal) cannot stop it.
 
 pub mod allow_list;
+pub mod audit;
 pub mod awake;
 pub mod batch;
 pub mod cli;
@@ -65,6 +68,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use cli::{Action, Invocation};
+use commands::verify::{Past, recall};
 use egress::systemd_generator;
 use exit::Exit;
 use host::{apart, limits, log, pid1};
@@ -89,7 +93,14 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
     let command_defaults =
         if matches!(action, Action::Demo(_)) { commands::demo::DEFAULTS } else { &[] };
     let environment = std::env::vars_os().collect();
-    let inputs = Inputs { flags, environment, command_defaults, default_env_file: None };
+    let mut inputs = Inputs { flags, environment, command_defaults, ..Inputs::default() };
+    let mut past = Past::default();
+    if let Action::Verify { options, .. } = &action {
+        match recall(options.report.as_deref(), options.run.as_deref(), &mut inputs) {
+            Ok(found) => past = found,
+            Err((problem, exit)) => return with_log("info", || commands::give_up(&problem, exit)),
+        }
+    }
     let settings = || Settings::load(&inputs, properties::check);
     if matches!(action, Action::Doctor { .. } | Action::Egress { .. } | Action::Generate { .. }) {
         pid1::end_on_signal();
@@ -108,8 +119,12 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
         }
         Action::Run(_) => with_settings(settings(), commands::run::run),
         Action::Demo(_) => with_settings(settings(), commands::demo::demo),
-        Action::Generate { values, .. } => {
-            with_settings(settings(), |s| commands::generate::generate(s, values))
+        Action::Generate { values, seq, at, .. } => {
+            let only = seq.map(|seq| (seq, at));
+            with_settings(settings(), |s| commands::generate::generate(s, values, only))
+        }
+        Action::Verify { options, .. } => {
+            with_settings(settings(), |s| commands::verify::verify(s, &options, &past))
         }
     }
 }
@@ -120,16 +135,21 @@ fn with_settings(
     command: impl FnOnce(&Settings) -> Exit,
 ) -> Exit {
     let filter = settings.as_ref().map_or("info", |settings| &settings.log_filter);
-    if let Err(error) = log::start(filter) {
-        return without_log(&error);
-    }
-    let exit = match &settings {
+    with_log(filter, || match &settings {
         Ok(settings) => command(settings),
         Err(error) => {
             let exit = commands::exit_of(error);
             commands::give_up(&limits::described(&error.to_string()), exit)
         }
-    };
+    })
+}
+
+/// Starts the log, calls the command, and waits until the log is written.
+fn with_log(filter: &str, command: impl FnOnce() -> Exit) -> Exit {
+    if let Err(error) = log::start(filter) {
+        return without_log(&error);
+    }
+    let exit = command();
     log::finish();
     exit
 }

@@ -1,5 +1,6 @@
 //! The plan of a run: who it is, and every record it will send, as a function of `seq`.
 
+mod recall;
 mod record;
 
 use std::sync::Arc;
@@ -156,19 +157,30 @@ impl Plan {
                 &*pair.insert(self.workload.pair(emission.seq, whole_millisecond(at), recent))
             }
         };
+        let written = (ts, value, seq);
+        self.record(emission.kind, pair, written)
+    }
+
+    /// Writes the record of a pair into the caller's buffer.
+    fn record<'a>(
+        &'a self,
+        kind: Kind,
+        pair: &Pair<'_>,
+        (ts, value, seq): (&'a mut LastTs, &'a mut Vec<u8>, &'a mut String),
+    ) -> Record<'a> {
         value.clear();
-        match emission.kind {
+        match kind {
             Kind::Metric => self.metrics.write(&Metric::from(pair), ts, value),
             Kind::Token => json::write_usage(&Usage::from(pair), ts, value),
         }
         Record {
-            kind: emission.kind,
-            topic: self.topic(emission.kind),
+            kind,
+            topic: self.topic(kind),
             key: (self.key == RecordKey::Gpu).then(|| self.key(pair.gpu)),
-            seq: emission.seq,
+            seq: pair.seq,
             timestamp_ms: pair.at.as_millisecond(),
             value: Some(value),
-            headers: (self.headers == RecordHeaders::On).then(|| self.headers_of(emission, seq)),
+            headers: (self.headers == RecordHeaders::On).then(|| self.headers_of(pair.seq, seq)),
         }
     }
 
@@ -190,9 +202,9 @@ impl Plan {
     }
 
     /// The headers of a record; the text of its `seq` is written into `seq`.
-    fn headers_of<'a>(&'a self, emission: &Emission, seq: &'a mut String) -> [Header<'a>; 3] {
+    fn headers_of<'a>(&'a self, number: u64, seq: &'a mut String) -> [Header<'a>; 3] {
         seq.clear();
-        seq.push_str(itoa::Buffer::new().format(emission.seq));
+        seq.push_str(itoa::Buffer::new().format(number));
         [("run", &self.identity.run_id), ("seq", seq), ("content-type", CONTENT_TYPE)]
     }
 }
@@ -220,6 +232,11 @@ fn timing(settings: &Settings, now: Timestamp) -> Timing {
 fn later(start: Timestamp, offset: Duration) -> Timestamp {
     SignedDuration::try_from(offset)
         .map_or(Timestamp::MAX, |offset| start.saturating_add(offset).unwrap_or(Timestamp::MAX))
+}
+
+/// The event time of a pair that is due so long after the start.
+pub(crate) fn event_time(start: Timestamp, offset: Duration) -> Timestamp {
+    whole_millisecond(later(start, offset))
 }
 
 fn whole_millisecond(at: Timestamp) -> Timestamp {

@@ -1,5 +1,6 @@
 //! The report of a run: every figure, as JSON and as a summary in words.
 
+pub mod past;
 mod ranges;
 mod words;
 

@@ -35,7 +35,7 @@ pub use parse::{EventTimeGuard, Pace, RecordHeaders, RecordKey};
 pub use properties::{Librdkafka, Properties, PropertyError};
 pub use security::Oddity;
 pub use source::{
-    DEFAULT_ENV_FILE, ENV_FILE_VARIABLE, Inputs, Key, Origin, Resolved, profile_file,
+    DEFAULT_ENV_FILE, ENV_FILE_VARIABLE, Inputs, Key, Origin, PastSettings, Resolved, profile_file,
 };
 pub use table::{DEFINITIONS, Settings};
 

@@ -8,8 +8,10 @@ use std::time::Duration;
 use tracing::info;
 
 use super::run::{Problem, publish, sent};
-use super::{begin, give_up_start, not_printed, of_output, prepared, write};
+use super::{begin, give_up_start, not_printed, of_output, prepared, verify, write};
+use crate::audit::{Account, Audit, Log};
 use crate::batch::Cluster;
+use crate::event::Kind;
 use crate::exit::Exit;
 use crate::host::apart::{Apart, Waited};
 use crate::host::limits::Need;
@@ -17,7 +19,9 @@ use crate::host::signals::Stop;
 use crate::kafka::embedded::EmbeddedBroker;
 use crate::kafka::reader::{self, ReadRecord};
 use crate::kafka::{Config, config};
+use crate::plan::Plan;
 use crate::report::Report;
+use crate::report::past::PastRun;
 use crate::settings::Settings;
 use table::Table;
 
@@ -59,9 +63,10 @@ pub fn demo(settings: &Settings) -> Exit {
     info!("embedded broker at {bootstrap}; KAFKA_BOOTSTRAP is not used");
     let config = config::embedded(&bootstrap, settings.delivery_timeout);
     let cluster = Cluster { config, egress: None, is_embedded: true };
-    match sent(settings, &seed, identity, &cluster, &stop) {
+    match sent(settings, &seed, identity.clone(), &cluster, &stop) {
         Ok((report, client)) => {
-            let unshown = show(&broker, &cluster.config, &report, &stop).err();
+            let plan = Plan::new(settings, &seed, identity);
+            let unshown = show(&broker, &cluster.config, &report, &plan, &stop).err();
             publish(settings, &report, client, &stop, unshown)
         }
         Err(exit) => exit,
@@ -73,14 +78,16 @@ fn show(
     broker: &EmbeddedBroker,
     config: &Config,
     report: &Report,
+    plan: &Plan,
     stop: &Stop,
 ) -> Result<(), Problem> {
     let seen = stop.received().count();
-    let text = read_back(broker, config, report)
+    let (text, account) = read_back(broker, config, report, plan)
         .map_err(|error| (format!("cannot read the records back: {error}"), Exit::IoErr))?;
     let printing = Apart::start(move || write(&text));
     match printing.and_then(|mut printing| printing.wait(stop, seen, None)) {
-        Ok(Waited::Done(Ok(())) | Waited::Late) => Ok(()),
+        Ok(Waited::Done(Ok(())) | Waited::Late) if account.closed => Ok(()),
+        Ok(Waited::Done(Ok(())) | Waited::Late) => Err((account.verdict(), Exit::IoErr)),
         Ok(Waited::Signal(signal)) => {
             Err((format!("{} ended the printing", signal.name()), Exit::Signalled(signal)))
         }
@@ -88,16 +95,26 @@ fn show(
     }
 }
 
-/// The records as the broker has them.
-fn read_back(broker: &EmbeddedBroker, config: &Config, report: &Report) -> Result<String, String> {
+/// The records as the broker has them, and the account of them.
+fn read_back(
+    broker: &EmbeddedBroker,
+    config: &Config,
+    report: &Report,
+    plan: &Plan,
+) -> Result<(String, Account), String> {
     let mut table = Table::default();
+    let past = PastRun::parse(report.json().as_bytes()).map_err(|error| error.to_string())?;
+    let mut audit = Audit::new(verify::expectation(&past, plan, [None, None]));
     let names: BTreeSet<&str> = report.topics.iter().map(|topic| topic.topic.as_str()).collect();
-    for name in names {
+    for (number, name) in names.iter().enumerate() {
         let (from, before) = (broker.beginning(), table.records);
-        let take = |record: &ReadRecord<'_>| table.add(name, record);
+        let take = |record: &ReadRecord<'_>| {
+            table.add(name, record);
+            verify::cluster::take(&mut audit, (number, true), record, false);
+        };
         reader::read(config, name, &from, READ_WITHIN, || false, take)
             .map_err(|error| error.to_string())?;
-        let of_it = report.topics.iter().filter(|topic| topic.topic == name);
+        let of_it = report.topics.iter().filter(|topic| topic.topic == *name);
         let expected = of_it.map(|topic| topic.acknowledged).sum();
         let read = table.records - before;
         if read < expected {
@@ -106,5 +123,9 @@ fn read_back(broker: &EmbeddedBroker, config: &Config, report: &Report) -> Resul
     }
     let pairs = report.topics.iter().map(|topic| topic.acknowledged).max();
     info!("{} records came back", table.records);
-    Ok(format!("{}{NEXT}\n", table.text(pairs.unwrap_or(0))))
+    let account = audit.finish(
+        Kind::BOTH.map(|kind| Log { topic: plan.topic(kind).to_owned(), ..Log::default() }),
+    );
+    let table = table.text(pairs.unwrap_or(0));
+    Ok((format!("{table}verify: {}\n{NEXT}\n", account.finding()), account))
 }

@@ -10,16 +10,21 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tracing::{info, warn};
 
-use super::{exit_of_output, prepared, runtime};
+use super::{complain, exit_of_output, prepared, runtime};
+use crate::event::Kind;
 use crate::exit::Exit;
 use crate::host::signals::Stop;
-use crate::plan::{Plan, Record};
+use crate::plan::{Buffer, Plan, Record};
 use crate::send_loop::{self, Limits, QueueFull, Sink};
 use crate::settings::Settings;
 
-/// Prints every event of the run; with `values_only` just the values.
+/// Prints every event of the run, or those of one pair at a time; with `values_only` just the values.
 #[must_use]
-pub fn generate(settings: &Settings, values_only: bool) -> Exit {
+pub fn generate(
+    settings: &Settings,
+    values_only: bool,
+    only: Option<(u64, Option<Timestamp>)>,
+) -> Exit {
     let (identity, seed) = match prepared(settings) {
         Ok(prepared) => prepared,
         Err(exit) => return exit,
@@ -35,6 +40,9 @@ pub fn generate(settings: &Settings, values_only: bool) -> Exit {
     let plan = Plan::new(settings, &seed, identity);
     let out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let sink = Lines { out: RefCell::new(out), values_only, error: RefCell::new(None) };
+    if let Some((seq, at)) = only {
+        return sink.pair(&plan, seq, at);
+    }
     let limits = Limits {
         waits: false,
         wall_limit: settings.wall_limit(),
@@ -65,6 +73,22 @@ impl<W: Write> Lines<W> {
             write_envelope(record, out)?;
         }
         out.write_all(b"\n")
+    }
+
+    /// Writes the records of one pair.
+    fn pair(self, plan: &Plan, seq: u64, at: Option<Timestamp>) -> Exit {
+        let Some(at) = at.or_else(|| plan.due_at(seq)) else {
+            complain(&format!("pair {seq} is not among those of the run"));
+            return Exit::Usage;
+        };
+        let mut buffer = Buffer::default();
+        let written = Kind::BOTH
+            .into_iter()
+            .try_for_each(|kind| self.write(&plan.record_at(kind, seq, at, &mut buffer)));
+        match written.and_then(|()| self.finish()) {
+            Ok(()) => Exit::Success,
+            Err(error) => exit_of_output(&error),
+        }
     }
 
     fn finish(self) -> io::Result<()> {

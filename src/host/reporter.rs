@@ -3,7 +3,7 @@
 //! One thread does all of it, from the counts. A missing, full or bogus notify socket, or a blocked
 //! terminal, never delays the run.
 
-mod bar;
+pub(crate) mod bar;
 mod progress;
 
 use std::sync::atomic::{AtomicBool, Ordering};

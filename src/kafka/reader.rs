@@ -7,7 +7,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{BorrowedMessage, Headers, Message, Timestamp};
 use rdkafka::topic_partition_list::Offset;
 
 use super::errors;
@@ -75,6 +75,9 @@ pub enum Unread {
     /// The client could not read.
     #[error("{0}")]
     Failed(String),
+    /// There is no such topic.
+    #[error("topic {0} does not exist, or this client is not allowed to see it")]
+    NoTopic(String),
     /// The caller asked to stop.
     #[error("stopped")]
     Stopped,
@@ -82,7 +85,7 @@ pub enum Unread {
 
 /// A record that was read.
 #[derive(Debug)]
-pub struct ReadRecord<'m>(BorrowedMessage<'m>);
+pub struct ReadRecord<'m>(pub(super) BorrowedMessage<'m>);
 
 impl ReadRecord<'_> {
     /// Partition.
@@ -101,6 +104,12 @@ impl ReadRecord<'_> {
     #[must_use]
     pub fn timestamp_ms(&self) -> Option<i64> {
         self.0.timestamp().to_millis()
+    }
+
+    /// Whether the broker put its own time on the record.
+    #[must_use]
+    pub fn has_append_time(&self) -> bool {
+        matches!(self.0.timestamp(), Timestamp::LogAppendTime(_))
     }
 
     /// Key.
@@ -172,7 +181,7 @@ pub fn read(
 }
 
 /// The consumer of a run's topics: the producer's way to the cluster, and [`SETTINGS`].
-fn config(producer: &ClientConfig) -> ClientConfig {
+pub(super) fn config(producer: &ClientConfig) -> ClientConfig {
     let mut config = producer.clone();
     for property in OF_PRODUCERS {
         config.remove(property);
@@ -185,7 +194,7 @@ fn config(producer: &ClientConfig) -> ClientConfig {
 }
 
 /// Whether reading can go on after this error.
-fn check(error: &KafkaError) -> Result<(), Unread> {
+pub(super) fn check(error: &KafkaError) -> Result<(), Unread> {
     use RDKafkaErrorCode as Code;
     let Some(code) = error.rdkafka_error_code() else { return Ok(()) };
     match code {

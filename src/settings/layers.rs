@@ -67,13 +67,16 @@ impl Layers {
     pub(super) fn read(inputs: &Inputs, librdkafka: Librdkafka) -> Result<Self, LoadError> {
         let (path, is_named) = inputs.env_file();
         let mut layers = defaults(inputs);
+        layers.extend(past(inputs, librdkafka, false));
         let named_by =
             is_named.then(|| format!("{ENV_FILE_VARIABLE} from {}", Origin::Environment));
         layers.extend(env_file_layers(&path, named_by, librdkafka)?);
-        let mut given = environment(inputs, librdkafka);
-        given.extend(flags(inputs, librdkafka));
-        let bad: Vec<_> = given.iter().filter_map(|read| read.as_ref().err().cloned()).collect();
-        let given: Vec<_> = given.into_iter().flatten().map(Layer::of).collect();
+        let (environment, flags) = (environment(inputs, librdkafka), flags(inputs, librdkafka));
+        let read = environment.iter().chain(&flags);
+        let bad: Vec<_> = read.filter_map(|read| read.as_ref().err().cloned()).collect();
+        let mut given: Vec<_> = environment.into_iter().flatten().map(Layer::of).collect();
+        given.extend(past(inputs, librdkafka, true));
+        given.extend(flags.into_iter().flatten().map(Layer::of));
 
         if let Some((profile, origin)) = profile(&Self::merged(layers.iter().chain(&given))?)? {
             let named_by = Some(format!("PROFILE={profile} from {origin}"));
@@ -113,6 +116,40 @@ fn defaults(inputs: &Inputs) -> Vec<Layer> {
         layer(Origin::Default, program.collect()),
         layer(Origin::CommandDefault, inputs.command_defaults.to_vec()),
     ]
+}
+
+/// Settings that decide what a run sends, and how much of it: only a flag beats what a report says.
+const OF_THE_EVENTS: [&str; 15] = [
+    "BATCH",
+    "SLEEP_SEC",
+    "TOPIC_METRIC",
+    "TOPIC_TOKEN",
+    "HOSTNAME",
+    "RUN_SEED",
+    "RUN_ID",
+    "WORKLOAD",
+    "ARRIVALS",
+    "DURATION_SEC",
+    "EVENT_START",
+    "PACE",
+    "SHARD",
+    "RECORD_KEY",
+    "RECORD_HEADERS",
+];
+
+/// The settings of a run that is over: those of its events, also where nobody chose them, or the
+/// others, where somebody did.
+fn past(inputs: &Inputs, librdkafka: Librdkafka, of_the_events: bool) -> Option<Layer> {
+    /// What belongs to the other process, and not to its run.
+    const ITS_OWN: [&str; 4] = ["REPORT_FILE", "PROFILE", "RUST_LOG", "EGRESS_ALLOW"];
+    let past = inputs.past.as_ref()?;
+    let values = past.values.iter().filter(|(name, _, is_chosen)| {
+        let is_event = OF_THE_EVENTS.contains(&name.as_str());
+        is_event == of_the_events && (is_event || *is_chosen && !ITS_OWN.contains(&name.as_str()))
+    });
+    let values =
+        values.filter_map(|(name, value, _)| Some((key_of(name, librdkafka)?, value.clone())));
+    Some(Layer { origin: Origin::Report(past.path.clone()), values: values.collect() })
 }
 
 /// One layer an assignment: each has its own line. `named_by` is what names the file, if anything does.

@@ -29,6 +29,18 @@ pub struct Inputs {
     pub command_defaults: &'static [(&'static str, &'static str)],
     /// Stands in for [`DEFAULT_ENV_FILE`].
     pub default_env_file: Option<PathBuf>,
+    /// The settings of a run that is over, and the report that has them.
+    pub past: Option<PastSettings>,
+}
+
+/// The settings of a run that is over. What decides the events beats all but a flag; the rest, such
+/// as the way to the cluster, is beaten by every source of this process.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct PastSettings {
+    /// The report.
+    pub path: PathBuf,
+    /// Name, value, and whether somebody chose it.
+    pub values: Vec<(String, String, bool)>,
 }
 
 impl Inputs {
@@ -104,6 +116,8 @@ pub enum Origin {
     },
     /// Nobody chose `BATCH`, and `DURATION_SEC` ends the run.
     NoLimit,
+    /// The report of a run that is over.
+    Report(PathBuf),
     /// The file of this name in `$CREDENTIALS_DIRECTORY`.
     Credential(String),
     /// The process environment.
@@ -127,6 +141,7 @@ impl fmt::Display for Origin {
             Self::CommandDefault => f.write_str("default of this command"),
             Self::NoLimit => f.write_str("no limit beside DURATION_SEC"),
             Self::EnvFile { path, line } => write!(f, "{} line {line}", path.display()),
+            Self::Report(path) => write!(f, "report {}", path.display()),
             Self::Credential(name) => write!(f, "credential {name}"),
             Self::Environment => f.write_str("the environment"),
             Self::Flag(typed) => write!(f, "flag {typed}"),

@@ -151,6 +151,12 @@ impl Schedule {
         Some(self.shard.share_of(pairs))
     }
 
+    /// The part of the run that this process sends.
+    #[must_use]
+    pub fn shard(&self) -> Shard {
+        self.shard
+    }
+
     /// Advances by one pair of the unsharded run.
     fn step(&mut self) {
         let Due { seq, offset } = self.next;

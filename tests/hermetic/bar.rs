@@ -46,7 +46,7 @@ fn the_demo_leaves_nothing_but_its_records_and_its_log_on_a_terminal() {
         assert_eq!(litter(&screen), [""; 0], "{columns}: {screen}");
         // Nothing of the last record is missing.
         let unwrapped = screen.replace('\n', "");
-        let end = "\"latency_ms\":778,\"gpu_index\":1}next:";
+        let end = "\"latency_ms\":778,\"gpu_index\":1}verify:";
         assert!(unwrapped.contains(end), "{columns}: {screen}");
         assert_eq!(unwrapped.matches("exit 0 (SUCCESS)").count(), 1, "{columns}: {screen}");
     }

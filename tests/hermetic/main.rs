@@ -30,6 +30,8 @@ mod log;
 mod notify;
 mod process;
 mod shards;
+mod stage;
 mod terminal;
+mod verify;
 mod wire;
 mod workload;

@@ -14,6 +14,7 @@
 
 mod acls;
 mod config;
+mod deletion;
 pub mod jars;
 mod jvm;
 mod leaders;
@@ -92,6 +93,12 @@ impl Broker {
                 .is_ok_and(|usable| topics.iter().all(|(name, _)| usable.contains_key(*name)))
         });
         assert!(ready, "the new topics {topics:?} did not become usable");
+    }
+
+    /// Deletes what is before an offset of a partition.
+    pub fn delete_records(&self, topic: &str, partition: i32, before: i64) {
+        deletion::before(&self.bootstrap(), topic, partition, before)
+            .unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// Deletes a topic.

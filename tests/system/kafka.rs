@@ -18,3 +18,4 @@ mod security;
 mod signals;
 mod three;
 mod topics;
+mod verify;

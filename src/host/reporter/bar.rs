@@ -18,7 +18,7 @@ const MARGIN: usize = 5;
 static DRAWN: Mutex<Option<String>> = Mutex::new(None);
 
 /// Draws the line that `text` returns for the columns there are.
-pub(super) fn draw(text: impl FnOnce(usize) -> String) {
+pub(crate) fn draw(text: impl FnOnce(usize) -> String) {
     let columns = terminal::columns().saturating_sub(MARGIN);
     let text: String = text(columns).chars().take(columns).collect();
     let mut drawn = DRAWN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -27,7 +27,7 @@ pub(super) fn draw(text: impl FnOnce(usize) -> String) {
 }
 
 /// Removes the line.
-pub(super) fn clear() {
+pub(crate) fn clear() {
     let mut drawn = DRAWN.lock().unwrap_or_else(PoisonError::into_inner);
     if drawn.take().is_some() {
         show(CLEAR);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{program_lines, root, sources};
 
 /// The rooms of the crate from the top down: each may use those behind it.
-const ORDER: [&str; 21] = [
+const ORDER: [&str; 22] = [
     "main",
     "lib",
     "commands",
@@ -14,6 +14,7 @@ const ORDER: [&str; 21] = [
     "report",
     "kafka",
     "send_loop",
+    "audit",
     "plan",
     "egress",
     "host",

@@ -1,0 +1,87 @@
+//! Which pair a record without headers is, by what its value says.
+
+use super::examine::{at_ms, ts_of};
+use super::record::Read;
+use super::timetable::Timetable;
+use crate::event::Kind;
+use crate::plan::{Buffer, Plan};
+use crate::workload::Shard;
+
+/// Most pairs that are tried for one record.
+const MOST_TRIED: usize = 1_024;
+
+/// How far a live pair is looked for around its scheduled time, ms.
+const AROUND_MS: i64 = 2_000;
+
+/// What is known of the pairs of values.
+#[derive(Debug, Default)]
+pub(super) struct ByValue {
+    /// The last pair of each topic that was found, by place.
+    last: [u64; 2],
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Match {
+    /// It is this pair: its bytes, or its time and GPU.
+    Pair(u64),
+    /// It may be several.
+    Ambiguous,
+    /// It is none.
+    None,
+}
+
+impl ByValue {
+    /// Finds the pair of a record.
+    pub(super) fn find<'p>(
+        &mut self,
+        (plan, shard): (&'p Plan, Shard),
+        timetable: &mut Timetable,
+        read: &Read<'_>,
+        buffer: &mut Buffer<'p>,
+    ) -> Match {
+        let own = (!read.has_append_time).then_some(read.timestamp_ms).flatten();
+        let Some(ms) = ts_of(read.value).or(own) else { return Match::None };
+        let is_backfill = plan.event_start().is_some();
+        let around = if is_backfill { 0 } else { AROUND_MS };
+        let due = timetable.between(ms - around, ms + around, MOST_TRIED);
+        // Values of one partition come in the order of their pairs.
+        let last = self.last[read.kind as usize];
+        let near = if is_backfill { 0..0 } else { last.saturating_sub(32)..last + 224 };
+        let is_pair = |place: &u64, buffer: &mut Buffer<'p>| {
+            let expected = at_ms(plan, read.kind, shard.seq_at(*place), ms, buffer);
+            expected.value == read.value
+        };
+        let tried = near.chain(due.iter().copied());
+        if let Some(place) = tried.into_iter().find(|place| is_pair(place, buffer)) {
+            self.last[read.kind as usize] = place;
+            return Match::Pair(shard.seq_at(place));
+        }
+        if !is_backfill {
+            return Match::None;
+        }
+        let Some(gpu) = gpu_of(plan, read) else { return Match::None };
+        let mut same =
+            due.iter().map(|place| shard.seq_at(*place)).filter(|seq| plan.has_gpu(*seq, &gpu));
+        match (same.next(), same.next()) {
+            (Some(seq), None) => Match::Pair(seq),
+            (Some(_), Some(_)) => Match::Ambiguous,
+            (None, _) => Match::None,
+        }
+    }
+}
+
+/// Host and index of a record's GPU, as far as key or value name them.
+fn gpu_of(plan: &Plan, read: &Read<'_>) -> Option<(Option<String>, u64)> {
+    let key = read.key.flatten().and_then(|key| std::str::from_utf8(key).ok());
+    let from_key = key
+        .and_then(|key| key.rsplit_once('/'))
+        .and_then(|(host, index)| Some((Some(host.to_owned()), index.parse().ok()?)));
+    let known = from_key.filter(|_| (0..plan.gpus()).any(|gpu| Some(plan.key_of(gpu)) == key));
+    known.or_else(|| {
+        let json: serde_json::Value = serde_json::from_slice(read.value?).ok()?;
+        let host = json.get("host").and_then(|host| host.as_str()).map(str::to_owned);
+        let host = host.filter(|_| read.kind == Kind::Metric);
+        Some((host, json.get("gpu_index")?.as_u64()?))
+    })
+}

@@ -1,0 +1,202 @@
+//! One record against the one that was sent: which of its parts differ.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::compare::{Change, differences, shortened};
+use super::record::Read;
+use crate::event::Kind;
+use crate::plan::{Buffer, Plan, Record};
+
+/// Which part of a record differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    /// The value.
+    Value,
+    /// The key.
+    Key,
+    /// The record timestamp.
+    Timestamp,
+    /// A header.
+    Header,
+    /// The partition.
+    Partition,
+}
+
+impl Part {
+    /// The word of the account.
+    #[must_use]
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Value => "value",
+            Self::Key => "key",
+            Self::Timestamp => "timestamp",
+            Self::Header => "header",
+            Self::Partition => "partition",
+        }
+    }
+}
+
+/// One thing that differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Differs {
+    pub(super) part: Part,
+    /// JSON pointer, or the name of a header; `*` for all headers.
+    pub(super) at: String,
+    pub(super) change: Change,
+    pub(super) expected: String,
+    pub(super) found: String,
+}
+
+impl Differs {
+    /// Whether the record is another one for it: a header that a stage added is beside the record.
+    pub(super) fn alters(&self) -> bool {
+        !(self.part == Part::Header && self.change == Change::Added)
+    }
+}
+
+/// What the comparison of a record came to.
+#[derive(Debug, Default)]
+pub(super) struct Examined {
+    /// Its event time, ms since 1970.
+    pub(super) ts_ms: i64,
+    /// Whether the value is the same JSON in other bytes.
+    pub(super) is_reencoded: bool,
+    pub(super) differs: Vec<Differs>,
+}
+
+/// Holds a record against the pair `seq`; `due_ms` is its event time where the plan knows it.
+pub(super) fn examine<'p>(
+    plan: &'p Plan,
+    seq: u64,
+    due_ms: Option<i64>,
+    read: &Read<'_>,
+    buffer: &mut Buffer<'p>,
+) -> Examined {
+    let own = (!read.has_append_time).then_some(read.timestamp_ms).flatten();
+    let at = due_ms.or(own).or_else(|| ts_of(read.value)).unwrap_or_default();
+    let mut examined = Examined { ts_ms: at, ..Examined::default() };
+    let expected = at_ms(plan, read.kind, seq, at, buffer);
+    if expected.value == read.value {
+        beside_the_value(&expected, read, &mut examined.differs);
+        return examined;
+    }
+    let mut found = differences(expected.value.unwrap_or_default(), read.value);
+    // The run's own clock is not known: where record and value disagree, the intact value tells.
+    let other = ts_of(read.value).filter(|other| due_ms.is_none() && *other != at);
+    if let Some(other) = other.filter(|_| !found.is_empty()) {
+        let expected = at_ms(plan, read.kind, seq, other, buffer);
+        let again = differences(expected.value.unwrap_or_default(), read.value);
+        if again.len() < found.len() {
+            (found, examined.ts_ms) = (again, other);
+        }
+    }
+    let expected = at_ms(plan, read.kind, seq, examined.ts_ms, buffer);
+    examined.is_reencoded = found.is_empty() && expected.value != read.value;
+    examined.differs.extend(found.into_iter().map(|found| Differs {
+        part: Part::Value,
+        at: found.pointer,
+        change: found.change,
+        expected: found.expected,
+        found: found.found,
+    }));
+    beside_the_value(&expected, read, &mut examined.differs);
+    examined
+}
+
+/// The record of a pair at a time in ms.
+pub(super) fn at_ms<'a, 'p>(
+    plan: &'p Plan,
+    kind: Kind,
+    seq: u64,
+    ms: i64,
+    buffer: &'a mut Buffer<'p>,
+) -> Record<'a> {
+    let at = Timestamp::from_millisecond(ms).unwrap_or_default();
+    plan.record_at(kind, seq, at, buffer)
+}
+
+/// Key, timestamp and headers.
+fn beside_the_value(expected: &Record<'_>, read: &Read<'_>, out: &mut Vec<Differs>) {
+    let key = expected.key.map(str::as_bytes);
+    if let Some(found) = read.key.filter(|found| *found != key) {
+        let change = one_sided(key, found);
+        let (expected, found) = (text(key), text(found));
+        out.push(Differs { part: Part::Key, at: String::new(), change, expected, found });
+    }
+    if let Some(ms) = read.timestamp_ms.filter(|_| !read.has_append_time)
+        && ms != expected.timestamp_ms
+    {
+        out.push(Differs {
+            part: Part::Timestamp,
+            at: String::new(),
+            change: Change::Value,
+            expected: expected.timestamp_ms.to_string(),
+            found: ms.to_string(),
+        });
+    }
+    let Some(headers) = read.headers else { return };
+    let wanted = expected.headers();
+    let same = wanted.len() == headers.len()
+        && wanted.iter().zip(headers).all(|(a, b)| a.0 == b.0 && a.1.as_bytes() == b.1);
+    if !same {
+        compare_headers(wanted, headers, out);
+    }
+}
+
+fn compare_headers(
+    wanted: &[crate::plan::Header<'_>],
+    headers: &[(&str, &[u8])],
+    out: &mut Vec<Differs>,
+) {
+    let mut differs = |at: &str, change, expected: Option<&str>, found: Option<&[u8]>| {
+        let (expected, found) = (text(expected.map(str::as_bytes)), text(found));
+        out.push(Differs { part: Part::Header, at: at.to_owned(), change, expected, found });
+    };
+    if headers.is_empty() {
+        return differs("*", Change::Removed, None, None);
+    }
+    for (name, value) in wanted {
+        match headers.iter().find(|(found, _)| found == name) {
+            None => differs(name, Change::Removed, Some(value), None),
+            Some((_, found)) if *found != value.as_bytes() => {
+                differs(name, Change::Value, Some(value), Some(found));
+            }
+            Some(_) => {}
+        }
+    }
+    for (at, (name, value)) in headers.iter().enumerate() {
+        let is_wanted = wanted.iter().any(|(wanted, _)| wanted == name);
+        let is_first = headers[..at].iter().all(|(before, _)| before != name);
+        if !is_wanted || !is_first {
+            differs(name, Change::Added, None, Some(value));
+        }
+    }
+}
+
+fn one_sided(expected: Option<&[u8]>, found: Option<&[u8]>) -> Change {
+    match (expected, found) {
+        (None, _) => Change::Added,
+        (_, None) => Change::Removed,
+        _ => Change::Value,
+    }
+}
+
+fn text(bytes: Option<&[u8]>) -> String {
+    bytes.map(|bytes| shortened(&String::from_utf8_lossy(bytes))).unwrap_or_default()
+}
+
+/// The event time that a value names, ms since 1970.
+pub(super) fn ts_of(value: Option<&[u8]>) -> Option<i64> {
+    const MARK: &[u8] = b"\"ts\":\"";
+    let value = value?;
+    let quick = value.windows(MARK.len()).position(|window| window == MARK).and_then(|at| {
+        let text = value.get(at + MARK.len()..at + MARK.len() + 24)?;
+        std::str::from_utf8(text).ok()?.parse::<Timestamp>().ok()
+    });
+    let slowly = || {
+        let json: Value = serde_json::from_slice(value).ok()?;
+        json.get("ts")?.as_str()?.parse::<Timestamp>().ok()
+    };
+    quick.or_else(slowly).map(|ts| ts.as_millisecond())
+}

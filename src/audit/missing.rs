@@ -1,0 +1,230 @@
+//! Why a record that was planned is not there, with the evidence.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::verdicts::Verdict;
+
+/// What a reader knows of a partition of a topic.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct LogPartition {
+    /// Its number.
+    pub partition: i32,
+    /// Where its log begins.
+    pub log_start: i64,
+    /// Where it ended when the reading began; a log that is followed goes on.
+    pub end: i64,
+    /// Where the reading began.
+    pub read_from: i64,
+    /// One more than the last offset that was read.
+    pub read_to: i64,
+    /// Records that were read.
+    pub records: u64,
+    /// Offsets in between without a record: control records, compaction, aborted transactions.
+    pub gaps: u64,
+    /// The first and last offset that the run was given there, as its report has them.
+    pub acknowledged: Option<(i64, i64)>,
+}
+
+/// What a reader knows of a topic.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Log {
+    /// Its name.
+    pub topic: String,
+    /// Its partitions.
+    pub partitions: Vec<LogPartition>,
+    /// Whether it keeps only the last record of each key.
+    pub compacts: bool,
+}
+
+/// Why a record is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// The producer never got an acknowledgement for it.
+    NeverAcknowledged,
+    /// Its place is below the start of the log: retention, or `DeleteRecords`.
+    Expired,
+    /// The topic is compacted, and a later record has its key.
+    Compacted,
+    /// Its place was behind the end that the log has now.
+    Truncated,
+    /// It was acknowledged, and is not there: the only true loss.
+    Lost,
+    /// Expired or lost: there is no report that could tell.
+    ExpiredOrLost,
+    /// There is no report, so whether it was acknowledged is not known.
+    NoVerdict,
+}
+
+impl Why {
+    /// The words of the account.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NeverAcknowledged => "never acknowledged",
+            Self::Expired => "expired (below the start of the log)",
+            Self::Compacted => "compacted (a later record has the key)",
+            Self::Truncated => "truncated (the log ends before)",
+            Self::Lost => "LOST (acknowledged, and not there)",
+            Self::ExpiredOrLost => "expired or lost (no report tells)",
+            Self::NoVerdict => "missing (no report tells whether it was acknowledged)",
+        }
+    }
+}
+
+/// Missing records of one cause in the account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MissingAccount {
+    /// Why.
+    pub why: Why,
+    /// How many.
+    pub records: u64,
+    /// The first ranges of seq, first and last.
+    pub ranges: Vec<[u64; 2]>,
+    /// How many more ranges there are.
+    pub more: u64,
+    /// What shows it, for the first of them.
+    pub evidence: String,
+}
+
+/// Most ranges in a list.
+const MOST_RANGES: usize = 32;
+
+/// What is known of a missing record.
+#[derive(Debug)]
+pub(super) struct Gone<'a> {
+    pub(super) seq: u64,
+    pub(super) verdict: Verdict,
+    /// Its partition, if its key tells.
+    pub(super) log: Option<&'a LogPartition>,
+    /// Lowest and highest seq that were read of that partition.
+    pub(super) read: Option<(u64, u64)>,
+    /// The highest seq of its key that was read.
+    pub(super) key_highest: Option<u64>,
+    pub(super) compacts: bool,
+}
+
+impl Gone<'_> {
+    /// Why it is not there, and what shows it.
+    fn why(&self) -> (Why, String) {
+        let (seq, verdict) = (self.seq, self.verdict);
+        if matches!(verdict, Verdict::Failed | Verdict::Unresolved) {
+            return (Why::NeverAcknowledged, format!("the report has it as {}", verdict.word()));
+        }
+        if let Some(log) = self.log {
+            let LogPartition { partition, log_start, end, .. } = *log;
+            let before_all = self.read.is_none_or(|(lowest, _)| seq < lowest);
+            let behind_all = self.read.is_none_or(|(_, highest)| seq > highest);
+            match log.acknowledged {
+                Some((first, _)) if log_start > first && before_all => {
+                    let evidence = format!(
+                        "partition {partition} begins at offset {log_start} now, and the run's first \
+                         record there got offset {first}"
+                    );
+                    return (Why::Expired, evidence);
+                }
+                Some((_, last)) if end <= last && behind_all => {
+                    let evidence = format!(
+                        "partition {partition} ends at offset {end} now, and the run's last record \
+                         there got offset {last}"
+                    );
+                    return (Why::Truncated, evidence);
+                }
+                None if log_start > 0 && before_all && verdict == Verdict::Unknown => {
+                    let evidence =
+                        format!("partition {partition} begins at offset {log_start} now");
+                    return (Why::ExpiredOrLost, evidence);
+                }
+                _ => {}
+            }
+        }
+        if let Some(highest) = self.key_highest.filter(|highest| self.compacts && *highest > seq) {
+            let evidence = format!("cleanup.policy=compact, and pair {highest} has the same key");
+            return (Why::Compacted, evidence);
+        }
+        match verdict {
+            Verdict::Acknowledged => (Why::Lost, "the report has it as acknowledged".to_owned()),
+            _ => (Why::NoVerdict, "there is no report, or its list ends before".to_owned()),
+        }
+    }
+}
+
+/// The missing records of one topic, by cause, each with the last one.
+#[derive(Debug, Default)]
+pub(super) struct Missing(BTreeMap<Why, (MissingAccount, u64)>);
+
+impl Missing {
+    /// Notes a record that is not there. They come in ascending order, `step` apart in a shard.
+    pub(super) fn note(&mut self, gone: &Gone<'_>, step: u64) {
+        let ((why, evidence), seq) = (gone.why(), gone.seq);
+        let none = || MissingAccount { why, records: 0, ranges: vec![], more: 0, evidence };
+        let (account, last) = self.0.entry(why).or_insert_with(|| (none(), seq));
+        let follows = account.records > 0 && *last + step == seq;
+        account.records += 1;
+        *last = seq;
+        if !follows && account.ranges.len() < MOST_RANGES {
+            account.ranges.push([seq; 2]);
+        } else if !follows {
+            account.more += 1;
+        } else if let Some(range) = account.ranges.last_mut().filter(|_| account.more == 0) {
+            range[1] = seq;
+        }
+    }
+
+    pub(super) fn account(self) -> Vec<MissingAccount> {
+        self.0.into_values().map(|(account, _)| account).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why(verdict: Verdict, log: LogPartition, read: Option<(u64, u64)>, compacts: bool) -> Why {
+        let gone = Gone { seq: 5, verdict, log: Some(&log), read, key_highest: Some(9), compacts };
+        gone.why().0
+    }
+
+    #[test]
+    fn a_missing_record_is_lost_only_where_nothing_else_explains_it() {
+        let log = LogPartition { end: 100, acknowledged: Some((0, 99)), ..LogPartition::default() };
+        let acknowledged = Verdict::Acknowledged;
+        assert_eq!(why(acknowledged, log, Some((0, 9)), false), Why::Lost);
+        assert_eq!(why(Verdict::Failed, log, Some((0, 9)), false), Why::NeverAcknowledged);
+        assert_eq!(why(Verdict::Unresolved, log, None, false), Why::NeverAcknowledged);
+        assert_eq!(why(acknowledged, log, Some((0, 9)), true), Why::Compacted);
+        assert_eq!(why(Verdict::Unknown, log, Some((0, 9)), false), Why::NoVerdict);
+
+        let expired = LogPartition { log_start: 50, ..log };
+        assert_eq!(why(acknowledged, expired, Some((7, 9)), false), Why::Expired);
+        assert_eq!(why(acknowledged, expired, None, false), Why::Expired);
+        assert_eq!(why(acknowledged, expired, Some((3, 9)), false), Why::Lost, "behind the start");
+        let unreported = LogPartition { acknowledged: None, ..expired };
+        assert_eq!(why(Verdict::Unknown, unreported, Some((7, 9)), false), Why::ExpiredOrLost);
+
+        let truncated = LogPartition { end: 90, ..log };
+        assert_eq!(why(acknowledged, truncated, Some((0, 4)), false), Why::Truncated);
+        assert_eq!(why(acknowledged, truncated, Some((0, 9)), false), Why::Lost, "before the end");
+    }
+
+    #[test]
+    fn ranges_join_what_follows_and_the_rest_is_counted() {
+        let mut missing = Missing::default();
+        let gone = |seq| Gone {
+            seq,
+            verdict: Verdict::Acknowledged,
+            log: None,
+            read: None,
+            key_highest: None,
+            compacts: false,
+        };
+        for seq in [1, 3, 9].into_iter().chain((0..50).map(|n| 100 + 10 * n)) {
+            missing.note(&gone(seq), 2);
+        }
+        let account = missing.account();
+        assert_eq!((account[0].records, account[0].more), (53, 20));
+        assert_eq!(account[0].ranges[..2], [[1, 3], [9, 9]]);
+    }
+}

@@ -1,0 +1,71 @@
+//! Where the first copies of the latest records were: what a copy and a twin are held against.
+//!
+//! Partitions and topics are read side by side, so only what was read lately is asked for. What is
+//! older is forgotten.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::seen::{CHUNK, LENGTH};
+
+/// Chunks that are kept: 262,144 records, 6 MiB.
+const KEPT: usize = 64;
+
+/// Where a record was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Its event time, ms since 1970.
+    pub(super) ts_ms: i64,
+    /// Offset in its partition.
+    pub(super) offset: i64,
+    /// Partition; -1 where the source does not tell.
+    pub(super) partition: i32,
+}
+
+/// Stands for a record that was not read.
+const NOWHERE: Place = Place { ts_ms: 0, offset: 0, partition: i32::MIN };
+
+/// The places of one topic.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    chunks: HashMap<u64, Box<[Place]>>,
+    order: VecDeque<u64>,
+}
+
+impl Places {
+    /// Notes where the first copy of a record is.
+    pub(super) fn note(&mut self, place: u64, at: Place) {
+        let index = place / CHUNK;
+        let chunk = self.chunks.entry(index).or_insert_with(|| {
+            self.order.push_back(index);
+            vec![NOWHERE; LENGTH].into()
+        });
+        chunk[(place % CHUNK) as usize] = at;
+        if self.order.len() > KEPT
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.chunks.remove(&oldest);
+        }
+    }
+
+    /// Where a record that was read was; `None` if that is forgotten.
+    pub(super) fn of(&self, place: u64) -> Option<Place> {
+        let at = self.chunks.get(&(place / CHUNK))?[(place % CHUNK) as usize];
+        (at != NOWHERE).then_some(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_places_are_known_and_older_ones_are_forgotten() {
+        let mut places = Places::default();
+        let at = |n: u64| Place { ts_ms: 1, offset: n.cast_signed(), partition: 0 };
+        for chunk in 0..=KEPT as u64 {
+            places.note(chunk * CHUNK, at(chunk));
+        }
+        assert_eq!(places.of(0), None);
+        assert_eq!(places.of(CHUNK), Some(at(1)));
+    }
+}

@@ -1,0 +1,69 @@
+//! What was read of one topic.
+
+use super::changes::{Changes, Example};
+use super::compare::Change;
+use super::examine::{Differs, Examined, Part};
+use super::partition;
+use super::record::Read;
+use super::seen::Seen;
+use super::streams::Streams;
+use super::tally::{Foreigners, ReadAccount};
+use crate::histogram::Times;
+use crate::plan::Plan;
+
+/// What was read of one topic.
+#[derive(Debug, Default)]
+pub(super) struct Topic {
+    pub(super) seen: Seen,
+    pub(super) read: ReadAccount,
+    pub(super) changes: Changes,
+    pub(super) foreigners: Foreigners,
+    pub(super) streams: Streams,
+    /// The partition of each GPU's first record.
+    homes: Vec<Option<i32>>,
+    pub(super) unexpected: Option<Example>,
+    pub(super) outside: u64,
+    pub(super) ambiguous: u64,
+    pub(super) by_value: u64,
+    pub(super) latency: Times,
+}
+
+impl Topic {
+    /// Nothing of a run with so many GPUs.
+    pub(super) fn new(gpus: usize) -> Self {
+        Self { streams: Streams::new(gpus), homes: vec![None; gpus], ..Self::default() }
+    }
+
+    /// The partition in which the records of a GPU are.
+    pub(super) fn home(&self, gpu: usize, key: &str, partitions: Option<u32>) -> Option<i32> {
+        self.homes[gpu].or_else(|| Some(partition::of(key.as_bytes(), partitions?)))
+    }
+
+    /// Notes whether the record is in the partition of its key.
+    pub(super) fn partition(
+        &mut self,
+        plan: &Plan,
+        read: &Read<'_>,
+        gpu: usize,
+        partitions: Option<u32>,
+        examined: &mut Examined,
+    ) {
+        // A record with another key belongs elsewhere.
+        let has_other_key = examined.differs.iter().any(|differs| differs.part == Part::Key);
+        let Some(partition) = read.partition.filter(|_| plan.has_keys() && !has_other_key) else {
+            return;
+        };
+        let own = *self.homes[gpu].get_or_insert(partition);
+        let key = plan.key_of(gpu).as_bytes();
+        let expected = partitions.map_or(own, |partitions| partition::of(key, partitions));
+        if partition != expected {
+            examined.differs.push(Differs {
+                part: Part::Partition,
+                at: String::new(),
+                change: Change::Value,
+                expected: expected.to_string(),
+                found: partition.to_string(),
+            });
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! An account for a person: closed or not, one table, and a line a finding.
+
+mod findings;
+
+use super::{Account, Example, TopicAccount};
+use findings::{findings, line, order};
+
+/// How to look at a record for yourself.
+pub trait Look {
+    /// The command that shows the record as it was read.
+    fn read(&self, topic: &TopicAccount, example: &Example) -> String;
+    /// The command that shows the record as it was sent, where its pair is known.
+    fn sent(&self, topic: &TopicAccount, seq: u64, ts_ms: Option<i64>) -> String;
+}
+
+/// A row of the table: its label, and the count of a topic.
+type Row = (&'static str, fn(&TopicAccount) -> u64);
+
+/// The rows of the table. Those that begin with two spaces stand only where they count something.
+const ROWS: [Row; 13] = [
+    ("planned", |t| t.planned.unwrap_or(t.not_generated + t.dropped + t.found + t.missing)),
+    ("  not generated", |t| t.not_generated),
+    ("  left out by a fault", |t| t.dropped),
+    ("= found", |t| t.found),
+    ("+ missing", |t| t.missing),
+    ("read", |t| t.read.records),
+    ("= first copy, intact", |t| t.read.first_intact),
+    ("  first copy, altered", |t| t.read.first_altered),
+    ("  extra copy", |t| t.read.extra_copies),
+    ("  unexpected", |t| t.read.unexpected),
+    ("  foreign", |t| t.read.foreign.records),
+    ("  re-encoded (the same JSON)", |t| t.read.reencoded),
+    ("  outside the run's time", |t| t.outside_run),
+];
+
+impl Account {
+    /// The account in words.
+    #[must_use]
+    pub fn words(&self, look: &dyn Look) -> String {
+        let mut text = format!("{}\n\n", self.verdict());
+        self.table(&mut text);
+        for topic in &self.topics {
+            findings(topic, look, &mut text);
+        }
+        self.torn_pairs(look, &mut text);
+        for topic in &self.topics {
+            order(&topic.topic, &topic.order, &mut text);
+            if let Some(latency) = &topic.latency_ms {
+                let (p50, p99, max) = (latency.p50, latency.p99, latency.max);
+                let name = &topic.topic;
+                line(
+                    &mut text,
+                    "latency",
+                    &format!("{name}: {p50} ms, p99 {p99} ms, max {max} ms"),
+                );
+            }
+        }
+        for unknown in &self.could_not_tell {
+            line(&mut text, "not told", unknown);
+        }
+        text
+    }
+
+    /// Closed or not, in one line.
+    #[must_use]
+    pub fn verdict(&self) -> String {
+        let word = if self.closed { "CLOSED" } else { "NOT CLOSED" };
+        format!("{word}: run {}: {}", self.run_id, self.finding())
+    }
+
+    /// What became of the records, in half a sentence.
+    #[must_use]
+    pub fn finding(&self) -> String {
+        let sum = |count: fn(&TopicAccount) -> u64| self.topics.iter().map(count).sum::<u64>();
+        let found = sum(|t| t.found);
+        if self.closed {
+            return format!("all {found} records are there, each once and as sent");
+        }
+        let counts = [
+            (sum(|t| t.missing), "missing"),
+            (sum(|t| t.read.first_altered), "altered"),
+            (sum(|t| t.read.extra_copies), "extra copies"),
+            (sum(|t| t.read.unexpected), "unexpected"),
+            (self.torn.pairs(), "torn pairs"),
+        ];
+        let counts = counts.iter().filter(|(count, _)| *count > 0);
+        let counts: Vec<_> = counts.map(|(count, what)| format!("{count} {what}")).collect();
+        format!("{found} records found, {}", counts.join(", "))
+    }
+
+    fn table(&self, text: &mut String) {
+        let widths: Vec<_> = self.topics.iter().map(|topic| topic.topic.len().max(10)).collect();
+        let mut row = |label: &str, cells: Vec<String>| {
+            text.push_str(&format!("{label:<30}"));
+            for (cell, width) in cells.iter().zip(&widths) {
+                text.push_str(&format!("  {cell:>width$}"));
+            }
+            text.push('\n');
+        };
+        row("", self.topics.iter().map(|topic| topic.topic.clone()).collect());
+        for (label, count) in ROWS {
+            let counts: Vec<_> = self.topics.iter().map(count).collect();
+            if !label.starts_with(' ') || counts.iter().any(|count| *count > 0) {
+                row(label, counts.iter().map(u64::to_string).collect());
+            }
+        }
+        let verdicts = ["acknowledged", "failed", "unresolved", "unknown"];
+        for (verdict, is_missing) in verdicts.iter().flat_map(|v| [(v, false), (v, true)]) {
+            let count = |topic: &TopicAccount| {
+                let row = topic.verdicts.iter().find(|row| row.verdict == *verdict);
+                row.map_or(0, |row| if is_missing { row.missing } else { row.present })
+            };
+            let counts: Vec<_> = self.topics.iter().map(count).collect();
+            let is_plain = (*verdict == "acknowledged" || *verdict == "unknown") && !is_missing;
+            if !is_plain && counts.iter().any(|count| *count > 0) {
+                let label =
+                    format!("  {verdict}, {}", if is_missing { "missing" } else { "present" });
+                row(&label, counts.iter().map(u64::to_string).collect());
+            }
+        }
+        text.push('\n');
+    }
+
+    fn torn_pairs(&self, look: &dyn Look, text: &mut String) {
+        let torn = &self.torn;
+        let ways = [
+            (torn.only_metric, "have only their metric"),
+            (torn.only_token, "have only their token usage"),
+            (torn.other_time, "have two event times"),
+            (torn.other_partition, "are in partitions of different numbers"),
+        ];
+        let ways = ways.iter().filter(|(count, _)| *count > 0);
+        let ways: Vec<_> = ways.map(|(count, what)| format!("{count} {what}")).collect();
+        if let (Some(seq), Some(topic)) = (torn.first_seq, self.topics.first()) {
+            line(text, "torn", &format!("pairs: {}; the first is {seq}", ways.join(", ")));
+            line(text, "  sent", &look.sent(topic, seq, None));
+        }
+    }
+}

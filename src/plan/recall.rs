@@ -1,0 +1,81 @@
+//! A record of the plan again, from what was read of it.
+
+use jiff::Timestamp;
+
+use super::{Buffer, Plan, Record, event_time, whole_millisecond};
+use crate::event::Kind;
+use crate::settings::RecordKey;
+use crate::workload::Shard;
+
+impl Plan {
+    /// The record of a pair whose event time is known, as from the record that was read back.
+    pub fn record_at<'a, 'p>(
+        &'p self,
+        kind: Kind,
+        seq: u64,
+        at: Timestamp,
+        buffer: &'a mut Buffer<'p>,
+    ) -> Record<'a> {
+        let Buffer { pair, recent, ts, value, seq: text, .. } = buffer;
+        let at = whole_millisecond(at);
+        let pair = match pair {
+            Some(pair) if pair.seq == seq && pair.at == at => &*pair,
+            _ => &*pair.insert(self.workload.pair(seq, at, recent)),
+        };
+        self.record(kind, pair, (ts, value, text))
+    }
+
+    /// When a pair is due, by the schedule from the start of the run.
+    #[must_use]
+    pub fn due_at(&self, seq: u64) -> Option<Timestamp> {
+        let start = self.event_start.unwrap_or(self.identity.started_at);
+        let due = self.schedule.clone().find(|due| due.seq >= seq);
+        due.filter(|due| due.seq == seq).map(|due| event_time(start, due.offset))
+    }
+
+    /// The first event time, where the user chose it (`EVENT_START`).
+    #[must_use]
+    pub fn event_start(&self) -> Option<Timestamp> {
+        self.event_start
+    }
+
+    /// How many GPUs there are, over all hosts.
+    #[must_use]
+    pub fn gpus(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The number of a pair's GPU, below [`Self::gpus`].
+    #[must_use]
+    pub fn gpu_of(&self, seq: u64) -> usize {
+        let (host, row) = self.workload.gpus().shares.of(seq);
+        host * self.gpus_of_a_host + row
+    }
+
+    /// The key of a GPU by its number, `HOST/GPU_INDEX`.
+    #[must_use]
+    pub fn key_of(&self, gpu: usize) -> &str {
+        &self.keys[gpu]
+    }
+
+    /// The part of the run that this process sends, or looks for.
+    #[must_use]
+    pub fn shard(&self) -> Shard {
+        self.schedule.shard()
+    }
+
+    /// Whether records have a key.
+    #[must_use]
+    pub fn has_keys(&self) -> bool {
+        self.key == RecordKey::Gpu
+    }
+
+    /// Whether a pair is from the GPU with this host, if it is known, and index.
+    #[must_use]
+    pub fn has_gpu(&self, seq: u64, (host, index): &(Option<String>, u64)) -> bool {
+        let key = self.key_of(self.gpu_of(seq));
+        key.rsplit_once('/').is_some_and(|(own, number)| {
+            number.parse() == Ok(*index) && host.as_ref().is_none_or(|host| host == own)
+        })
+    }
+}

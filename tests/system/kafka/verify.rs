@@ -1,0 +1,209 @@
+//! `verify` against a real Kafka: what is missing is told from what is lost, and a clean run is closed.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::cluster::{self, Topics};
+use crate::common::{Finished, Producer};
+use crate::{kcat, tools};
+
+/// Most memory that an audit may take, KiB.
+const MEMORY_KIB: u64 = 64 * 1024;
+
+/// Pairs of the large run: five million with `VM4_SOAK`.
+fn pairs() -> u64 {
+    if std::env::var_os("VM4_SOAK").is_some() { 5_000_000 } else { 100_000 }
+}
+
+/// A run whose report and seed file are kept.
+struct Kept {
+    directory: TempDir,
+    topics: Topics,
+}
+
+impl Kept {
+    fn new(topics: Topics) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::write(directory.path().join("seed.json"), cluster::eight_gpus()).expect("a seed file");
+        Self { directory, topics }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.directory.path().join(name).display().to_string()
+    }
+
+    /// A run that leaves its report here.
+    fn run(&self, variables: &[(&str, &str)]) -> Producer {
+        let run = self.topics.direct(Producer::new(["run"]));
+        let run = run.set("KAFKA_BOOTSTRAP", &self.topics.bootstrap).set("SLEEP_SEC", "0");
+        let run = run.set("GPU_SEED", self.path("seed.json"));
+        let run = run.set("REPORT_FILE", self.path("report.json"));
+        variables.iter().fold(run, |run, (name, value)| run.set(name, value))
+    }
+
+    /// Verifies the run of the report.
+    fn verify(&self) -> Finished {
+        Producer::new(["verify", "--json", "--report", &self.path("report.json")]).finish()
+    }
+}
+
+#[track_caller]
+fn account(finished: &Finished, code: i32) -> Value {
+    finished.exits(code);
+    serde_json::from_str(&finished.stdout).expect("an account")
+}
+
+/// What is missing of a topic: cause and count.
+fn missing(account: &Value, topic: usize) -> Vec<(String, u64)> {
+    let causes = account["topics"][topic]["missing_by_cause"].as_array().expect("causes");
+    let cause = |c: &Value| {
+        (c["why"].as_str().expect("a cause").to_owned(), c["records"].as_u64().expect("a count"))
+    };
+    causes.iter().map(cause).collect()
+}
+
+#[test]
+fn a_clean_run_is_closed_in_one_pass_and_little_memory() {
+    let kept = Kept::new(Topics::create_with(cluster::plain(), "clean", 6, &[]));
+    let pairs = pairs();
+    kept.run(&[("BATCH", &pairs.to_string())]).finish().exits(0);
+    let finished = kept.verify();
+    let account = account(&finished, 0);
+    assert_eq!(account["closed"], json!(true));
+    for topic in account["topics"].as_array().expect("topics") {
+        assert_eq!(topic["read"]["first_intact"], json!(pairs));
+        assert_eq!(topic["order"]["out_of_place"], json!(0));
+    }
+    println!(
+        "verify: {} records in {:.2} s, {:.0} records/s, {:.1} MiB at most, {} pairs not compared",
+        2 * pairs,
+        finished.elapsed.as_secs_f64(),
+        2.0 * pairs as f64 / finished.elapsed.as_secs_f64(),
+        finished.peak_kib as f64 / 1024.0,
+        account["torn"]["not_compared"]
+    );
+    assert!(finished.peak_kib < MEMORY_KIB, "{} KiB", finished.peak_kib);
+    let reading = std::time::Instant::now();
+    for topic in kept.topics.both() {
+        let mut kcat = tools::bounded(Duration::from_secs(300), "kcat");
+        kcat.args(["-C", "-e", "-q", "-o", "beginning", "-b", &kept.topics.bootstrap, "-t", topic]);
+        let read = kcat.stdout(std::process::Stdio::null()).status().expect("kcat");
+        assert!(read.success());
+    }
+    println!("kcat: both topics in {:.2} s", reading.elapsed().as_secs_f64());
+}
+
+#[test]
+fn deleted_records_are_expired_and_not_lost() {
+    let broker = cluster::plain();
+    let kept = Kept::new(Topics::create_with(broker, "deleted", 3, &[]));
+    kept.run(&[("BATCH", "300")]).finish().exits(0);
+    broker.delete_records(&kept.topics.metric, 2, 40);
+    let account = account(&kept.verify(), 74);
+    assert_eq!(missing(&account, 0), [("expired".to_owned(), 40)]);
+    assert_eq!(missing(&account, 1), []);
+    assert_eq!(account["torn"]["only_token"], json!(40));
+    let evidence = &account["topics"][0]["missing_by_cause"][0]["evidence"];
+    assert_eq!(
+        evidence,
+        "partition 2 begins at offset 40 now, and the run's first record there got offset 0"
+    );
+}
+
+#[test]
+fn a_topic_that_was_made_anew_is_truncated_and_not_lost() {
+    let broker = cluster::plain();
+    let kept = Kept::new(Topics::create_with(broker, "anew", 3, &[]));
+    kept.run(&[("BATCH", "300")]).finish().exits(0);
+    broker.delete_topic(&kept.topics.token);
+    tools::comes_true(Duration::from_secs(30), || {
+        kcat::all_end_offsets(&kept.topics.bootstrap)
+            .is_ok_and(|ends| !ends.contains_key(&kept.topics.token))
+    });
+    broker.create_topics(&[(&kept.topics.token, 3)]);
+    let account = account(&kept.verify(), 74);
+    assert_eq!(missing(&account, 1), [("truncated".to_owned(), 300)]);
+}
+
+#[test]
+fn a_compacted_topic_keeps_the_last_of_each_key_and_nothing_is_lost() {
+    let configs = [
+        ("cleanup.policy", "compact"),
+        ("segment.ms", "100"),
+        ("min.cleanable.dirty.ratio", "0.001"),
+        ("max.compaction.lag.ms", "100"),
+    ];
+    let kept = Kept::new(Topics::create_with(cluster::plain(), "compacted", 1, &configs));
+    kept.run(&[("BATCH", "300")]).finish().exits(0);
+    // A segment is rolled, and then cleaned, when the next record comes: of other runs here.
+    let cleaned = tools::comes_true(Duration::from_secs(90), || {
+        kept.run(&[("BATCH", "8"), ("REPORT_FILE", "/dev/null"), ("RUN_ID", "later")]).finish();
+        let account: Value = serde_json::from_str(&kept.verify().stdout).expect("an account");
+        missing(&account, 0).iter().any(|(why, records)| why == "compacted" && *records >= 200)
+    });
+    assert!(cleaned, "{}", kept.verify().stdout);
+    let account = account(&kept.verify(), 74);
+    assert!(missing(&account, 0).iter().all(|(why, _)| why == "compacted"), "{account}");
+}
+
+#[test]
+fn a_run_that_is_sent_again_is_copies_and_not_loss() {
+    let kept = Kept::new(Topics::create_with(cluster::plain(), "again", 3, &[]));
+    let run = [
+        ("BATCH", "200"),
+        ("RUN_ID", "twice"),
+        ("RUN_SEED", "1"),
+        ("EVENT_START", "2026-01-01T00:00:00Z"),
+        ("EVENT_TIME_GUARD", "off"),
+        ("SLEEP_SEC", "0.5"),
+    ];
+    for _ in 0..2 {
+        kept.run(&run).finish().exits(0);
+    }
+    let account = account(&kept.verify(), 74);
+    for topic in account["topics"].as_array().expect("topics") {
+        assert_eq!(topic["missing"], json!(0));
+        assert_eq!(topic["copies"].as_array().expect("copies").len(), 1);
+        assert_eq!(topic["copies"][0]["origin"], "sent-again");
+        assert_eq!(topic["copies"][0]["records"], json!(200));
+    }
+}
+
+#[test]
+fn a_killed_run_that_is_started_again_is_told_by_its_times() {
+    let kept = Kept::new(Topics::create_with(cluster::plain(), "killed", 3, &[]));
+    let run = [("BATCH", "200"), ("RUN_ID", "killed"), ("RUN_SEED", "1"), ("SLEEP_SEC", "0.01")];
+    let running = kept.run(&run).start();
+    kept.topics.wait_for_records(60);
+    running.signal("KILL");
+    drop(running);
+    let sent = u64::try_from(kept.topics.wait_until_stable()).expect("a count");
+    kept.run(&run).finish().exits(0);
+    let account = account(&kept.verify(), 74);
+    let sum = |pointer: &str| -> u64 {
+        let topics = account["topics"].as_array().expect("topics");
+        topics
+            .iter()
+            .map(|topic| topic.pointer(pointer).and_then(Value::as_u64).expect("a count"))
+            .sum()
+    };
+    assert_eq!(sum("/missing"), 0);
+    assert_eq!((sum("/read/extra_copies"), sum("/outside_run")), (sent, sent));
+    assert_eq!(sum("/read/first_altered"), 0);
+    for topic in account["topics"].as_array().expect("topics") {
+        assert_eq!(topic["copies"][0]["origin"], "sent-again");
+    }
+}
+
+#[test]
+fn append_times_are_no_change_and_tell_the_latency() {
+    let configs = [("message.timestamp.type", "LogAppendTime")];
+    let kept = Kept::new(Topics::create_with(cluster::plain(), "append", 3, &configs));
+    kept.run(&[("BATCH", "50")]).finish().exits(0);
+    let account = account(&kept.verify(), 0);
+    assert!(account["topics"][0]["latency_ms"]["max"].is_number(), "{account}");
+    assert_eq!(account["topics"][1]["latency_ms"], Value::Null);
+}
