@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use crate::delivery::{Ending, Evidence, NotStarted, Offsets, RunEnd, Totals};
 use crate::egress::EgressPolicy;
 use crate::event::Kind;
+use crate::faults::FaultCounts;
 use crate::histogram::Times;
 use crate::host::reporter::{self, Reporter, ScheduleState, View};
 use crate::host::signals::Stop;
@@ -81,25 +82,42 @@ pub async fn send(
     let mut client = Client::default();
     let ended = batch.carry_out(&mut client).await;
     client.clear_bar();
-    let (end, totals, lateness) = ended.unwrap_or_else(|not_started| {
-        (RunEnd::NotStarted(not_started), Totals::default(), Times::default())
-    });
+    let nothing = |end| Ended { end, ..Ended::default() };
+    let ended = ended.unwrap_or_else(|not_started| nothing(RunEnd::NotStarted(not_started)));
+    let Ended { end, totals, lateness, faults } = ended;
     let sent_all = match &end {
         RunEnd::Sent(evidence) => evidence.sent_all,
         RunEnd::NothingPlanned => true,
         RunEnd::NotStarted(_) => false,
     };
-    let sent = sent_all.then(|| totals.counts.topic(Kind::Metric).generated());
+    let sent = |kind| sent_all.then(|| totals.counts.topic(kind).generated());
+    let [metric, token] = plan.planned_records();
     let run = Run {
-        planned_pairs: plan.schedule.planned_pairs().or(sent),
+        planned: [metric.or(sent(Kind::Metric)), token.or(sent(Kind::Token))],
         identity: plan.identity,
         totals,
         lateness,
+        faults,
         end,
         ended_at: Timestamp::now(),
         elapsed: started.elapsed(),
     };
     (Report::new(settings, run), client)
+}
+
+/// How a batch ended.
+struct Ended {
+    end: RunEnd,
+    totals: Totals,
+    lateness: Times,
+    faults: FaultCounts,
+}
+
+impl Default for Ended {
+    fn default() -> Self {
+        let (totals, lateness, faults) = Default::default();
+        Self { end: RunEnd::NothingPlanned, totals, lateness, faults }
+    }
 }
 
 /// What a batch is carried out with.
@@ -111,19 +129,18 @@ struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    /// How the run ended, its counts, and its lateness.
-    async fn carry_out(&self, client: &mut Client) -> Result<(RunEnd, Totals, Times), NotStarted> {
+    /// How the run ended.
+    async fn carry_out(&self, client: &mut Client) -> Result<Ended, NotStarted> {
         let Self { settings, plan, cluster, stop } = self;
         if plan.schedule.planned_pairs() == Some(0) {
-            return Ok((RunEnd::NothingPlanned, Totals::default(), Times::default()));
+            return Ok(Ended::default());
         }
         ready::check_egress(cluster, "broker", settings.kafka_bootstrap.servers()).await?;
-        let shards = settings.shard.count.into();
-        let sink = KafkaSink::start(&cluster.config, shards, settings.delivery_timeout);
+        let sink = KafkaSink::start(&cluster.config, settings.delivery_timeout);
         let sink = client.sink.insert(sink.map_err(|error| ready::refusal(&error, stop))?);
         let schedule = Arc::new(ScheduleState::default());
         client.reporter = Some(Reporter::start(View {
-            planned_records: plan.schedule.planned_pairs().map(|pairs| pairs.saturating_mul(2)),
+            planned_records: plan.planned_records().into_iter().sum(),
             delivery_timeout: settings.delivery_timeout,
             counts: Box::new(sink.counts()),
             schedule: Arc::clone(&schedule),
@@ -138,8 +155,9 @@ impl Batch<'_> {
         announce(settings, plan);
         let ended = self.send(sink, schedule).await;
         let mut totals = sink.totals();
-        let evidence = self.evidence(sink, &mut totals, &ended, ends).await;
-        Ok((RunEnd::Sent(evidence), totals, ended.lateness))
+        plan.name_doubts(&mut totals.doubts);
+        let end = RunEnd::Sent(self.evidence(sink, &mut totals, &ended, ends).await);
+        Ok(Ended { end, totals, lateness: ended.lateness, faults: ended.faults })
     }
 
     async fn send(&self, sink: &KafkaSink, schedule: Arc<ScheduleState>) -> LoopEnd {

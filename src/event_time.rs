@@ -67,6 +67,12 @@ pub struct Load {
     pub has_keys: bool,
     /// The largest batch that the client may send, bytes.
     pub batch_bytes: u64,
+    /// How far a fault shifts times.
+    pub shift: SignedDuration,
+    /// How long a fault holds records back.
+    pub delay: SignedDuration,
+    /// The largest record that a fault makes, bytes.
+    pub oversize: Option<u64>,
 }
 
 /// What a topic would not keep, and what to do about it.
@@ -92,37 +98,11 @@ pub fn conflict(
     load: &Load,
     now: Timestamp,
 ) -> Option<Conflict> {
-    let set = |config: &str| format!("set {config} on the topic");
     let of = |problem: String, remedy: String| Some(Conflict { problem, remedy });
-    let age = now.duration_since(load.first);
-    let lead = load.last.duration_since(now);
-    if !limits.append_time {
-        if let Some(max) = exceeded(lead, limits.after_max, SignedDuration::ZERO) {
-            let problem = format!(
-                "topic {topic} refuses records of more than {max} in the future \
-                 (message.timestamp.after.max.ms), and the events reach {} ahead",
-                words(lead)
-            );
-            return of(problem, set("a larger message.timestamp.after.max.ms"));
-        }
-        if let Some(max) = exceeded(age, limits.before_max, SignedDuration::ZERO) {
-            let problem = format!(
-                "topic {topic} refuses records of more than {max} in the past \
-                 (message.timestamp.before.max.ms), and the events begin {} ago",
-                words(age)
-            );
-            return of(problem, set("a larger message.timestamp.before.max.ms"));
-        }
-        if load.is_backfill
-            && let Some(kept) = exceeded(age, limits.retention, KEPT_FOR)
-        {
-            let problem = format!(
-                "topic {topic} keeps records for {kept} (retention.ms), and the events begin {} ago: \
-                 the broker would delete them within the hour",
-                words(age)
-            );
-            return of(problem, format!("{}, or a later EVENT_START", set("retention.ms=-1")));
-        }
+    if !limits.append_time
+        && let Some(conflict) = refused_times(topic, limits, load, now)
+    {
+        return Some(conflict);
     }
     if limits.compacts && (load.is_backfill || !load.has_keys) {
         let what = if load.has_keys {
@@ -132,6 +112,16 @@ pub fn conflict(
         };
         let problem = format!("topic {topic} is compacted (cleanup.policy) and {what}");
         return of(problem, set("cleanup.policy=delete"));
+    }
+    if let (Some(max), Some(bytes)) = (limits.max_batch_bytes, load.oversize)
+        && bytes > max
+    {
+        let problem = format!(
+            "topic {topic} refuses records of more than {max} bytes (max.message.bytes), and oversize \
+             makes them up to {bytes}"
+        );
+        let config = set("a larger max.message.bytes");
+        return of(problem, format!("lower the bytes of oversize in FAULTS, or {config}"));
     }
     match limits.max_batch_bytes {
         Some(max) if load.batch_bytes > max => {
@@ -144,6 +134,82 @@ pub fn conflict(
         }
         _ => None,
     }
+}
+
+/// What of the times a topic would refuse, or delete within the hour.
+fn refused_times(
+    topic: &str,
+    limits: &TopicLimits,
+    load: &Load,
+    now: Timestamp,
+) -> Option<Conflict> {
+    let (age, lead) = (now.duration_since(load.first), load.last.duration_since(now));
+    let (shift, zero) = (load.shift, SignedDuration::ZERO);
+    let ahead = Side {
+        way: "future",
+        config: "message.timestamp.after.max.ms",
+        limit: limits.after_max,
+        reach: lead,
+        events: format!("the events reach {} ahead", words(lead)),
+        with_fault: (lead.saturating_add(shift.max(zero)), "clock-skew", "ahead"),
+    };
+    let behind = Side {
+        way: "past",
+        config: "message.timestamp.before.max.ms",
+        limit: limits.before_max,
+        reach: age,
+        events: format!("the events begin {} ago", words(age)),
+        with_fault: (
+            age.saturating_add(load.delay).saturating_sub(shift.min(zero)),
+            if shift.is_negative() { "clock-skew" } else { "late" },
+            "back",
+        ),
+    };
+    let kept = exceeded(age, limits.retention, KEPT_FOR).filter(|_| load.is_backfill);
+    let deleted = kept.map(|kept| Conflict {
+        problem: format!(
+            "topic {topic} keeps records for {kept} (retention.ms), and the events begin {} ago: \
+             the broker would delete them within the hour",
+            words(age)
+        ),
+        remedy: format!("{}, or a later EVENT_START", set("retention.ms=-1")),
+    });
+    ahead.conflict(topic).or_else(|| behind.conflict(topic)).or(deleted)
+}
+
+/// How far times reach to one side of the broker's clock, and may.
+struct Side {
+    way: &'static str,
+    config: &'static str,
+    limit: Option<Duration>,
+    reach: SignedDuration,
+    events: String,
+    /// How far they reach with a fault, which one, and to where.
+    with_fault: (SignedDuration, &'static str, &'static str),
+}
+
+impl Side {
+    fn conflict(self, topic: &str) -> Option<Conflict> {
+        let Self { way, config, limit, reach, events, with_fault: (far, fault, to) } = self;
+        let larger = set(&format!("a larger {config}"));
+        let exceeded = |reach| exceeded(reach, limit, SignedDuration::ZERO);
+        let (max, what, remedy) = match exceeded(reach) {
+            Some(max) => (max, events, larger),
+            None => (
+                exceeded(far)?,
+                format!("with {fault} they reach {} {to}", words(far)),
+                format!("lower the time of {fault} in FAULTS, or {larger}"),
+            ),
+        };
+        let problem = format!(
+            "topic {topic} refuses records of more than {max} in the {way} ({config}), and {what}"
+        );
+        Some(Conflict { problem, remedy })
+    }
+}
+
+fn set(config: &str) -> String {
+    format!("set {config} on the topic")
 }
 
 /// The limit in words, if `time` comes nearer to it than `margin`.
@@ -195,6 +261,9 @@ mod tests {
             is_backfill: true,
             has_keys: true,
             batch_bytes: 1_000_000,
+            shift: SignedDuration::ZERO,
+            delay: SignedDuration::ZERO,
+            oversize: None,
         }
     }
 
@@ -241,6 +310,36 @@ mod tests {
             "topic t refuses batches of more than 600 bytes (max.message.bytes), and the client sends \
              up to 1000000; set RDKAFKA_BATCH_SIZE=600, or a larger max.message.bytes"
         );
+    }
+
+    #[test]
+    fn faults_that_a_topic_would_refuse_are_told_by_their_kind() {
+        let hours = SignedDuration::from_hours;
+        let live = Load { is_backfill: false, ..load(0, 0) };
+        assert_eq!(
+            told(&[], &Load { shift: hours(2), ..live.clone() }),
+            "topic t refuses records of more than 60 min in the future \
+             (message.timestamp.after.max.ms), and with clock-skew they reach 2 h ahead; lower the \
+             time of clock-skew in FAULTS, or set a larger message.timestamp.after.max.ms on the topic"
+        );
+        assert_eq!(told(&[], &Load { shift: hours(-2), ..live.clone() }), "");
+        let old = [("message.timestamp.before.max.ms", "7200000")];
+        assert_eq!(
+            told(&old, &Load { delay: hours(3), ..live.clone() }),
+            "topic t refuses records of more than 2 h in the past \
+             (message.timestamp.before.max.ms), and with late they reach 3 h back; lower the \
+             time of late in FAULTS, or set a larger message.timestamp.before.max.ms on the topic"
+        );
+        let both = Load { shift: hours(-1), delay: hours(2), ..live.clone() };
+        assert!(told(&old, &both).contains("with clock-skew they reach 3 h back"));
+        assert_eq!(told(&old, &Load { shift: hours(-1), ..live.clone() }), "");
+        assert_eq!(
+            told(&[], &Load { oversize: Some(2_000_000), ..live.clone() }),
+            "topic t refuses records of more than 1048588 bytes (max.message.bytes), and oversize \
+             makes them up to 2000000; lower the bytes of oversize in FAULTS, or set a larger \
+             max.message.bytes on the topic"
+        );
+        assert_eq!(told(&[], &Load { oversize: Some(1_000_000), ..live }), "");
     }
 
     #[test]

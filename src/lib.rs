@@ -53,6 +53,7 @@ pub mod egress;
 pub mod event;
 pub mod event_time;
 pub mod exit;
+pub mod faults;
 pub mod histogram;
 pub mod host;
 pub mod kafka;

@@ -1,63 +1,33 @@
 //! The plan of a run: who it is, and every record it will send, as a function of `seq`.
 
+mod counting;
+mod emissions;
+mod held;
+mod identity;
 mod recall;
 mod record;
+mod times;
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-pub use record::{Header, Record};
+pub use emissions::{Act, Emission};
+pub use identity::Identity;
+pub use record::{FAULT, Header, Headers, Record};
 
 use crate::event::json::{self, CONTENT_TYPE, LastTs, MetricWriter};
 use crate::event::{Kind, Metric, Usage};
+use crate::faults::{Armed, Change, Declared, Fault, FaultSet};
 use crate::settings::{RecordHeaders, RecordKey, Settings};
-use crate::workload::arrivals::{Due, Schedule, Spacing, Timing};
+use crate::workload::arrivals::{Schedule, Spacing};
 use crate::workload::seed::{Row, Seed};
 use crate::workload::{GpuId, Pair, Recent, Workload};
-
-/// Who a run is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// Name of the run: in headers, report and journal.
-    pub run_id: String,
-    /// Seed of all its random streams.
-    pub run_seed: u64,
-    /// Wall clock at the start.
-    pub started_at: Timestamp,
-}
-
-impl Identity {
-    /// The identity of a run that starts at `now`; `random` is its seed where the user set none.
-    #[must_use]
-    pub fn new(settings: &Settings, now: Timestamp, random: u64) -> Self {
-        let run_seed = settings.run_seed.unwrap_or(random);
-        let start = settings.event_start.unwrap_or(now);
-        let made = || format!("{}-{run_seed}", start.strftime("%Y%m%dT%H%M%S.%3fZ"));
-        let run_id = settings.run_id.clone().unwrap_or_else(made);
-        Self { run_id, run_seed, started_at: now }
-    }
-}
-
-/// One record that is to be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Emission {
-    /// Time from the start of the run (or from `EVENT_START`) to the record.
-    pub scheduled: Duration,
-    /// Index of the pair in the run, from 0.
-    pub seq: u64,
-    /// Which of the pair's two events.
-    pub kind: Kind,
-}
-
-impl Emission {
-    /// Whether it is the first record of its pair.
-    #[must_use]
-    pub fn begins_pair(&self) -> bool {
-        self.kind == Kind::BOTH[0]
-    }
-}
+use emissions::{Emissions, Faulty};
+pub(crate) use times::event_time;
+use times::{later, shifted, timing, whole_millisecond};
 
 /// What rendering keeps from one record to the next.
 #[derive(Debug, Default)]
@@ -72,6 +42,10 @@ pub struct Buffer<'p> {
     ts: LastTs,
     value: Vec<u8>,
     seq: String,
+    fault: String,
+    change: Option<Change>,
+    /// The times of records that come again, where the clock gives them.
+    times: BTreeMap<(u64, Kind), Timestamp>,
 }
 
 /// Everything that decides what is sent.
@@ -82,6 +56,7 @@ pub struct Plan {
     /// When its pairs are due.
     pub schedule: Schedule,
     workload: Workload,
+    faults: Armed,
     metrics: MetricWriter,
     /// The key of each GPU: host by host, the rows of the seed.
     keys: Vec<String>,
@@ -100,10 +75,12 @@ impl Plan {
     pub fn new(settings: &Settings, seed: &Seed, identity: Identity) -> Self {
         let Identity { run_seed, run_id, .. } = &identity;
         let hosts = settings.hostname.names();
+        let armed = |faults| Armed::new(faults, *run_seed, run_id);
         let timing = timing(settings, identity.started_at);
         let workload = Workload::new(&timing, seed, hosts, *run_seed, run_id);
         Self {
             schedule: Schedule::new(&timing, Arc::clone(workload.gpus()), *run_seed, run_id),
+            faults: settings.faults.as_ref().map(armed).unwrap_or_default(),
             metrics: MetricWriter::new(&seed.rows, hosts),
             keys: keys(&seed.rows, hosts),
             gpus_of_a_host: seed.rows.len(),
@@ -127,85 +104,124 @@ impl Plan {
     }
 
     /// Every record of this process, in the order in which they are to be sent.
+    ///
+    /// A record that a fault drops or holds back is one of them, so that whoever follows sees each
+    /// record of each pair at its time: its [`Act`] says that it is not sent.
     pub fn emissions(&self) -> impl Iterator<Item = Emission> {
-        self.schedule.clone().flat_map(|Due { seq, offset: scheduled }| {
-            Kind::BOTH.map(|kind| Emission { scheduled, seq, kind })
-        })
+        let schedule = self.schedule.clone();
+        if !self.faults.is_off() {
+            return Emissions::Faulty(Box::new(Faulty::new(&self.faults, schedule)));
+        }
+        let pairs = schedule.zip(0..);
+        Emissions::Clean(
+            pairs.flat_map(|(due, place)| Kind::BOTH.map(|kind| Emission::clean(due, kind, place))),
+        )
+    }
+
+    /// What is done on purpose to a record.
+    #[must_use]
+    pub fn declared(&self, seq: u64, kind: Kind) -> Declared {
+        self.faults.declared(seq, kind)
+    }
+
+    /// The time of a pair from the timestamp of one of its records, which a fault may have shifted.
+    #[must_use]
+    pub fn event_time(&self, seq: u64, kind: Kind, timestamp_ms: i64) -> Option<Timestamp> {
+        let at = Timestamp::from_millisecond(timestamp_ms).ok()?;
+        match self.declared(seq, kind).shift {
+            Some(shift) => at.checked_sub(shift).ok(),
+            None => Some(at),
+        }
     }
 
     /// Renders a record. The same emission again, right after, gives the same bytes.
     ///
     /// `now` is asked once a pair, and stamps it if there is no `EVENT_START`. A wall clock that is
-    /// set back must not reverse the order within a key, so time stands still until it catches up.
+    /// set back must not reverse the order within a key, so time stands still until it catches up. A
+    /// record that comes again has the time of its pair, so every emission has to be rendered, those
+    /// that are not sent too.
     pub fn render<'a, 'p>(
         &'p self,
         emission: &Emission,
         now: impl FnOnce() -> Timestamp,
         buffer: &'a mut Buffer<'p>,
     ) -> Record<'a> {
-        let Buffer { pair, recent, latest, spacing, ts, value, seq } = buffer;
-        let pair = match pair {
-            Some(pair) if pair.seq == emission.seq => &*pair,
-            _ => {
-                let at = match self.event_start {
-                    Some(start) => later(start, emission.scheduled),
-                    None => {
-                        *latest = self.stamp(emission.seq, now().max(*latest), spacing);
-                        *latest
-                    }
-                };
-                &*pair.insert(self.workload.pair(emission.seq, whole_millisecond(at), recent))
-            }
-        };
-        let written = (ts, value, seq);
-        self.record(emission.kind, pair, written)
+        let seq = emission.seq;
+        if buffer.pair.as_ref().is_none_or(|pair| pair.seq != seq) {
+            let at = match self.event_start {
+                Some(start) => later(start, emission.due),
+                None => self.wall_time(emission, now, buffer),
+            };
+            let at = whole_millisecond(at);
+            buffer.pair = Some(self.workload.pair(seq, at, &mut buffer.recent));
+        }
+        if emission.comes_again && self.event_start.is_none() {
+            let at = buffer.pair.as_ref().map_or(buffer.latest, |pair| pair.at);
+            buffer.times.insert((seq, emission.kind), at);
+        }
+        self.write(emission.kind, emission.faults, emission.place, buffer)
     }
 
-    /// Writes the record of a pair into the caller's buffer.
-    fn record<'a>(
-        &'a self,
+    /// Writes a record of the pair in the buffer.
+    fn write<'a, 'p>(
+        &'p self,
         kind: Kind,
-        pair: &Pair<'_>,
-        (ts, value, seq): (&'a mut LastTs, &'a mut Vec<u8>, &'a mut String),
+        faults: FaultSet,
+        place: u64,
+        buffer: &'a mut Buffer<'p>,
     ) -> Record<'a> {
+        let Buffer { pair, ts, value, seq, fault, change, .. } = buffer;
+        // There is none only before the first record, which none of the callers writes without one.
+        let Some(pair) = pair.as_ref() else { return Record::nothing(kind, self.topic(kind)) };
+        let shift = self.faults.shift(faults);
+        let at = shift.map_or(pair.at, |shift| shifted(pair.at, shift));
         value.clear();
         match kind {
-            Kind::Metric => self.metrics.write(&Metric::from(pair), ts, value),
-            Kind::Token => json::write_usage(&Usage::from(pair), ts, value),
+            Kind::Metric => self.metrics.write(&Metric { ts: at, ..Metric::from(pair) }, ts, value),
+            Kind::Token => json::write_usage(&Usage { ts: at, ..Usage::from(pair) }, ts, value),
         }
+        if !faults.is_empty() {
+            *change = self.faults.change(pair.seq, kind, faults, value);
+            fault.clear();
+            // Writing to a String cannot fail.
+            let _infallible = write!(fault, "{faults}");
+        }
+        let headers = match self.headers {
+            RecordHeaders::On => self.headers_of(pair.seq, faults, seq, fault),
+            RecordHeaders::Off => Headers::none(),
+        };
         Record {
             kind,
             topic: self.topic(kind),
             key: (self.key == RecordKey::Gpu).then(|| self.key(pair.gpu)),
             seq: pair.seq,
-            timestamp_ms: pair.at.as_millisecond(),
-            value: Some(value),
-            headers: (self.headers == RecordHeaders::On).then(|| self.headers_of(pair.seq, seq)),
+            place,
+            timestamp_ms: at.as_millisecond(),
+            value: (!faults.has(Fault::Tombstone)).then_some(value),
+            faults,
+            change: change.as_ref().filter(|_| !faults.is_empty()),
+            pair: Some(pair),
+            headers,
         }
-    }
-
-    /// The first millisecond from `now` on in which the pair's GPU has no other, if the rate leaves
-    /// room for it. A run that makes up for a delay may be this far ahead of its clock, no further.
-    fn stamp(&self, seq: u64, now: Timestamp, spacing: &mut Spacing) -> Timestamp {
-        const AHEAD_MS: i64 = 100;
-        let ms = now.as_millisecond();
-        let gpus = |ms| self.workload.gpus().of(seq, || ms);
-        let taken = if self.has_room { spacing.take(ms, gpus) } else { ms };
-        if taken == ms || taken > ms + AHEAD_MS {
-            return now;
-        }
-        Timestamp::from_millisecond(taken).unwrap_or(now)
     }
 
     fn key(&self, gpu: GpuId) -> &str {
         &self.keys[gpu.host * self.gpus_of_a_host + gpu.row]
     }
 
-    /// The headers of a record; the text of its `seq` is written into `seq`.
-    fn headers_of<'a>(&'a self, number: u64, seq: &'a mut String) -> [Header<'a>; 3] {
-        seq.clear();
-        seq.push_str(itoa::Buffer::new().format(number));
-        [("run", &self.identity.run_id), ("seq", seq), ("content-type", CONTENT_TYPE)]
+    /// The headers of a record; the text of its `seq` is written into `text`.
+    fn headers_of<'a>(
+        &'a self,
+        seq: u64,
+        faults: FaultSet,
+        text: &'a mut String,
+        fault: &'a str,
+    ) -> Headers<'a> {
+        text.clear();
+        text.push_str(itoa::Buffer::new().format(seq));
+        let always =
+            [("run", self.identity.run_id.as_str()), ("seq", text), ("content-type", CONTENT_TYPE)];
+        Headers::new(always, (!faults.is_empty()).then_some(fault))
     }
 }
 
@@ -215,30 +231,5 @@ fn keys(rows: &[Row], hosts: &[String]) -> Vec<String> {
     hosts.iter().flat_map(of).collect()
 }
 
-/// When the pairs of these settings are due.
-fn timing(settings: &Settings, now: Timestamp) -> Timing {
-    Timing {
-        law: settings.arrivals,
-        workload: settings.workload,
-        mean: settings.sleep,
-        pairs: settings.batch,
-        until: settings.duration,
-        start: settings.event_start.unwrap_or(now),
-        shard: settings.shard,
-    }
-}
-
-/// `start + offset`; at the end of time it stays there, which the settings have ruled out.
-fn later(start: Timestamp, offset: Duration) -> Timestamp {
-    SignedDuration::try_from(offset)
-        .map_or(Timestamp::MAX, |offset| start.saturating_add(offset).unwrap_or(Timestamp::MAX))
-}
-
-/// The event time of a pair that is due so long after the start.
-pub(crate) fn event_time(start: Timestamp, offset: Duration) -> Timestamp {
-    whole_millisecond(later(start, offset))
-}
-
-fn whole_millisecond(at: Timestamp) -> Timestamp {
-    Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
-}
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! The report of a run: every figure, as JSON and as a summary in words.
 
+mod parts;
 pub mod past;
 mod ranges;
 mod words;
@@ -9,72 +10,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::delivery::{Outcome, PartitionCounts, RunEnd, Settled, Totals};
+use crate::delivery::{Outcome, RunEnd, Totals};
 use crate::event::Kind;
 use crate::exit::Exit;
+use crate::faults::{Fault, FaultCounts};
 use crate::histogram::{Quantiles, Times};
 use crate::plan::Identity;
 use crate::settings::Settings;
 use crate::workload::{self, Shard};
+pub use parts::{ErrorReport, FaultReport, LatencyReport, SettingReport, TopicReport};
 pub use ranges::{Ranges, SeqReport};
-
-/// One setting in the report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SettingReport {
-    /// Name.
-    pub name: String,
-    /// Value as text; a secret is not shown; empty where not set.
-    pub value: String,
-    /// Where it came from.
-    pub source: String,
-}
-
-/// One topic in the report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TopicReport {
-    /// Topic name.
-    pub topic: String,
-    /// Event type.
-    pub event: &'static str,
-    /// Records the plan asked for; null where only a complete run can tell.
-    pub planned: Option<u64>,
-    /// Records handed to the client library.
-    pub generated: u64,
-    /// Records the cluster acknowledged.
-    pub acknowledged: u64,
-    /// Records given up with an error.
-    pub failed: u64,
-    /// Records with neither acknowledgement nor error when the run ended.
-    pub unresolved: u64,
-    /// Failed and unresolved records that were looked up in the log.
-    pub settled: Settled,
-    /// Copies beyond the first that were seen there.
-    pub copies: u64,
-    /// Which records are not acknowledged.
-    pub seq: SeqReport,
-    /// Acknowledgements by partition.
-    pub partitions: Vec<PartitionCounts>,
-}
-
-/// Failures of one kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ErrorReport {
-    /// Topic of the records.
-    pub topic: String,
-    /// What the client library calls it.
-    pub kind: String,
-    /// How many records.
-    pub count: u64,
-}
-
-/// Latency of the acknowledgements, ms.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct LatencyReport {
-    /// From hand-over to acknowledgement.
-    pub from_send: Option<Quantiles>,
-    /// From the intended time to acknowledgement.
-    pub from_intended: Option<Quantiles>,
-}
 
 /// The report of a run. Its JSON Schema is `packaging/schemas/report.v1.schema.json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -105,6 +50,8 @@ pub struct Report {
     pub topics: Vec<TopicReport>,
     /// Failures by kind.
     pub errors: Vec<ErrorReport>,
+    /// Faults by kind.
+    pub faults: Vec<FaultReport>,
     /// Wall clock at the start.
     pub started_at: String,
     /// Wall clock at the end.
@@ -129,12 +76,14 @@ pub const SCHEMA: &str = include_str!("../packaging/schemas/report.v1.schema.jso
 pub struct Run {
     /// Who it is.
     pub identity: Identity,
-    /// Pairs planned for this process, if known.
-    pub planned_pairs: Option<u64>,
+    /// Records of each topic planned for this process, if known.
+    pub planned: [Option<u64>; 2],
     /// Counts and latencies.
     pub totals: Totals,
     /// Lateness of the pairs.
     pub lateness: Times,
+    /// The faults that were in force.
+    pub faults: FaultCounts,
     /// How it ended.
     pub end: RunEnd,
     /// Wall clock at the end.
@@ -147,17 +96,25 @@ impl Report {
     /// The report of a run.
     #[must_use]
     pub fn new(settings: &Settings, run: Run) -> Self {
-        let Run { identity, planned_pairs, totals, lateness, end, ended_at, elapsed } = run;
+        let Run { identity, planned, totals, lateness, faults, end, ended_at, elapsed } = run;
         let outcome = Outcome::of(&end, &totals.counts);
         let counts = &totals.counts;
         let topic_name = |kind: Kind| settings.topic(kind).to_owned();
-        let topic = |kind| topic(topic_name(kind), kind, planned_pairs, &totals, settings.shard);
+        let topic =
+            |kind| topic(topic_name(kind), kind, planned[kind as usize], &totals, settings.shard);
         let topics = Kind::BOTH.map(topic);
         let errors = counts.failures().map(|(kind, text, failures)| ErrorReport {
             topic: topic_name(kind),
             kind: text.to_owned(),
             count: failures.count,
         });
+        let of_kind = |kind, fault: Fault| FaultReport {
+            topic: topic_name(kind),
+            kind: fault.word(),
+            count: faults.of(kind, fault),
+        };
+        let of_topic = |kind| Fault::ALL.map(|fault| of_kind(kind, fault));
+        let faults = Kind::BOTH.into_iter().flat_map(of_topic);
         let listing = settings.listing().map(|setting| SettingReport {
             name: setting.name,
             value: setting.value.into(),
@@ -178,6 +135,7 @@ impl Report {
             reason: outcome.reason,
             topics: topics.into(),
             errors: errors.collect(),
+            faults: faults.filter(|faults| faults.count > 0).collect(),
             started_at: format!("{:.3}", identity.started_at),
             ended_at: format!("{ended_at:.3}"),
             elapsed_sec: (elapsed_sec * 1e6).round() / 1e6,
@@ -240,6 +198,7 @@ fn topic(
         settled: topic.settled(),
         copies: doubts.copies,
         seq: SeqReport::of(doubts, shard),
+        duplicates_seq: SeqReport::of_copies(doubts, shard),
         partitions: topic.partitions().copied().collect(),
     }
 }

@@ -15,10 +15,11 @@ use tracing::info;
 
 use crate::delivery::Ending;
 use crate::exit::Signal;
+use crate::faults::FaultCounts;
 use crate::histogram::Times;
 use crate::host::reporter::ScheduleState;
 use crate::host::signals::Stop;
-use crate::plan::{Buffer, Emission, Plan};
+use crate::plan::{Act, Buffer, Emission, Plan, Record};
 use pacing::{Pacing, Seen, Step, WATCH_EVERY};
 
 pub use pacing::{GRACE, Limits};
@@ -36,6 +37,8 @@ pub struct LoopEnd {
     pub sent_all: bool,
     /// How late pairs were, if the run waits for their time.
     pub lateness: Times,
+    /// The faults of the records that were sent or dropped.
+    pub faults: FaultCounts,
     /// How long it waited for answers after the last record.
     pub drained_for: Duration,
 }
@@ -54,7 +57,8 @@ pub async fn send<S: Sink>(
     let mut next = emissions.next();
     let (mut buffer, mut lateness) = (Buffer::default(), Times::default());
     let mut seen = look(sink, stop, next);
-    let (mut stretch, mut finished, mut stopping) = (0, false, false);
+    let (mut faults, mut stretch) = (FaultCounts::default(), 0);
+    let (mut finished, mut stopping) = (false, false);
     let ending = loop {
         if let Some(signal) = seen.signals.first.filter(|_| !stopping) {
             stopping = true;
@@ -65,10 +69,11 @@ pub async fn send<S: Sink>(
                 let Some(emission) = next else { continue };
                 let late_by = pacing.late_by(&emission, seen.now);
                 let record = plan.render(&emission, &now, &mut buffer);
-                if sink.try_send(&record, late_by).is_err() {
+                if hand_over(sink, &record, emission.act, late_by).is_err() {
                     seen = Seen { has_room: false, ..look(sink, stop, next) };
                     continue;
                 }
+                count(&mut faults, &emission);
                 if pacing.waits() && emission.begins_pair() {
                     lateness.record(late_by);
                 }
@@ -106,8 +111,30 @@ pub async fn send<S: Sink>(
     if !finished {
         sink.finish_sending();
     }
-    let (sent_all, drained_for) = (pacing.sent_all(), pacing.drained_for());
-    LoopEnd { ending, sent_all, lateness, drained_for }
+    pacing.end(ending, lateness, faults)
+}
+
+/// Sends a record, unless a fault keeps it from being sent.
+fn hand_over<S: Sink>(
+    sink: &S,
+    record: &Record<'_>,
+    act: Act,
+    late_by: Duration,
+) -> Result<(), QueueFull> {
+    match act {
+        Act::Send => sink.try_send(record, late_by),
+        Act::Hold | Act::Drop => {
+            sink.withheld(record, act);
+            Ok(())
+        }
+    }
+}
+
+/// Counts the faults of a record that was sent or dropped.
+fn count(faults: &mut FaultCounts, emission: &Emission) {
+    if !emission.faults.is_empty() && emission.act != Act::Hold {
+        faults.add(emission.kind, emission.faults);
+    }
 }
 
 /// Says that a signal was understood: the wait that follows may take the whole delivery timeout.

@@ -9,6 +9,7 @@ mod define;
 pub mod edit;
 mod env_file;
 mod error;
+mod faults;
 mod hosts;
 mod layers;
 mod listing;
@@ -53,7 +54,7 @@ impl Settings {
         let layers = Layers::read(inputs, librdkafka)?;
         let mut settings = Self::from_layers(&layers, librdkafka).map_err(LoadError::Settings)?;
         settings.lift_batch();
-        let checks = [settings.check_event_end(), settings.check_shard()];
+        let checks = [settings.check_event_end(), settings.check_shard(), settings.check_faults()];
         let bad: Vec<_> = checks.into_iter().filter_map(Result::err).collect();
         if bad.is_empty() { Ok(settings) } else { Err(LoadError::Settings(bad)) }
     }

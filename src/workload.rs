@@ -29,6 +29,7 @@ pub use gpu::Reading;
 pub use hardware::{describe, known_gpus};
 pub use name::Name;
 pub use pair::{GpuId, Pair};
+pub(crate) use rng::Stream;
 pub use shard::Shard;
 pub use tokens::{Tokens, trace_quantiles};
 
@@ -37,7 +38,6 @@ use gpu::Gpu;
 use incidents::Strain;
 use load::{Load, Minute, Movement, Shifts, Window, day_means, minute_of, window_of};
 use math::ln;
-use rng::Stream;
 use seed::{Row, Seed};
 use slots::Slots;
 use timeline::{DayKind, Drive, Timeline};

@@ -9,6 +9,7 @@ use super::Cluster;
 use crate::delivery::{Cause, Counts, FailureClass, Failures, NotStarted};
 use crate::event::Kind;
 use crate::event_time::{self, Conflict, Load, TopicLimits};
+use crate::faults::Fault;
 use crate::kafka::producer::KafkaSink;
 use crate::kafka::topics;
 use crate::settings::{EventTimeGuard, RecordKey, Settings};
@@ -25,11 +26,24 @@ const RECORD_BYTES: u64 = 512;
 /// librdkafka's default of `batch.size`.
 const BATCH_BYTES: u64 = 1_000_000;
 
+/// librdkafka's default of `message.max.bytes`.
+const MESSAGE_BYTES: u64 = 1_000_000;
+
+/// A property of librdkafka as a number, if the user set it.
+fn property(settings: &Settings, name: &str) -> Option<u64> {
+    settings.properties.get(name)?.expose().parse().ok()
+}
+
 /// What a run that starts now sends to each topic.
 fn load(settings: &Settings, now: Timestamp) -> Load {
-    let (first, last) = settings.event_span(now);
-    let property = |name: &str| settings.properties.get(name)?.expose().parse().ok();
-    let batch = property("batch.size").unwrap_or(BATCH_BYTES);
+    let (first, last) = match settings.event_start {
+        Some(_) => settings.event_span(now),
+        // Each record has the time at which it is sent.
+        None => (now, now),
+    };
+    let faults = settings.faults.clone().unwrap_or_default();
+    let delay = faults.delay(Fault::Late).and_then(|delay| delay.try_into().ok());
+    let batch = property(settings, "batch.size").unwrap_or(BATCH_BYTES);
     let sent_at_once = if settings.waits() { 1 } else { settings.batch };
     Load {
         first,
@@ -37,7 +51,30 @@ fn load(settings: &Settings, now: Timestamp) -> Load {
         is_backfill: settings.event_start.is_some(),
         has_keys: settings.record_key == RecordKey::Gpu,
         batch_bytes: batch.min(sent_at_once.saturating_mul(RECORD_BYTES)),
+        shift: faults.shift().unwrap_or_default(),
+        // With EVENT_START a record is as old as its event, whenever it is sent.
+        delay: delay.filter(|_| settings.event_start.is_none()).unwrap_or_default(),
+        oversize: oversize(settings),
     }
+}
+
+/// Bytes of the largest record that a fault makes.
+fn oversize(settings: &Settings) -> Option<u64> {
+    Some(settings.faults.as_ref()?.oversize()? as u64 + RECORD_BYTES)
+}
+
+/// What the client itself would refuse; the one of the demo has no properties of the user's.
+fn client_conflict(settings: &Settings, is_embedded: bool) -> Option<Conflict> {
+    let set = property(settings, "message.max.bytes").filter(|_| !is_embedded);
+    let (max, bytes) = (set.unwrap_or(MESSAGE_BYTES), oversize(settings)?);
+    (bytes > max).then(|| Conflict {
+        problem: format!(
+            "this client refuses records of more than {max} bytes (message.max.bytes), and oversize \
+             makes them up to {bytes}"
+        ),
+        remedy: "lower the bytes of oversize in FAULTS, or set a larger RDKAFKA_MESSAGE_MAX_BYTES"
+            .to_owned(),
+    })
 }
 
 /// The first conflict of the run with each topic, if any.
@@ -46,15 +83,25 @@ pub fn conflicts(settings: &Settings, limits: &[TopicLimits; 2]) -> [Option<Conf
     let now = Timestamp::now();
     let load = load(settings, now);
     let [metric, token] = Kind::BOTH.map(|kind| settings.topic(kind));
-    let of = |topic, limits| event_time::conflict(topic, limits, &load, now);
+    let of = |topic, limits| {
+        let of_topic = || event_time::conflict(topic, limits, &load, now);
+        client_conflict(settings, false).or_else(of_topic)
+    };
     [of(metric, &limits[0]), of(token, &limits[1])]
 }
 
-/// Refuses a backfill that a topic would refuse, or delete within the hour.
+/// Refuses a backfill that a topic would refuse, or delete within the hour, and faults that it would
+/// refuse.
 pub(super) async fn check(settings: &Settings, cluster: &Cluster) -> Result<(), NotStarted> {
+    let faults = settings.faults.as_ref();
+    let may_be_refused = [Fault::ClockSkew, Fault::Late, Fault::Oversize];
+    let has_faults = faults.is_some_and(|set| may_be_refused.iter().any(|f| set.get(*f).is_some()));
     let is_on = settings.event_time_guard == EventTimeGuard::On;
-    if settings.event_start.is_none() || !is_on || cluster.is_embedded {
+    if !is_on || (settings.event_start.is_none() && !has_faults) {
         return Ok(());
+    }
+    if cluster.is_embedded {
+        return client_conflict(settings, true).map_or(Ok(()), |conflict| Err(refused(&conflict)));
     }
     let topics = Kind::BOTH.map(|kind| settings.topic(kind));
     let limits = match topics::limits(&cluster.config, topics, ANSWER_WITHIN).await {
@@ -66,11 +113,13 @@ pub(super) async fn check(settings: &Settings, cluster: &Cluster) -> Result<(), 
     };
     match conflicts(settings, &limits).into_iter().flatten().next() {
         None => Ok(()),
-        Some(conflict) => {
-            let reason = format!("{conflict}; EVENT_TIME_GUARD=off sends it all the same");
-            Err(NotStarted { cause: Cause::Misconfigured, reason })
-        }
+        Some(conflict) => Err(refused(&conflict)),
     }
+}
+
+fn refused(conflict: &Conflict) -> NotStarted {
+    let reason = format!("{conflict}; EVENT_TIME_GUARD=off sends it all the same");
+    NotStarted { cause: Cause::Misconfigured, reason }
 }
 
 /// Why the cluster refused some records, if its topics tell.

@@ -108,8 +108,11 @@ fn read_back(
     let names: BTreeSet<&str> = report.topics.iter().map(|topic| topic.topic.as_str()).collect();
     for (number, name) in names.iter().enumerate() {
         let (from, before) = (broker.beginning(), table.records);
+        let mut of_it =
+            Kind::BOTH.into_iter().zip(&report.topics).filter(|(_, t)| t.topic == *name);
+        let kind = of_it.next().map(|(kind, _)| kind).filter(|_| of_it.next().is_none());
         let take = |record: &ReadRecord<'_>| {
-            table.add(name, record);
+            table.add(name, kind, record);
             verify::cluster::take(&mut audit, (number, true), record, false);
         };
         reader::read(config, name, &from, READ_WITHIN, || false, take)

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use data_encoding::BASE64;
 use jiff::Timestamp;
 use serde_json::Value;
 use tracing::{info, warn};
@@ -13,6 +14,7 @@ use tracing::{info, warn};
 use super::{complain, exit_of_output, prepared, runtime};
 use crate::event::Kind;
 use crate::exit::Exit;
+use crate::faults::Fault;
 use crate::host::signals::Stop;
 use crate::plan::{Buffer, Plan, Record};
 use crate::send_loop::{self, Limits, QueueFull, Sink};
@@ -135,7 +137,13 @@ fn write_envelope(record: &Record<'_>, out: &mut impl Write) -> io::Result<()> {
         write!(out, "{separator}{name}:{value}")?;
         separator = ",";
     }
-    write!(out, "}},\"timestamp\":{},\"value\":", record.timestamp_ms)?;
-    out.write_all(record.value.unwrap_or(b"null"))?;
+    write!(out, "}},\"timestamp\":{},", record.timestamp_ms)?;
+    let value = record.value.unwrap_or(b"null");
+    if record.faults.has(Fault::Malformed) {
+        // It is not JSON, or not text at all, and the line is to stay a line of NDJSON.
+        return write!(out, "\"value_base64\":\"{}\"}}", BASE64.encode(value));
+    }
+    out.write_all(b"\"value\":")?;
+    out.write_all(value)?;
     out.write_all(b"}")
 }

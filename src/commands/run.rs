@@ -11,6 +11,7 @@ use crate::batch::{self, Client, Cluster};
 use crate::delivery::{NotStarted, RunEnd, Totals};
 use crate::egress::EgressPolicy;
 use crate::exit::Exit;
+use crate::faults::FaultCounts;
 use crate::histogram::Times;
 use crate::host::apart::{Apart, Waited};
 use crate::host::files::SeedFileError;
@@ -90,9 +91,10 @@ pub(super) fn sent(
 fn without_seed(identity: Identity, error: &SeedFileError) -> Run {
     Run {
         identity,
-        planned_pairs: None,
+        planned: [None; 2],
         totals: Totals::default(),
         lateness: Times::default(),
+        faults: FaultCounts::default(),
         end: RunEnd::NotStarted(NotStarted::new(cause_of_seed(error), error)),
         ended_at: Timestamp::now(),
         elapsed: Duration::ZERO,

@@ -79,7 +79,11 @@ impl InFlight {
     }
 }
 
-/// The records of a topic that ended without an acknowledgement, by index.
+/// Added to the index of a record that a fault sends a second time: above every index of a pair.
+pub const COPY: u64 = 1 << 41;
+
+/// The records of a topic that ended without an acknowledgement, by index. While a run with faults goes
+/// on, a record's index is its place among those of its topic.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Doubts {
     /// Given up with an error.
@@ -97,6 +101,20 @@ pub struct Doubts {
 }
 
 impl Doubts {
+    /// Names each record anew.
+    pub fn rename(&mut self, name: impl Fn(u64) -> Option<u64>) {
+        let Self { failed, unresolved, in_doubt, found, not_found, .. } = self;
+        for set in [failed, unresolved, in_doubt, found, not_found] {
+            *set = set.iter().filter_map(&name).collect();
+        }
+    }
+
+    /// Every record that ended without an acknowledgement.
+    #[must_use]
+    pub fn all(&self) -> RoaringTreemap {
+        &(&self.failed | &self.unresolved) | &self.in_doubt
+    }
+
     /// How many of those in doubt are neither found nor known not to be there.
     #[must_use]
     pub fn open(&self) -> u64 {

@@ -82,7 +82,7 @@ fn apart<T>(
     cancelled: &(dyn Fn() -> bool + Sync),
     question: impl FnOnce(&Wait<'_>) -> Result<T, NotReady>,
 ) -> Result<T, NotReady> {
-    let sink = KafkaSink::start(config, 1, bound.within)?;
+    let sink = KafkaSink::start(config, bound.within)?;
     let admin = sink.admin();
     let answer = question(&Wait { client: admin.client(), bound, cancelled });
     drop(admin);

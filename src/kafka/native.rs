@@ -29,7 +29,7 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 use rdkafka::types::RDKafkaRespErr;
 
-use crate::plan::{Header, Record};
+use crate::plan::{FAULT, Header, Record};
 
 /// The name of the header that differs from record to record.
 const SEQ: (&str, &CStr) = ("seq", c"seq");
@@ -215,7 +215,8 @@ impl HeaderPool {
         headers: &[Header<'_>],
         refill: impl FnOnce(&mut Vec<HeaderList>),
     ) -> (Option<HeaderList>, bool) {
-        if self.first.is_empty() {
+        // A record with a header of its own is no model for the others.
+        if self.first.is_empty() && headers.iter().all(|(name, _)| *name != FAULT) {
             self.first = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         }
         let same = |((name, value), (first, was)): (&Header<'_>, &(&str, String))| {

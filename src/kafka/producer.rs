@@ -37,8 +37,6 @@ pub struct KafkaSink {
     producer: Arc<BaseProducer<DeliveryReports>>,
     phase: Arc<Phase>,
     poller: Option<JoinHandle<()>>,
-    /// Of how many shards this process is one.
-    shards: u64,
 }
 
 impl std::fmt::Debug for KafkaSink {
@@ -48,16 +46,11 @@ impl std::fmt::Debug for KafkaSink {
 }
 
 impl KafkaSink {
-    /// Starts a producer of one of `shards` shards, whose records are given up after
-    /// `delivery_timeout`. It connects by itself.
+    /// Starts a producer whose records are given up after `delivery_timeout`. It connects by itself.
     ///
     /// # Errors
     /// [`NotReady`]: the system gives too little, or librdkafka does not accept the configuration.
-    pub fn start(
-        config: &ClientConfig,
-        shards: u64,
-        delivery_timeout: Duration,
-    ) -> Result<Self, NotReady> {
+    pub fn start(config: &ClientConfig, delivery_timeout: Duration) -> Result<Self, NotReady> {
         let reports = DeliveryReports::new(delivery_timeout);
         let refused = |error: KafkaError| NotReady::of_start(&error.to_string());
         let producer: BaseProducer<DeliveryReports> =
@@ -73,7 +66,7 @@ impl KafkaSink {
             refused(KafkaError::ClientCreation(format!("cannot start the polling thread: {e}")))
         })?;
         let (topics, headers) = (Default::default(), RefCell::default());
-        Ok(Self { topics, headers, producer, phase, poller: Some(poller), shards })
+        Ok(Self { topics, headers, producer, phase, poller: Some(poller) })
     }
 
     fn reports(&self) -> &DeliveryReports {
@@ -172,7 +165,7 @@ impl Sink for KafkaSink {
         if !reports.has_room() {
             return Err(QueueFull);
         }
-        let (kind, index) = (record.kind, record.seq / self.shards);
+        let (kind, index) = (record.kind, record.place);
         match self.produce(record, index, late_by) {
             Ok(()) => reports.handed_over(kind, index + 1),
             Err(RDKafkaErrorCode::QueueFull) => return Err(QueueFull),

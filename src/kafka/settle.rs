@@ -11,7 +11,9 @@ use rdkafka::config::ClientConfig;
 use roaring::RoaringTreemap;
 
 use super::reader::{self, ReadRecord, Unread};
-use crate::delivery::Doubts;
+use crate::delivery::{COPY, Doubts};
+use crate::faults::Fault;
+use crate::plan::FAULT;
 use crate::workload::Shard;
 
 /// Whose records are looked for.
@@ -29,7 +31,10 @@ impl Run {
         if record.header("run")? != self.id {
             return None;
         }
-        self.shard.place_of(record.header("seq")?.parse().ok()?)
+        let faults = record.header(FAULT).unwrap_or_default();
+        let is_copy = faults.split(',').any(|word| word == Fault::Duplicate.word());
+        let index = self.shard.place_of(record.header("seq")?.parse().ok()?)?;
+        Some(if is_copy { index + COPY } else { index })
     }
 }
 

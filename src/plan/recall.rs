@@ -4,11 +4,13 @@ use jiff::Timestamp;
 
 use super::{Buffer, Plan, Record, event_time, whole_millisecond};
 use crate::event::Kind;
+use crate::faults::FaultSet;
 use crate::settings::RecordKey;
 use crate::workload::Shard;
 
 impl Plan {
-    /// The record of a pair whose event time is known, as from the record that was read back.
+    /// The record of a clean run of a pair whose event time is known, as from the record that was read
+    /// back.
     pub fn record_at<'a, 'p>(
         &'p self,
         kind: Kind,
@@ -16,13 +18,22 @@ impl Plan {
         at: Timestamp,
         buffer: &'a mut Buffer<'p>,
     ) -> Record<'a> {
-        let Buffer { pair, recent, ts, value, seq: text, .. } = buffer;
-        let at = whole_millisecond(at);
-        let pair = match pair {
-            Some(pair) if pair.seq == seq && pair.at == at => &*pair,
-            _ => &*pair.insert(self.workload.pair(seq, at, recent)),
-        };
-        self.record(kind, pair, (ts, value, text))
+        self.expected((seq, kind), whole_millisecond(at), FaultSet::NONE, buffer)
+    }
+
+    /// The record of the pair `seq` at `at` with these faults: those of [`Plan::declared`], or none
+    /// for the record of a clean run. A copy differs from its original by `duplicate` among them.
+    pub fn expected<'a, 'p>(
+        &'p self,
+        (seq, kind): (u64, Kind),
+        at: Timestamp,
+        faults: FaultSet,
+        buffer: &'a mut Buffer<'p>,
+    ) -> Record<'a> {
+        if buffer.pair.as_ref().is_none_or(|pair| (pair.seq, pair.at) != (seq, at)) {
+            buffer.pair = Some(self.workload.pair(seq, at, &mut buffer.recent));
+        }
+        self.write(kind, faults, 0, buffer)
     }
 
     /// When a pair is due, by the schedule from the start of the run.

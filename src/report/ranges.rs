@@ -3,7 +3,7 @@
 use roaring::RoaringTreemap;
 use serde::Serialize;
 
-use crate::delivery::Doubts;
+use crate::delivery::{COPY, Doubts};
 use crate::workload::Shard;
 
 /// The records of a topic that are not acknowledged, as ranges of `seq`: first and last. In a shard,
@@ -21,10 +21,23 @@ pub struct SeqReport {
 }
 
 impl SeqReport {
-    /// What a shard knows of its records.
+    /// What a shard knows of its records, copies apart.
     #[must_use]
     pub fn of(doubts: &Doubts, shard: Shard) -> Self {
-        let ranges = |indexes| Ranges::of(indexes, shard);
+        Self::each(doubts, |indexes| {
+            Ranges::of(indexes.iter().filter(|index| *index < COPY), shard)
+        })
+    }
+
+    /// What it knows of copies that were sent on purpose.
+    #[must_use]
+    pub fn of_copies(doubts: &Doubts, shard: Shard) -> Self {
+        Self::each(doubts, |indexes| {
+            Ranges::of(indexes.iter().filter_map(|index| index.checked_sub(COPY)), shard)
+        })
+    }
+
+    fn each(doubts: &Doubts, ranges: impl Fn(&RoaringTreemap) -> Ranges) -> Self {
         Self {
             failed: ranges(&doubts.failed),
             unresolved: ranges(&doubts.unresolved),
@@ -49,7 +62,7 @@ const MOST_RANGES: usize = 1_000;
 impl Ranges {
     /// The ranges of these indexes of a shard.
     #[must_use]
-    pub fn of(indexes: &RoaringTreemap, shard: Shard) -> Self {
+    pub fn of(indexes: impl IntoIterator<Item = u64>, shard: Shard) -> Self {
         let mut list = Self { ranges: Vec::new(), more: 0 };
         let mut range: Option<[u64; 2]> = None;
         for index in indexes {
@@ -86,7 +99,7 @@ mod tests {
         assert_eq!(whole, Ranges { ranges: vec![[0, 2], [5, 5], [7, 8]], more: 0 });
         let shard = Ranges::of(&indexes, Shard { index: 2, count: 4 });
         assert_eq!(shard.ranges, [[2, 10], [22, 22], [30, 34]]);
-        let none = Ranges::of(&RoaringTreemap::new(), Shard { index: 0, count: 1 });
+        let none = Ranges::of(RoaringTreemap::new(), Shard { index: 0, count: 1 });
         assert_eq!(none, Ranges { ranges: vec![], more: 0 });
     }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::delivery::tests::{counts, evidence};
 use crate::delivery::{Cause, Counts, Ending, Evidence, FailureClass, NotStarted};
+use crate::faults::FaultSet;
 use crate::kafka::properties;
 use crate::settings::Inputs;
 
@@ -16,6 +17,10 @@ fn sent(last_error: Option<&str>) -> RunEnd {
 }
 
 fn report(counts: Counts, end: RunEnd) -> Report {
+    report_with(counts, end, FaultCounts::default())
+}
+
+fn report_with(counts: Counts, end: RunEnd, faults: FaultCounts) -> Report {
     let environment = [
         ("VM4_PRODUCER_ENV", "/dev/null"),
         ("RDKAFKA_SASL_PASSWORD", "hunter2"),
@@ -28,9 +33,10 @@ fn report(counts: Counts, end: RunEnd) -> Report {
     let identity = Identity { run_id: "night".into(), run_seed: 7, started_at };
     let run = Run {
         identity,
-        planned_pairs: Some(20),
+        planned: [Some(20); 2],
         totals: Totals { counts, ..Totals::default() },
         lateness: Times::default(),
+        faults,
         end,
         ended_at: started_at,
         elapsed: Duration::from_millis(9_500),
@@ -65,6 +71,23 @@ fn the_summary_says_what_became_of_the_records() {
 }
 
 #[test]
+fn the_summary_counts_the_faults_of_both_topics() {
+    let mut faults = FaultCounts::default();
+    for kind in Kind::BOTH {
+        faults.add(kind, FaultSet::from(Fault::Late).with(Fault::Malformed));
+    }
+    faults.add(Kind::Token, Fault::Malformed.into());
+    let report = report_with(counts(20, &[], 0), sent(None), faults);
+    let words = report.words();
+    assert!(
+        words.ends_with("token.usage.v1); faults: 2 late, 3 malformed; exit 0 (SUCCESS)"),
+        "{words}"
+    );
+    let last = report.faults.last().unwrap();
+    assert_eq!((last.topic.as_str(), last.kind, last.count), ("token.usage.v1", "malformed", 2));
+}
+
+#[test]
 fn a_run_that_could_not_be_shown_says_so_before_the_exit_code() {
     let report = report(counts(20, &[], 0), sent(None));
     let summary = report.summary(Exit::IoErr, Some("cannot write to stdout: disk full"));
@@ -77,9 +100,13 @@ fn the_report_validates_against_its_schema_and_holds_no_secret() {
     let schema = serde_json::from_str(SCHEMA).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let failures = [(FailureClass::Silence, 2)];
+    let mut faults = FaultCounts::default();
+    faults.add(Kind::Metric, Fault::Drop.into());
+    let faulty = report_with(counts(20, &[], 0), sent(None), faults);
     for report in [
         report(counts(20, &[], 0), sent(None)),
         report(counts(5, &failures, 1), sent(Some("no answer"))),
+        faulty,
         report(Counts::default(), unread_seed("no seed")),
     ] {
         let json = report.json();

@@ -2,6 +2,7 @@
 
 use super::Report;
 use crate::exit::Exit;
+use crate::faults::Fault;
 
 impl Report {
     /// The run in one sentence, as a process that ends with `exit` says it; `problem` is what went
@@ -42,6 +43,9 @@ impl Report {
         if copies > 0 {
             text.push_str(&format!("; {copies} copies too many in the log"));
         }
+        if let Some(faults) = self.faults_in_words() {
+            text.push_str(&format!("; faults: {faults}"));
+        }
         for error in &self.errors {
             text.push_str(&format!("; {} x {} ({})", error.count, error.kind, error.topic));
         }
@@ -49,5 +53,16 @@ impl Report {
             text.push_str(&format!("; {reason}"));
         }
         format!("{text}; {exit}")
+    }
+
+    /// How often each fault was in force in both topics together.
+    fn faults_in_words(&self) -> Option<String> {
+        let counts = Fault::ALL.map(|fault| {
+            let of_kind = self.faults.iter().filter(|faults| faults.kind == fault.word());
+            (of_kind.map(|faults| faults.count).sum::<u64>(), fault.word())
+        });
+        let there = counts.into_iter().filter(|(count, _)| *count > 0);
+        let words: Vec<_> = there.map(|(count, word)| format!("{count} {word}")).collect();
+        (!words.is_empty()).then(|| words.join(", "))
     }
 }

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::LoopEnd;
 use crate::awake::Awake;
 use crate::delivery::Ending;
+use crate::faults::FaultCounts;
+use crate::histogram::Times;
 use crate::host::signals::Received;
 use crate::plan::Emission;
 
@@ -95,13 +98,10 @@ impl Pacing {
         self.limits.waits
     }
 
-    /// Whether the whole plan was sent.
-    pub(super) fn sent_all(&self) -> bool {
-        self.sent == Some(Ending::Completed)
-    }
-
-    pub(super) fn drained_for(&self) -> Duration {
-        self.drained_for
+    /// The end of a loop that was paced.
+    pub(super) fn end(self, ending: Ending, lateness: Times, faults: FaultCounts) -> LoopEnd {
+        let sent_all = self.sent == Some(Ending::Completed);
+        LoopEnd { ending, sent_all, lateness, faults, drained_for: self.drained_for }
     }
 
     /// What to do next.

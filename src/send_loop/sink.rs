@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::plan::Record;
+use crate::plan::{Act, Record};
 
 /// The queue has no room for a record: try again after an answer came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub trait Sink {
     /// # Errors
     /// [`QueueFull`].
     fn try_send(&self, record: &Record<'_>, late_by: Duration) -> Result<(), QueueFull>;
+    /// A fault keeps a record from being sent, now or at all.
+    fn withheld(&self, _record: &Record<'_>, _act: Act) {}
     /// Completes after an answer came: there may be room, or nothing left to wait for.
     fn answered(&self) -> impl Future<Output = ()>;
     /// Records that wait for their delivery report.

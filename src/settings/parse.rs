@@ -75,6 +75,11 @@ fn seconds(text: &str, min: f64, max: f64) -> Result<Duration, Refusal> {
     Ok(Duration::from_secs_f64(number))
 }
 
+/// A time of up to so many seconds.
+pub(super) fn time(text: &str, max: f64) -> Option<Duration> {
+    seconds(text, 0.0, max).ok()
+}
+
 pub(super) fn sleep(text: &str) -> Result<Duration, Refusal> {
     seconds(text, 0.0, 86_400.0)
 }

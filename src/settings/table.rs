@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::bootstrap::{self, Bootstrap};
 use super::define::{Definition, read, read_optional, read_properties, settings};
 use super::error::SettingError;
+use super::faults;
 use super::hosts::{self, Hosts};
 use super::layers::Layers;
 use super::parse::{self, EventTimeGuard, Pace, RecordHeaders, RecordKey};
@@ -15,6 +16,7 @@ use super::properties::{Librdkafka, Properties};
 use super::shard;
 use super::source::Resolved;
 use crate::allow_list::AllowList;
+use crate::faults::Faults;
 use crate::workload::arrivals::Law;
 use crate::workload::{Name, Shard};
 
@@ -127,8 +129,8 @@ settings! {
         default: "on",
         words: EventTimeGuard::WORDS,
         expected: "on or off",
-        help: "on: a run with EVENT_START is refused if a topic would refuse its events or \
-               delete them within the hour; off: it is sent anyway",
+        help: "on: a run with EVENT_START or FAULTS is refused if a topic would refuse its events \
+               or delete them within the hour; off: it is sent anyway",
     }
     pace: Pace {
         name: "PACE",
@@ -146,6 +148,18 @@ settings! {
         help: "i/n: send the pairs whose seq is i modulo n. n shards together send the unsharded \
                run; they must share RUN_SEED, and RUN_ID or EVENT_START. In Docker Swarm: \
                slot:{{.Task.Slot}}/n",
+    }
+    faults: Faults {
+        name: "FAULTS",
+        parse: faults::faults,
+        expected: "kind=probability[:parameter][,...], as in \
+                   duplicate=0.01,late=1/200:120s,malformed=0.001",
+        help: "what is done on purpose to some records, as in \
+               duplicate=0.01,late=1/200:120s,malformed=0.001. Kinds: duplicate[:time], \
+               late[:time], out-of-order[:pairs], clock-skew[:time], drop, tombstone, malformed, \
+               missing-field, null-field, wrong-type, extra-field, renamed-field, \
+               duplicate-key, sentinel, failed-request, oversize[:bytes]. The header fault says \
+               what was done",
     }
     record_key: RecordKey {
         name: "RECORD_KEY",

@@ -158,6 +158,7 @@ fn every_setting_takes_a_good_value() {
         ("EVENT_TIME_GUARD", "off"),
         ("PACE", "wall"),
         ("SHARD", "1/2"),
+        ("FAULTS", "duplicate=0.01,late=1/200:120s,malformed=0.001"),
         ("RECORD_KEY", "none"),
         ("RECORD_HEADERS", "off"),
         ("DELIVERY_TIMEOUT_SEC", "5"),
@@ -213,6 +214,8 @@ fn every_setting_refuses_a_bad_value_by_name_value_source_and_expectation() {
         ("EVENT_TIME_GUARD", "yes"),
         ("PACE", "slow"),
         ("SHARD", "2/2"),
+        ("FAULTS", "drop"),
+        ("FAULTS", "drop=0.1,lat=0.1"),
         ("RECORD_KEY", "host"),
         ("RECORD_HEADERS", "true"),
         ("DELIVERY_TIMEOUT_SEC", "0"),
@@ -240,6 +243,37 @@ fn every_setting_refuses_a_bad_value_by_name_value_source_and_expectation() {
             assert!(error.contains("expected "), "{error}");
         }
     }
+}
+
+#[test]
+fn faults_need_time_between_the_pairs_and_memory_for_what_is_held_back() {
+    let error = |faults: &str, sleep: &str| {
+        let world =
+            world().flag("FAULTS", faults).flag("SLEEP_SEC", sleep).flag("BATCH", "1000000000");
+        match Settings::load(&world.isolated().inputs, librdkafka) {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        }
+    };
+    let head = |faults: &str| format!("FAULTS: {faults:?} from flag --faults is not valid: ");
+    assert!(error("late=0.01:2m", "0").starts_with(&format!(
+        "{}late sends records up to 120 s after their time, and SLEEP_SEC=0 leaves no time between \
+         the pairs; set SLEEP_SEC; expected kind=",
+        head("late=0.01:2m")
+    )));
+    assert!(
+        error("duplicate=0.01", "0")
+            .contains("; set SLEEP_SEC, or duplicate=P:0 for a copy at once; ")
+    );
+    assert_eq!(error("duplicate=0.01:0,out-of-order=0.1", "0"), "");
+    assert!(error("late=0.5:1d", "0.001").starts_with(&format!(
+        "{}about 86400000 records would be held back at a time, and 500000 is the most; lower a ",
+        head("late=0.5:1d")
+    )));
+    assert_eq!(error("late=0.001:1d", "0.001"), "");
+    assert!(
+        error("out-of-order=1:1000000", "0").contains("about 2000000 records would be held back")
+    );
 }
 
 #[test]

@@ -14,21 +14,28 @@ use siphasher::sip128::{Hash128, SipHasher13};
 
 /// One named stream of random numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stream {
+pub(crate) struct Stream {
     keys: Hash128,
 }
 
 impl Stream {
     /// The stream `name` of a run seed, within `scope`.
     #[must_use]
-    pub(super) fn new(run_seed: u64, name: &str, scope: &str) -> Self {
+    pub(crate) fn new(run_seed: u64, name: &str, scope: &str) -> Self {
         let address = [name.as_bytes(), &[0], scope.as_bytes()].concat();
         Self { keys: SipHasher13::new_with_keys(run_seed, 0).hash(&address) }
     }
 
+    /// One number at `index`, for less than a generator costs. It is half of the generator's state
+    /// there, so a stream is asked for either.
+    #[must_use]
+    pub(crate) fn number(&self, index: u64) -> u64 {
+        split_mix(self.keys.h1, index)
+    }
+
     /// The generator for the draws at `index`.
     #[must_use]
-    pub(super) fn at(&self, index: u64) -> Pcg64Mcg {
+    pub(crate) fn at(&self, index: u64) -> Pcg64Mcg {
         let Hash128 { h1, h2 } = self.keys;
         Pcg64Mcg::new(u128::from(split_mix(h1, index)) << 64 | u128::from(split_mix(h2, index)))
     }

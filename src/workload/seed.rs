@@ -8,6 +8,8 @@ mod row;
 
 use std::fmt;
 
+pub(crate) use json::RawFields;
+
 /// The seed file that is compiled in, for runs without one.
 pub const BUILT_IN: &str = include_str!("../../gpu_seed.json");
 

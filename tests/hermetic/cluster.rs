@@ -85,7 +85,8 @@ impl Cluster {
 }
 
 fn received(record: &ReadRecord<'_>) -> Received {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
+    // A fault can leave bytes that are no text.
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Received {
         partition: record.partition(),
         offset: record.offset(),

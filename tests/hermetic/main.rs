@@ -24,6 +24,7 @@ mod docs;
 mod doubt;
 mod edges;
 mod egress;
+mod faults;
 mod host;
 mod limits;
 mod log;

@@ -7,9 +7,13 @@ use serde_json::Value;
 
 use crate::event::Kind;
 use crate::kafka::reader::ReadRecord;
+use crate::plan::FAULT;
 
 /// Pairs that are shown.
 const SHOWN: usize = 20;
+
+/// Characters of a value that are shown: more than a clean one has.
+const SHOWN_CHARS: usize = 1_000;
 
 /// The columns: title, and whether numbers stand in it.
 ///
@@ -44,6 +48,8 @@ struct Shown {
     usage: Value,
     /// Where its records are, by kind: partition and offset.
     places: [Vec<(i32, i64)>; 2],
+    /// What faults did to them.
+    faults: Vec<String>,
 }
 
 /// The first record of a kind.
@@ -56,22 +62,24 @@ struct First {
 }
 
 impl Table {
-    /// Takes a record of a topic.
-    pub(super) fn add(&mut self, topic: &str, record: &ReadRecord<'_>) {
+    /// Takes a record of a topic, whose records are all of one kind where that is given.
+    pub(super) fn add(&mut self, topic: &str, kind: Option<Kind>, record: &ReadRecord<'_>) {
         self.records += 1;
         let seq = record.header("seq").and_then(|seq| seq.parse().ok()).unwrap_or(self.records);
         let lossy = |bytes| String::from_utf8_lossy(bytes).into_owned();
         let key = record.key().map_or_else(|| "-".to_owned(), lossy);
         let text = record.value().map_or_else(|| "-".to_owned(), lossy);
         let value: Value = serde_json::from_str(&text).unwrap_or_default();
-        // Both kinds may be in one topic.
-        let kind = if value.get("prompt_tokens").is_some() { Kind::Token } else { Kind::Metric };
+        // Where both kinds are in one topic the value tells, unless a fault has taken it apart.
+        let is_usage = value.get("prompt_tokens").is_some();
+        let kind = kind.unwrap_or(if is_usage { Kind::Token } else { Kind::Metric });
         let first = &mut self.first[kind as usize];
         if first.as_ref().is_none_or(|first| seq < first.seq) {
             *first = Some(First { seq, topic: topic.to_owned(), key: key.clone(), value: text });
         }
         let pair = self.pairs.entry(seq).or_default();
         pair.places[kind as usize].push((record.partition(), record.offset()));
+        pair.faults.extend(record.header(FAULT).map(str::to_owned));
         pair.key = key;
         match kind {
             Kind::Metric => pair.metric = value,
@@ -104,7 +112,9 @@ impl Table {
             let _infallible = writeln!(text, "... and {more} more");
         }
         for First { topic, key, value, .. } in self.first.iter().flatten() {
-            let _infallible = writeln!(text, "{topic}, key {key}: {value}");
+            let end = value.char_indices().nth(SHOWN_CHARS).map_or(value.len(), |(end, _)| end);
+            let cut = if end < value.len() { "..." } else { "" };
+            let _infallible = writeln!(text, "{topic}, key {key}: {}{cut}", &value[..end]);
         }
         text
     }
@@ -112,7 +122,7 @@ impl Table {
 
 impl Shown {
     fn cells(&self) -> [String; 9] {
-        let Self { key, metric, usage, places } = self;
+        let Self { key, metric, usage, places, faults } = self;
         let field = |event: &Value, name: &str| match &event[name] {
             Value::Null => "-".to_owned(),
             Value::String(text) => text.clone(),
@@ -125,7 +135,10 @@ impl Shown {
         let ts = if usage["ts"].is_string() { field(usage, "ts") } else { field(metric, "ts") };
         let time = ts.get(11..23).map_or_else(|| ts.clone(), str::to_owned);
         let place = |(partition, offset): &(i32, i64)| format!("{partition}@{offset}");
-        let places = places.iter().flatten().map(place).collect::<Vec<_>>().join(", ");
+        let mut places = places.iter().flatten().map(place).collect::<Vec<_>>().join(", ");
+        if !faults.is_empty() {
+            let _infallible = write!(places, " [{}]", faults.join("] ["));
+        }
         [
             time,
             key.clone(),

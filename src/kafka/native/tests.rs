@@ -40,9 +40,13 @@ fn record<'a>(topic: &'a str, headers: [Header<'a>; 3]) -> Record<'a> {
         topic,
         key: Some("vm4/0"),
         seq: 0,
+        place: 0,
         timestamp_ms: 1,
         value: Some(b"{}"),
-        headers: Some(headers),
+        faults: crate::faults::FaultSet::NONE,
+        change: None,
+        pair: None,
+        headers: crate::plan::Headers::new(headers, None),
     }
 }
 
@@ -99,6 +103,9 @@ fn a_list_stays_ours_if_its_record_is_refused() {
 fn headers_other_than_those_of_the_first_record_get_a_list_of_their_own() {
     let mut pool = HeaderPool::default();
     let none = |_: &mut Vec<HeaderList>| {};
+    let [run, seq, content_type] = headers("0");
+    let (list, pooled) = pool.list(&[run, seq, content_type, (FAULT, "late")], none);
+    assert!(list.is_some() && !pooled, "also if it comes before all others");
     let (first, pooled) = pool.list(&headers("1"), none);
     assert!(pooled);
     pool.put(first.unwrap());

@@ -2,6 +2,7 @@ use super::*;
 use crate::event::Kind;
 use crate::exit::Signal;
 use crate::host::signals::Stop;
+use crate::workload::arrivals::Due;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const SECOND: Duration = Duration::from_secs(1);
@@ -16,7 +17,7 @@ fn signals(count: usize) -> Received {
 }
 
 fn emission(kind: Kind) -> Option<Emission> {
-    Some(Emission { scheduled: 5 * SECOND, seq: 10, kind })
+    Some(Emission::clean(Due { seq: 10, offset: 5 * SECOND }, kind, 10))
 }
 
 fn pacing(waits: bool, wall_limit: Option<Duration>, start: Instant) -> Pacing {
@@ -106,5 +107,6 @@ fn a_wait_for_answers_is_as_long_as_the_process_runs() {
     let steps = (0..1000).map(|_| pass(WATCH_EVERY));
     let end = steps.into_iter().find(|step| !matches!(step, Step::Drain(_)));
     assert_eq!(end, Some(Step::End(Ending::Silence)));
-    assert!(pacing.sent_all() && pacing.drained_for() >= TIMEOUT);
+    let end = pacing.end(Ending::Silence, Times::default(), FaultCounts::default());
+    assert!(end.sent_all && end.drained_for >= TIMEOUT);
 }

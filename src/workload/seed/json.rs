@@ -9,7 +9,7 @@ use serde_path_to_error::{Path, Segment};
 use super::SeedError;
 
 /// The rows of a seed file, their values unread.
-pub(super) fn read_rows(text: &str) -> Result<Vec<RawRow<'_>>, SeedError> {
+pub(super) fn read_rows(text: &str) -> Result<Vec<RawFields<'_>>, SeedError> {
     let mut json = serde_json::Deserializer::from_str(text);
     let rows = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let (row, field) = place(error.path());
@@ -37,20 +37,20 @@ fn not_rows(error: &serde_json::Error, row: Option<usize>, field: Option<String>
     SeedError { line: error.line().max(1), row, field, problem }
 }
 
-/// A row's fields in its order, borrowed from the file's text.
-pub(super) struct RawRow<'a>(pub(super) Vec<(String, &'a RawValue)>);
+/// The fields of an object in its order, borrowed from its text.
+pub(crate) struct RawFields<'a>(pub(crate) Vec<(String, &'a RawValue)>);
 
-impl<'de> Deserialize<'de> for RawRow<'de> {
+impl<'de> Deserialize<'de> for RawFields<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Fields)
     }
 }
 
-/// Reads the fields of a row; a map would lose their order, and those that stand twice.
+/// Reads the fields of an object; a map would lose their order, and those that stand twice.
 struct Fields;
 
 impl<'de> Visitor<'de> for Fields {
-    type Value = RawRow<'de>;
+    type Value = RawFields<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a GPU row, {...}")
@@ -61,6 +61,6 @@ impl<'de> Visitor<'de> for Fields {
         while let Some(field) = map.next_entry()? {
             fields.push(field);
         }
-        Ok(RawRow(fields))
+        Ok(RawFields(fields))
     }
 }

@@ -2,12 +2,12 @@
 
 use serde_json::value::RawValue;
 
-use super::json::RawRow;
+use super::json::RawFields;
 use super::{ADDED, Field, Row, SeedError, Slot, line_at};
 use crate::workload::constants::CONSTANTS;
 
 /// Checks row number `row` of the file's `text`.
-pub(super) fn read(text: &str, row: usize, raw: &RawRow<'_>) -> Result<Row, SeedError> {
+pub(super) fn read(text: &str, row: usize, raw: &RawFields<'_>) -> Result<Row, SeedError> {
     RowReader { text, row, raw }.read()
 }
 
@@ -18,7 +18,7 @@ const MOST: f64 = 1e6;
 struct RowReader<'a> {
     text: &'a str,
     row: usize,
-    raw: &'a RawRow<'a>,
+    raw: &'a RawFields<'a>,
 }
 
 impl RowReader<'_> {

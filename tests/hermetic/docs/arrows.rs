@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{program_lines, root, sources};
 
 /// The rooms of the crate from the top down: each may use those behind it.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 23] = [
     "main",
     "lib",
     "commands",
@@ -21,6 +21,7 @@ const ORDER: [&str; 22] = [
     "settings",
     "delivery",
     "event_time",
+    "faults",
     "event",
     "workload",
     "histogram",

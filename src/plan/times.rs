@@ -1,0 +1,86 @@
+//! The time of a pair: by the schedule from `EVENT_START` on, or by the wall clock.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Buffer, Emission, Plan};
+use crate::settings::Settings;
+use crate::workload::arrivals::{Spacing, Timing};
+
+impl Plan {
+    /// The time of a pair without `EVENT_START`: that of the clock, or the one that it had before.
+    pub(super) fn wall_time(
+        &self,
+        emission: &Emission,
+        now: impl FnOnce() -> Timestamp,
+        buffer: &mut Buffer<'_>,
+    ) -> Timestamp {
+        let Buffer { latest, spacing, times, .. } = buffer;
+        if emission.comes_apart() {
+            let place = (emission.seq, emission.kind);
+            let had = if emission.comes_again {
+                times.get(&place).copied()
+            } else {
+                times.remove(&place)
+            };
+            // Of a pair that nobody rendered at its time: when that was by the schedule.
+            let ago = emission.scheduled.saturating_sub(emission.due);
+            return had.unwrap_or_else(|| earlier(now(), ago));
+        }
+        *latest = self.stamp(emission.seq, now().max(*latest), spacing);
+        *latest
+    }
+
+    /// The first millisecond from `now` on in which the pair's GPU has no other, if the rate leaves
+    /// room for it. A run that makes up for a delay may be this far ahead of its clock, no further.
+    fn stamp(&self, seq: u64, now: Timestamp, spacing: &mut Spacing) -> Timestamp {
+        const AHEAD_MS: i64 = 100;
+        let ms = now.as_millisecond();
+        let gpus = |ms| self.workload.gpus().of(seq, || ms);
+        let taken = if self.has_room { spacing.take(ms, gpus) } else { ms };
+        if taken == ms || taken > ms + AHEAD_MS {
+            return now;
+        }
+        Timestamp::from_millisecond(taken).unwrap_or(now)
+    }
+}
+
+/// `start + offset`; at the end of time it stays there, which the settings have ruled out.
+pub(super) fn later(start: Timestamp, offset: Duration) -> Timestamp {
+    SignedDuration::try_from(offset)
+        .map_or(Timestamp::MAX, |offset| start.saturating_add(offset).unwrap_or(Timestamp::MAX))
+}
+
+/// The event time of a pair that is due so long after the start.
+pub(crate) fn event_time(start: Timestamp, offset: Duration) -> Timestamp {
+    whole_millisecond(later(start, offset))
+}
+
+/// `at - ago`, not before 1970.
+pub(super) fn earlier(at: Timestamp, ago: Duration) -> Timestamp {
+    let ago = SignedDuration::try_from(ago).unwrap_or(SignedDuration::MAX);
+    at.saturating_sub(ago).unwrap_or(at).max(Timestamp::UNIX_EPOCH)
+}
+
+/// `at + shift`, from 1970 on.
+pub(super) fn shifted(at: Timestamp, shift: SignedDuration) -> Timestamp {
+    at.saturating_add(shift).unwrap_or(at).max(Timestamp::UNIX_EPOCH)
+}
+
+pub(super) fn whole_millisecond(at: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
+}
+
+/// When the pairs of these settings are due.
+pub(super) fn timing(settings: &Settings, now: Timestamp) -> Timing {
+    Timing {
+        law: settings.arrivals,
+        workload: settings.workload,
+        mean: settings.sleep,
+        pairs: settings.batch,
+        until: settings.duration,
+        start: settings.event_start.unwrap_or(now),
+        shard: settings.shard,
+    }
+}

@@ -1,0 +1,78 @@
+//! The parts of a report.
+
+use serde::Serialize;
+
+use super::SeqReport;
+use crate::delivery::{PartitionCounts, Settled};
+use crate::histogram::Quantiles;
+
+/// One setting in the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SettingReport {
+    /// Name.
+    pub name: String,
+    /// Value as text; a secret is not shown; empty where not set.
+    pub value: String,
+    /// Where it came from.
+    pub source: String,
+}
+
+/// One topic in the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TopicReport {
+    /// Topic name.
+    pub topic: String,
+    /// Event type.
+    pub event: &'static str,
+    /// Records the plan asked for; null where only a complete run can tell.
+    pub planned: Option<u64>,
+    /// Records handed to the client library.
+    pub generated: u64,
+    /// Records the cluster acknowledged.
+    pub acknowledged: u64,
+    /// Records given up with an error.
+    pub failed: u64,
+    /// Records with neither acknowledgement nor error when the run ended.
+    pub unresolved: u64,
+    /// Failed and unresolved records that were looked up in the log.
+    pub settled: Settled,
+    /// Copies beyond the first that were seen there.
+    pub copies: u64,
+    /// Which records are not acknowledged, copies apart.
+    pub seq: SeqReport,
+    /// Which copies that the fault `duplicate` made are not acknowledged.
+    pub duplicates_seq: SeqReport,
+    /// Acknowledgements by partition.
+    pub partitions: Vec<PartitionCounts>,
+}
+
+/// Failures of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ErrorReport {
+    /// Topic of the records.
+    pub topic: String,
+    /// What the client library calls it.
+    pub kind: String,
+    /// How many records.
+    pub count: u64,
+}
+
+/// Faults of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FaultReport {
+    /// Topic of the records.
+    pub topic: String,
+    /// The kind, as `FAULTS` names it.
+    pub kind: &'static str,
+    /// Records at which it was in force: sent with it, or dropped.
+    pub count: u64,
+}
+
+/// Latency of the acknowledgements, ms.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LatencyReport {
+    /// From hand-over to acknowledgement.
+    pub from_send: Option<Quantiles>,
+    /// From the intended time to acknowledgement.
+    pub from_intended: Option<Quantiles>,
+}
