@@ -15,7 +15,7 @@ use rand::TryRng;
 use tokio::runtime::Runtime;
 use tracing::{error, info, warn};
 
-use crate::delivery::Cause;
+use crate::delivery::{Cause, NotStarted};
 use crate::exit::Exit;
 use crate::host::files::{self, SeedFileError};
 use crate::host::limits::{self, Need};
@@ -96,8 +96,11 @@ fn identity(settings: &Settings) -> Result<Identity, Exit> {
 }
 
 /// The seed of a run; says where it came from and what is odd about it.
-fn seed(settings: &Settings) -> Result<Seed, SeedFileError> {
-    let (seed, source) = files::seed(settings)?;
+fn seed(settings: &Settings) -> Result<Seed, NotStarted> {
+    let (seed, source) =
+        files::seed(settings).map_err(|error| NotStarted::new(cause_of_seed(&error), &error))?;
+    let checked = settings.check_incident_gpus(&seed);
+    checked.map_err(|error| NotStarted::new(Cause::Misconfigured, &error))?;
     info!("seed: {source}: {}", few(&seed.rows, settings));
     for warning in &seed.warnings {
         warn!("seed: {warning}");
@@ -120,7 +123,7 @@ fn prepared(settings: &Settings) -> Result<(Identity, Seed), Exit> {
     let identity = identity(settings)?;
     let seed = seed(settings).map_err(|error| {
         complain(&error);
-        cause_of_seed(&error).exit()
+        error.cause.exit()
     })?;
     Ok((identity, seed))
 }

@@ -4,6 +4,7 @@ mod counting;
 mod emissions;
 mod held;
 mod identity;
+mod incident_log;
 mod recall;
 mod record;
 mod times;
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 
 pub use emissions::{Act, Emission};
 pub use identity::Identity;
+pub use incident_log::{Figures, IncidentLine, IncidentLog};
 pub use record::{FAULT, Header, Headers, Record};
 
 use crate::event::json::{self, CONTENT_TYPE, LastTs, MetricWriter};
@@ -61,6 +63,8 @@ pub struct Plan {
     /// The key of each GPU: host by host, the rows of the seed.
     keys: Vec<String>,
     gpus_of_a_host: usize,
+    /// Time of the first event; in a live run, as far as it is known before it.
+    start: Timestamp,
     event_start: Option<Timestamp>,
     /// Whether two pairs of one GPU can be kept a millisecond apart.
     has_room: bool,
@@ -77,7 +81,10 @@ impl Plan {
         let hosts = settings.hostname.names();
         let armed = |faults| Armed::new(faults, *run_seed, run_id);
         let timing = timing(settings, identity.started_at);
-        let workload = Workload::new(&timing, seed, hosts, *run_seed, run_id);
+        let mut workload = Workload::new(&timing, seed, hosts, *run_seed, run_id);
+        if let Some(incidents) = &settings.incidents {
+            workload = workload.amid(incidents, timing.start, hosts, (*run_seed, run_id));
+        }
         Self {
             schedule: Schedule::new(&timing, Arc::clone(workload.gpus()), *run_seed, run_id),
             faults: settings.faults.as_ref().map(armed).unwrap_or_default(),
@@ -86,6 +93,7 @@ impl Plan {
             gpus_of_a_host: seed.rows.len(),
             has_room: workload.gpus().have_room(timing.mean),
             workload,
+            start: timing.start,
             event_start: settings.event_start,
             topics: Kind::BOTH.map(|kind| settings.topic(kind).to_owned()),
             key: settings.record_key,
@@ -109,8 +117,8 @@ impl Plan {
     /// record of each pair at its time: its [`Act`] says that it is not sent.
     pub fn emissions(&self) -> impl Iterator<Item = Emission> {
         let schedule = self.schedule.clone();
-        if !self.faults.is_off() {
-            return Emissions::Faulty(Box::new(Faulty::new(&self.faults, schedule)));
+        if !self.faults.is_off() || self.incidents().is_some() {
+            return Emissions::Faulty(Box::new(Faulty::new(self, schedule)));
         }
         let pairs = schedule.zip(0..);
         Emissions::Clean(
@@ -153,7 +161,8 @@ impl Plan {
                 None => self.wall_time(emission, now, buffer),
             };
             let at = whole_millisecond(at);
-            buffer.pair = Some(self.workload.pair(seq, at, &mut buffer.recent));
+            let moment = || self.moment(emission.due);
+            buffer.pair = Some(self.workload.pair_amid(seq, at, moment, &mut buffer.recent));
         }
         if emission.comes_again && self.event_start.is_none() {
             let at = buffer.pair.as_ref().map_or(buffer.latest, |pair| pair.at);
@@ -176,10 +185,16 @@ impl Plan {
         let shift = self.faults.shift(faults);
         let at = shift.map_or(pair.at, |shift| shifted(pair.at, shift));
         value.clear();
-        match kind {
-            Kind::Metric => self.metrics.write(&Metric { ts: at, ..Metric::from(pair) }, ts, value),
-            Kind::Token => json::write_usage(&Usage { ts: at, ..Usage::from(pair) }, ts, value),
-        }
+        let gpu = match kind {
+            Kind::Metric => {
+                self.metrics.write(&Metric { ts: at, ..Metric::from(pair) }, ts, value);
+                pair.sensor
+            }
+            Kind::Token => {
+                json::write_usage(&Usage { ts: at, ..Usage::from(pair) }, ts, value);
+                pair.gpu
+            }
+        };
         if !faults.is_empty() {
             *change = self.faults.change(pair.seq, kind, faults, value);
             fault.clear();
@@ -193,7 +208,7 @@ impl Plan {
         Record {
             kind,
             topic: self.topic(kind),
-            key: (self.key == RecordKey::Gpu).then(|| self.key(pair.gpu)),
+            key: (self.key == RecordKey::Gpu).then(|| self.key(gpu)),
             seq: pair.seq,
             place,
             timestamp_ms: at.as_millisecond(),
@@ -206,7 +221,7 @@ impl Plan {
     }
 
     fn key(&self, gpu: GpuId) -> &str {
-        &self.keys[gpu.host * self.gpus_of_a_host + gpu.row]
+        self.key_of(gpu.host * self.gpus_of_a_host + gpu.row)
     }
 
     /// The headers of a record; the text of its `seq` is written into `text`.

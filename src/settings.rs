@@ -11,6 +11,7 @@ mod env_file;
 mod error;
 mod faults;
 mod hosts;
+mod incidents;
 mod layers;
 mod listing;
 mod parse;
@@ -54,7 +55,12 @@ impl Settings {
         let layers = Layers::read(inputs, librdkafka)?;
         let mut settings = Self::from_layers(&layers, librdkafka).map_err(LoadError::Settings)?;
         settings.lift_batch();
-        let checks = [settings.check_event_end(), settings.check_shard(), settings.check_faults()];
+        let checks = [
+            settings.check_event_end(),
+            settings.check_shard(),
+            settings.check_faults(),
+            settings.check_incidents(),
+        ];
         let bad: Vec<_> = checks.into_iter().filter_map(Result::err).collect();
         if bad.is_empty() { Ok(settings) } else { Err(LoadError::Settings(bad)) }
     }

@@ -100,6 +100,7 @@ pub fn doctor(settings: Result<&Settings, &LoadError>, inputs: &Inputs, shown: S
         findings.push(check_settings(settings));
         findings.extend(security::check(settings));
         findings.push(check_seed(settings));
+        findings.extend(check_incidents(settings));
     }
     let servers = settings.kafka_bootstrap.servers();
     let reach: Vec<_> = servers.iter().map(|server| check_reach("bootstrap", server)).collect();
@@ -146,6 +147,22 @@ fn check_seed(settings: &Settings) -> Finding {
             cause_of_seed(&error).exit(),
         ),
     }
+}
+
+/// Whether every incident is about a GPU of the seed, if there are incidents and a seed.
+fn check_incidents(settings: &Settings) -> Option<Finding> {
+    let incidents = settings.incidents.as_ref()?;
+    let (seed, _) = files::seed(settings).ok()?;
+    Some(match settings.check_incident_gpus(&seed) {
+        Ok(()) => {
+            let texts: Vec<_> = incidents.iter().map(|incident| incident.text.as_str()).collect();
+            ok("incidents", texts.join(", "))
+        }
+        Err(error) => {
+            let remedy = "name an index of the seed file, or *";
+            bad("incidents", error.to_string(), remedy, Exit::Config)
+        }
+    })
 }
 
 /// Resolves a server and connects to each of its addresses until one answers.

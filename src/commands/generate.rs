@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tracing::{info, warn};
 
-use super::{complain, exit_of_output, prepared, runtime};
+use super::{complain, exit_of_output, give_up, prepared, runtime};
 use crate::event::Kind;
 use crate::exit::Exit;
 use crate::faults::Fault;
@@ -27,6 +27,11 @@ pub fn generate(
     values_only: bool,
     only: Option<(u64, Option<Timestamp>)>,
 ) -> Exit {
+    if settings.incidents.is_some() && settings.event_start.is_none() {
+        let because = "generate waits for no pair, so without EVENT_START no time would pass";
+        let error = settings.refuse("INCIDENTS", because.into());
+        return give_up(&error.to_string(), Exit::Config);
+    }
     let (identity, seed) = match prepared(settings) {
         Ok(prepared) => prepared,
         Err(exit) => return exit,
@@ -86,6 +91,7 @@ impl<W: Write> Lines<W> {
         let mut buffer = Buffer::default();
         let written = Kind::BOTH
             .into_iter()
+            .filter(|kind| plan.has_record(*kind, seq, at))
             .try_for_each(|kind| self.write(&plan.record_at(kind, seq, at, &mut buffer)));
         match written.and_then(|()| self.finish()) {
             Ok(()) => Exit::Success,

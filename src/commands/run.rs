@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
-use super::{begin, cause_of_seed, give_up, identity, runtime, seed};
+use super::{begin, give_up, identity, runtime, seed};
 use crate::batch::{self, Client, Cluster};
 use crate::delivery::{NotStarted, RunEnd, Totals};
 use crate::egress::EgressPolicy;
@@ -14,7 +14,6 @@ use crate::exit::Exit;
 use crate::faults::FaultCounts;
 use crate::histogram::Times;
 use crate::host::apart::{Apart, Waited};
-use crate::host::files::SeedFileError;
 use crate::host::limits::Need;
 use crate::host::log::{self, SUMMARY};
 use crate::host::signals::Stop;
@@ -57,7 +56,7 @@ pub fn run(settings: &Settings) -> Exit {
     let seed = match seed(settings) {
         Ok(seed) => seed,
         Err(error) => {
-            let report = Report::new(settings, without_seed(identity, &error));
+            let report = Report::new(settings, without_seed(identity, error));
             return publish(settings, &report, Client::default(), &stop, None);
         }
     };
@@ -88,14 +87,14 @@ pub(super) fn sent(
 }
 
 /// A run that ended before it began.
-fn without_seed(identity: Identity, error: &SeedFileError) -> Run {
+fn without_seed(identity: Identity, error: NotStarted) -> Run {
     Run {
         identity,
         planned: [None; 2],
         totals: Totals::default(),
         lateness: Times::default(),
         faults: FaultCounts::default(),
-        end: RunEnd::NotStarted(NotStarted::new(cause_of_seed(error), error)),
+        end: RunEnd::NotStarted(error),
         ended_at: Timestamp::now(),
         elapsed: Duration::ZERO,
     }

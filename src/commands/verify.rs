@@ -119,7 +119,7 @@ type Audited = (Account, Box<dyn Look>, Option<Problem>);
 
 fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<Audited, Problem> {
     let identity = identity(settings, past)?;
-    let seed = seed(settings).map_err(|e| (e.to_string(), super::cause_of_seed(&e).exit()))?;
+    let seed = seed(settings).map_err(|e| (e.to_string(), e.cause.exit()))?;
     let plan = Plan::new(settings, &seed, identity);
     let mut topics = Kind::BOTH.map(|kind| settings.topic(kind).to_owned());
     for (kind, name) in &options.topics {

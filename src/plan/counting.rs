@@ -6,6 +6,7 @@ use roaring::RoaringTreemap;
 
 use super::{Act, Plan};
 use crate::delivery::{COPY, Doubts};
+use crate::event::Kind;
 use crate::faults::{Fault, FaultSet};
 
 /// Most pairs whose records are counted before a run: a tenth of a second.
@@ -16,6 +17,16 @@ impl Plan {
     /// of the run, or would take long to count.
     #[must_use]
     pub fn planned_records(&self) -> [Option<u64>; 2] {
+        let leaves_out = |kind| {
+            self.incidents().is_some_and(|incidents| incidents.leave_out(kind == Kind::Metric))
+        };
+        let [metrics, usages] = Kind::BOTH.map(|kind| !leaves_out(kind));
+        let [metric, token] = self.records_of_pairs();
+        [metric.filter(|_| metrics), token.filter(|_| usages)]
+    }
+
+    /// How many records of each topic this process would send if incidents left none out.
+    fn records_of_pairs(&self) -> [Option<u64>; 2] {
         let pairs = self.schedule.planned_pairs();
         if !self.faults.change_the_number_of_records() {
             return [pairs; 2];
@@ -32,10 +43,11 @@ impl Plan {
     }
 
     /// Names records without an acknowledgement by the index of their pair instead of by their place
-    /// among those that were sent, which differ where faults are on.
+    /// among those that were sent, which differ where faults are on or incidents leave records out.
     pub fn name_doubts(&self, doubts: &mut [Doubts; 2]) {
         let open = doubts.each_ref().map(Doubts::all);
-        if self.faults.is_off() || open.iter().all(RoaringTreemap::is_empty) {
+        let all_there = self.incidents().is_none_or(|incidents| !incidents.leave_out(true));
+        if (self.faults.is_off() && all_there) || open.iter().all(RoaringTreemap::is_empty) {
             return;
         }
         // The order is made again, not remembered: few runs need it.

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
+use super::Plan;
 use super::held::{Held, pop_until};
 use crate::event::Kind;
 use crate::faults::{Armed, Fault, FaultSet, Hold};
@@ -76,7 +77,7 @@ impl Emission {
 pub(super) enum Emissions<'p, C> {
     /// Without faults.
     Clean(C),
-    /// With faults.
+    /// With faults or incidents.
     Faulty(Box<Faulty<'p>>),
 }
 
@@ -91,8 +92,9 @@ impl<C: Iterator<Item = Emission>> Iterator for Emissions<'_, C> {
     }
 }
 
-/// The emissions of a plan with faults. What it holds back is bounded by the settings.
+/// The emissions of a plan with faults or incidents. What it holds back is bounded by the settings.
 pub(super) struct Faulty<'p> {
+    plan: &'p Plan,
     armed: &'p Armed,
     schedule: Schedule,
     /// The next pair.
@@ -109,10 +111,11 @@ pub(super) struct Faulty<'p> {
 }
 
 impl<'p> Faulty<'p> {
-    pub(super) fn new(armed: &'p Armed, mut schedule: Schedule) -> Self {
+    pub(super) fn new(plan: &'p Plan, mut schedule: Schedule) -> Self {
         let next = schedule.next();
         Self {
-            armed,
+            plan,
+            armed: &plan.faults,
             schedule,
             next,
             last: Duration::ZERO,
@@ -152,8 +155,13 @@ impl<'p> Faulty<'p> {
     /// Makes the records of a pair ready.
     fn pair(&mut self, due: Due) {
         let sets = self.armed.of_pair(due.seq);
+        let [usage, metric] = self.plan.sends(due);
         for (kind, faults) in Kind::BOTH.into_iter().zip(sets) {
+            if !(if kind == Kind::Metric { metric } else { usage }) {
+                continue;
+            }
             let mut emission = Emission::clean(due, kind, 0);
+            emission.begins_pair |= !metric;
             if !faults.is_empty() {
                 emission.faults = faults.without(Fault::Duplicate);
                 emission.act = self.act(due, kind, faults);

@@ -23,6 +23,9 @@ impl Plan {
 
     /// The record of the pair `seq` at `at` with these faults: those of [`Plan::declared`], or none
     /// for the record of a clean run. A copy differs from its original by `duplicate` among them.
+    ///
+    /// Incidents are those of `at`. In a live run that is the time of the clock, and the schedule's is
+    /// another: a pair at the edge of an incident may be taken for one on its other side.
     pub fn expected<'a, 'p>(
         &'p self,
         (seq, kind): (u64, Kind),
@@ -31,9 +34,17 @@ impl Plan {
         buffer: &'a mut Buffer<'p>,
     ) -> Record<'a> {
         if buffer.pair.as_ref().is_none_or(|pair| (pair.seq, pair.at) != (seq, at)) {
-            buffer.pair = Some(self.workload.pair(seq, at, &mut buffer.recent));
+            let moment = || at.as_millisecond();
+            buffer.pair = Some(self.workload.pair_amid(seq, at, moment, &mut buffer.recent));
         }
         self.write(kind, faults, 0, buffer)
+    }
+
+    /// Whether incidents leave the record of a kind of a pair that is due at `at`.
+    #[must_use]
+    pub fn has_record(&self, kind: Kind, seq: u64, at: Timestamp) -> bool {
+        let [usage, metric] = self.workload.gpus().sends(seq, || at.as_millisecond());
+        if kind == Kind::Metric { metric } else { usage }
     }
 
     /// When a pair is due, by the schedule from the start of the run.

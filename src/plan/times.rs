@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Buffer, Emission, Plan};
 use crate::settings::Settings;
-use crate::workload::arrivals::{Spacing, Timing};
+use crate::workload::arrivals::{Due, Spacing, Timing};
 
 impl Plan {
     /// The time of a pair without `EVENT_START`: that of the clock, or the one that it had before.
@@ -28,16 +28,27 @@ impl Plan {
             let ago = emission.scheduled.saturating_sub(emission.due);
             return had.unwrap_or_else(|| earlier(now(), ago));
         }
-        *latest = self.stamp(emission.seq, now().max(*latest), spacing);
+        *latest = self.stamp(emission, now().max(*latest), spacing);
         *latest
+    }
+
+    /// The moment of the incidents at which a pair is due, ms since 1970. That is its event time; in a
+    /// live run the clock may say something else, but what happens to a pair is the schedule's.
+    pub(super) fn moment(&self, due: Duration) -> i64 {
+        later(self.start, due).as_millisecond()
+    }
+
+    /// Which records of a pair incidents leave: its usage, and its metric.
+    pub(super) fn sends(&self, due: Due) -> [bool; 2] {
+        self.workload.gpus().sends(due.seq, || self.moment(due.offset))
     }
 
     /// The first millisecond from `now` on in which the pair's GPU has no other, if the rate leaves
     /// room for it. A run that makes up for a delay may be this far ahead of its clock, no further.
-    fn stamp(&self, seq: u64, now: Timestamp, spacing: &mut Spacing) -> Timestamp {
+    fn stamp(&self, emission: &Emission, now: Timestamp, spacing: &mut Spacing) -> Timestamp {
         const AHEAD_MS: i64 = 100;
         let ms = now.as_millisecond();
-        let gpus = |ms| self.workload.gpus().of(seq, || ms);
+        let gpus = |_| self.workload.gpus().of(emission.seq, || self.moment(emission.due));
         let taken = if self.has_room { spacing.take(ms, gpus) } else { ms };
         if taken == ms || taken > ms + AHEAD_MS {
             return now;

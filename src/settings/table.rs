@@ -10,6 +10,7 @@ use super::define::{Definition, read, read_optional, read_properties, settings};
 use super::error::SettingError;
 use super::faults;
 use super::hosts::{self, Hosts};
+use super::incidents;
 use super::layers::Layers;
 use super::parse::{self, EventTimeGuard, Pace, RecordHeaders, RecordKey};
 use super::properties::{Librdkafka, Properties};
@@ -18,6 +19,7 @@ use super::source::Resolved;
 use crate::allow_list::AllowList;
 use crate::faults::Faults;
 use crate::workload::arrivals::Law;
+use crate::workload::incidents::Incident;
 use crate::workload::{Name, Shard};
 
 settings! {
@@ -160,6 +162,16 @@ settings! {
                missing-field, null-field, wrong-type, extra-field, renamed-field, \
                duplicate-key, sentinel, failed-request, oversize[:bytes]. The header fault says \
                what was done",
+    }
+    incidents: Vec<Incident> {
+        name: "INCIDENTS",
+        parse: incidents::incidents,
+        expected: "kind[=PARAMETER]@START/LENGTH[:HOST/GPU][,...], as in throttle@+10m/5m:vm4/0 or \
+                   surge=3@2026-01-01T12:00:00Z/10m",
+        help: "what happens in the run, kind[=PARAMETER]@START/LENGTH[:HOST/GPU][,...]: throttle, \
+               gpu-lost, ecc-restart, noisy-neighbour, surge, stuck-gauge or exporter-silent; START \
+               is +offset from the first event, as in +10m, or an RFC 3339 time; * in HOST and GPU \
+               is any text",
     }
     record_key: RecordKey {
         name: "RECORD_KEY",

@@ -26,6 +26,7 @@ mod edges;
 mod egress;
 mod faults;
 mod host;
+mod incidents;
 mod limits;
 mod log;
 mod notify;
