@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps binary demo deb test test-system soak bench fidelity figures lint
+.PHONY: help deps binary demo deb test test-system soak bench fidelity figures lint advisories
 .PHONY: setup build up run-once logs ps down restart doctor compose-demo
 
 CARGO ?= cargo
@@ -79,10 +79,17 @@ fidelity: deps ## Print how near the workload comes to its traces. TRACES=DIR as
 	$(CARGO) test --release --locked --lib workload -- --nocapture --test-threads=1
 	$(if $(TRACES),$(classify))
 
-lint: deps ## Formatting, clippy and rustdoc, warnings denied
+# Pinned, as a new version may have new opinions.
+CARGO_DENY = $$(CARGO="$(CARGO)" packaging/cargo-tool cargo-deny 0.20.2)
+
+lint: deps ## Formatting, clippy and rustdoc, warnings denied; licences and sources of the dependencies
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+	"$(CARGO_DENY)" --locked check bans licenses sources
+
+advisories: ## Hold the dependencies against the weaknesses published for Rust (asks GitHub)
+	"$(CARGO_DENY)" --locked check advisories
 
 # The container. KAFKA is the broker of a batch: from .env if it names one, else the default of the
 # program, which docker-compose.yml alone does not have, because its own is the profile kafka's.
