@@ -6,8 +6,9 @@ mod options;
 mod verbosity;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
-use clap::{Command, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::audit;
@@ -92,6 +93,22 @@ pub(crate) enum Action {
         #[command(flatten)]
         flags: SettingFlags,
     },
+    /// Show the last runs of the systemd units, from the journal
+    History {
+        #[command(flatten)]
+        runs: PastRuns,
+        /// Print each run as a JSON object on a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the last runs of the systemd units as Prometheus metrics
+    Metrics {
+        #[command(flatten)]
+        runs: PastRuns,
+        /// Replace this file atomically, as for node_exporter's textfile collector
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Print the JSON Schema of an event, of the report or of the account of verify
     Schema {
         #[arg(value_name = "TOPIC")]
@@ -112,9 +129,24 @@ impl Action {
             | Self::Verify { flags: SettingFlags(flags), .. }
             | Self::Doctor { flags: SettingFlags(flags), .. }
             | Self::Egress { flags: SettingFlags(flags), .. } => flags,
-            Self::Schema { .. } | Self::Completions { .. } | Self::Man => &[],
+            Self::History { .. }
+            | Self::Metrics { .. }
+            | Self::Schema { .. }
+            | Self::Completions { .. }
+            | Self::Man => &[],
         }
     }
+}
+
+/// Which past runs are asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct PastRuns {
+    /// How many, counted from the last: a minutely timer has 1440 a day
+    #[arg(short = 'n', long = "lines", value_name = "RUNS", default_value_t = 1440)]
+    pub(crate) count: u32,
+    /// Only those of this unit, as in vm4-producer@site-a
+    #[arg(short, long)]
+    pub(crate) unit: Option<String>,
 }
 
 /// A JSON Schema that `schema` prints.

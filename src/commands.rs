@@ -4,8 +4,11 @@ pub mod demo;
 pub mod doctor;
 pub mod egress;
 pub mod generate;
+pub mod history;
 pub mod man;
+pub mod metrics;
 pub mod run;
+mod summary;
 pub mod verify;
 
 use std::io::{self, Write};
@@ -55,11 +58,18 @@ pub fn complain(error: &dyn std::fmt::Display) {
     }
 }
 
-/// Says why a command ends before it began, to the log and to systemd.
+/// Says why a run ends before it began, to the log, as its summary, and to systemd.
 #[must_use]
 pub fn give_up(problem: &str, exit: Exit) -> Exit {
+    let text = summary::of_unstarted(problem, exit);
+    reporter::last_words(&text, exit.errno());
+    exit
+}
+
+/// Says why a command that is no run ends before it began.
+#[must_use]
+pub fn refuse(problem: &str, exit: Exit) -> Exit {
     complain(&problem);
-    reporter::last_words(problem, exit.errno());
     exit
 }
 
@@ -89,8 +99,7 @@ fn give_up_start(problem: &str) -> Exit {
 fn identity(settings: &Settings) -> Result<Identity, Exit> {
     // Below 2^53, so that every JSON reader keeps it exactly.
     let random = rand::rngs::SysRng.try_next_u64().map(|seed| seed >> 11).map_err(|e| {
-        complain(&format!("the system gives no random numbers for RUN_SEED: {e}"));
-        Exit::Software
+        give_up(&format!("the system gives no random numbers for RUN_SEED: {e}"), Exit::Software)
     })?;
     Ok(Identity::new(settings, Timestamp::now(), random))
 }

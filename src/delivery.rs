@@ -16,7 +16,7 @@ pub use accounting::Accounting;
 pub use counts::{Counts, PartitionCounts, Settled, TopicCounts};
 pub use failure::{Failure, FailureClass, Failures};
 pub use in_flight::{COPY, Doubts};
-pub use outcome::{Cause, Ending, Evidence, NotStarted, Outcome, RunEnd};
+pub use outcome::{Cause, Ending, Evidence, NotStarted, Outcome, RunEnd, word};
 pub use record::{Delivered, InFlightRecord, Pending};
 pub use totals::{Offsets, Totals};
 

@@ -24,7 +24,10 @@ pub use required::{AddressFilter, RequiredAddresses, UnknownAddresses, family};
 
 /// The variable with the list that the generator wrote for the unit. It is absent outside of the
 /// unit, where nothing is blocked.
-const LIST_VARIABLE: &str = "VM4_EGRESS_IN_FORCE";
+pub const LIST_VARIABLE: &str = "VM4_EGRESS_IN_FORCE";
+
+/// The settings that make the list. The generator reads them from the env files alone.
+pub const LIST_SETTINGS: [&str; 2] = ["KAFKA_BOOTSTRAP", apply::SETTING];
 
 /// How long a run waits for names before it begins: a slow resolver is not a list that lacks an
 /// address, and a run must tell of the latter at once.
@@ -46,8 +49,14 @@ impl EgressPolicy {
     #[must_use]
     pub fn of_process(settings: &Settings) -> Option<Self> {
         let list = std::env::var_os(LIST_VARIABLE)?;
+        Some(Self::of_generator(settings, &list.to_string_lossy()))
+    }
+
+    /// The policy that a run of a unit checks, which has this value of [`LIST_VARIABLE`].
+    #[must_use]
+    pub fn of_generator(settings: &Settings, list: &str) -> Self {
         // The generator wrote it. A list that cannot be read allows nothing.
-        Some(Self::new(settings, list.to_string_lossy().parse().unwrap_or_default()))
+        Self::new(settings, list.parse().unwrap_or_default())
     }
 
     /// The policy of a unit with these `IPAddressDeny=` and `IPAddressAllow=`; `None` if it denies

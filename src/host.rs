@@ -1,11 +1,14 @@
 //! The process's surroundings: signals, limits, journal, notify socket, terminal, files.
 
 pub mod apart;
+pub mod boot_log;
 pub mod files;
+pub mod journal;
 pub mod limits;
 pub mod log;
 pub mod pid1;
 pub mod reporter;
+pub mod sandbox;
 pub mod signals;
 pub mod systemctl;
 pub mod terminal;

@@ -99,7 +99,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
     if let Action::Verify { options, .. } = &action {
         match recall(options.report.as_deref(), options.run.as_deref(), &mut inputs) {
             Ok(found) => past = found,
-            Err((problem, exit)) => return with_log("info", || commands::give_up(&problem, exit)),
+            Err((problem, exit)) => return with_log("info", || commands::refuse(&problem, exit)),
         }
     }
     let settings = || Settings::load(&inputs, properties::check);
@@ -110,28 +110,40 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
         Action::Schema { name } => commands::print(name.text()),
         Action::Completions { shell } => commands::man::completions(shell),
         Action::Man => commands::man::man(),
+        Action::History { runs, json } => {
+            with_log("info", || commands::history::history(runs.count, runs.unit.as_deref(), json))
+        }
+        Action::Metrics { runs, output } => {
+            let output = output.as_deref();
+            with_log("info", || {
+                commands::metrics::metrics(runs.count, runs.unit.as_deref(), output)
+            })
+        }
         Action::Doctor { tcp, all, json, .. } => {
             let shown = commands::doctor::Shown { tcp_only: tcp, all, json };
             // Errors are findings here; the log would say them twice.
             commands::doctor::doctor(settings().as_ref(), &inputs, shown)
         }
         Action::Egress { apply, .. } => {
-            with_settings(settings(), |s| commands::egress::egress(s, &inputs, apply))
+            with_settings(false, settings(), |s| commands::egress::egress(s, &inputs, apply))
         }
-        Action::Run(_) => with_settings(settings(), commands::run::run),
-        Action::Demo(_) => with_settings(settings(), commands::demo::demo),
+        Action::Run(_) => with_settings(true, settings(), commands::run::run),
+        Action::Demo(_) => with_settings(true, settings(), commands::demo::demo),
         Action::Generate { values, seq, at, .. } => {
             let only = seq.map(|seq| (seq, at));
-            with_settings(settings(), |s| commands::generate::generate(s, values, only))
+            with_settings(false, settings(), |s| commands::generate::generate(s, values, only))
         }
         Action::Verify { options, .. } => {
-            with_settings(settings(), |s| commands::verify::verify(s, &options, &past))
+            with_settings(false, settings(), |s| commands::verify::verify(s, &options, &past))
         }
     }
 }
 
 /// Starts the log and calls the command; says what is wrong with the settings instead.
+///
+/// The summary of a run says that too, so that the journal has an entry of every run.
 fn with_settings(
+    is_run: bool,
     settings: Result<Settings, LoadError>,
     command: impl FnOnce(&Settings) -> Exit,
 ) -> Exit {
@@ -140,7 +152,8 @@ fn with_settings(
         Ok(settings) => command(settings),
         Err(error) => {
             let exit = commands::exit_of(error);
-            commands::give_up(&limits::described(&error.to_string()), exit)
+            let refuse = if is_run { commands::give_up } else { commands::refuse };
+            refuse(&limits::described(&error.to_string()), exit)
         }
     })
 }

@@ -30,7 +30,7 @@ use jiff::{SignedDuration, Timestamp};
 pub use crate::net::Server;
 pub use bootstrap::Bootstrap;
 pub use define::Definition;
-pub use error::{LoadError, SettingError};
+pub use error::{LoadError, SettingError, lacking_rights};
 pub use hosts::Hosts;
 pub use listing::Listed;
 pub use parse::{EventTimeGuard, Pace, RecordHeaders, RecordKey};

@@ -8,8 +8,9 @@ use tracing::{info, warn};
 use super::{complain, print};
 use crate::allow_list::AllowList;
 use crate::egress::apply::{ApplyError, SETTING, apply};
-use crate::egress::{RequiredAddresses, UnknownAddresses, family};
+use crate::egress::{LIST_SETTINGS, RequiredAddresses, UnknownAddresses, family};
 use crate::exit::Exit;
+use crate::host::systemctl;
 use crate::kafka::admin::{Bound, NotReady};
 use crate::kafka::{config, inquiry};
 use crate::net::Server;
@@ -27,6 +28,11 @@ enum EgressError {
     NoMetadata(#[from] NotReady),
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    #[error(
+        "Environment= of a drop-in sets {} for {unit}, and the list is made without it; set it in \
+         {file} instead", settings.join(", ")
+    )]
+    OnlyInUnit { settings: Vec<&'static str>, unit: String, file: String },
 }
 
 impl EgressError {
@@ -35,6 +41,7 @@ impl EgressError {
             Self::Unknown(_) => Exit::Unavailable,
             Self::NoMetadata(error) => silence(error).1,
             Self::Apply(error) => error.exit(),
+            Self::OnlyInUnit { .. } => Exit::Config,
         }
     }
 }
@@ -42,7 +49,7 @@ impl EgressError {
 /// Prints the line that this cluster needs; writes it into the env file if asked to.
 #[must_use]
 pub fn egress(settings: &Settings, inputs: &Inputs, applies: bool) -> Exit {
-    let done = needed(settings).and_then(|list| {
+    let done = check_unit(settings, inputs).and_then(|()| needed(settings)).and_then(|list| {
         let printed = print(&format!("{SETTING}={list}\n"));
         if applies && printed == Exit::Success {
             apply(settings, inputs, &list)?;
@@ -53,6 +60,24 @@ pub fn egress(settings: &Settings, inputs: &Inputs, applies: bool) -> Exit {
         complain(&error);
         error.exit()
     })
+}
+
+/// Refuses to ask the cluster of the env file while the unit has another one from a drop-in.
+fn check_unit(settings: &Settings, inputs: &Inputs) -> Result<(), EgressError> {
+    let (file, is_named) = inputs.env_file();
+    if is_named || !systemctl::is_booted() {
+        return Ok(());
+    }
+    let unit = systemctl::service(settings.profile.as_deref());
+    // Without an answer, or a unit, there is nothing to be told.
+    let shown = systemctl::show(&unit, &["Environment"]).unwrap_or_default();
+    let shown = shown.get("Environment").map_or("", String::as_str);
+    let set = systemctl::variables(shown);
+    let settings: Vec<_> = LIST_SETTINGS.into_iter().filter(|s| set.contains_key(*s)).collect();
+    if settings.is_empty() {
+        return Ok(());
+    }
+    Err(EgressError::OnlyInUnit { settings, unit, file: file.display().to_string() })
 }
 
 /// What has to be in `EGRESS_ALLOW`: what is there, and every address that is missing.

@@ -14,6 +14,9 @@ use crate::settings::{DEFAULT_ENV_FILE, ENV_FILE_VARIABLE};
 
 const NAME: &str = "vm4-producer";
 
+/// The day of this version: that of the last entry of the package's changelog.
+const RELEASED: &str = "2026-11-23";
+
 /// The units of the package.
 const UNITS: &[(&str, &str)] = &[
     (
@@ -87,7 +90,10 @@ fn fish_arguments() -> String {
 }
 
 fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
-    let man = Man::new(cli::command());
+    let man = Man::new(cli::command())
+        .title("VM4-PRODUCER")
+        .date(RELEASED)
+        .source(concat!("vm4-producer ", env!("CARGO_PKG_VERSION")));
     man.render_title(page)?;
     man.render_name_section(page)?;
     synopsis().to_writer(page)?;
@@ -105,7 +111,7 @@ fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
         ("/etc/vm4-producer/NAME.env", "settings of PROFILE=NAME, which override the main file"),
         (
             "/data/gpu_seed.json",
-            "the seed file; in the unit it is /usr/share/vm4-producer/gpu_seed.json",
+            "the seed file; without one, the unit has /usr/share/vm4-producer/gpu_seed.json there",
         ),
         (
             "/etc/credstore/vm4-producer.PROPERTY",
@@ -125,6 +131,12 @@ fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
     for (unit, what) in UNITS {
         more.control("TP", []).text([roman(*unit)]).text([roman(*what)]);
     }
+    more.text([roman(
+        "systemctl edit UNIT changes a unit by a drop-in. Settings belong into the env files, not into an \
+         Environment= there, which the generator, egress and doctor do not see. \
+         /usr/share/doc/vm4-producer/docs/systemd.md has rhythms, alerts and secrets, and the directory \
+         examples beside it has units to copy.",
+    )]);
     more.control("SH", ["ENVIRONMENT"]);
     more.text([roman(format!(
         "Every setting above is an environment variable, and RDKAFKA_* sets any librdkafka property. \

@@ -4,9 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
-use super::{begin, give_up, identity, runtime, seed};
+use super::{begin, give_up, identity, runtime, seed, summary};
 use crate::batch::{self, Client, Cluster};
 use crate::delivery::{NotStarted, RunEnd, Totals};
 use crate::egress::EgressPolicy;
@@ -15,9 +15,9 @@ use crate::faults::FaultCounts;
 use crate::histogram::Times;
 use crate::host::apart::{Apart, Waited};
 use crate::host::limits::Need;
-use crate::host::log::{self, SUMMARY};
+use crate::host::log;
 use crate::host::signals::Stop;
-use crate::host::{files, reporter};
+use crate::host::{files, reporter, sandbox};
 use crate::kafka::config;
 use crate::plan::Identity;
 use crate::report::{Report, Run};
@@ -52,6 +52,9 @@ pub fn run(settings: &Settings) -> Exit {
     }
     for odd in settings.without_effect() {
         warn!("{}; {}", odd.problem, odd.remedy);
+    }
+    for problem in sandbox::problems(settings.report_file.as_deref()) {
+        warn!("{problem}");
     }
     let seed = match seed(settings) {
         Ok(seed) => seed,
@@ -125,7 +128,7 @@ pub(super) fn publish(
     let seen = stop.received().count();
     let mut exit = exit_with(report.exit(), unprinted.as_ref());
     let summary = report.summary(exit, unprinted.as_ref().map(|(text, _)| text.as_str()));
-    summarize(report, exit, &summary);
+    summary::of_report(report, exit, &summary);
     log::finish();
     client.tell(&summary, exit.errno());
     if let Some(problem) = unwritten(settings, report, stop, seen) {
@@ -177,34 +180,5 @@ fn taken(
     match waited {
         Waited::Done(written) => written.map_err(|error| error.to_string()),
         Waited::Signal(_) | Waited::Late => Err(problem),
-    }
-}
-
-/// The last log line: the run in words, and its figures as fields.
-fn summarize(report: &Report, exit: Exit, text: &str) {
-    let exit_code = exit.code();
-    macro_rules! summary {
-        ($level:ident) => {
-            $level!(
-                target: SUMMARY,
-                run = report.run_id,
-                seed = report.run_seed,
-                outcome = report.outcome,
-                planned = report.planned(),
-                generated = report.sum(|t| t.generated),
-                acknowledged = report.sum(|t| t.acknowledged),
-                failed = report.sum(|t| t.failed),
-                unresolved = report.sum(|t| t.unresolved),
-                elapsed_sec = report.elapsed_sec,
-                rate_per_sec = report.rate_per_sec,
-                exit_code,
-                "{text}"
-            )
-        };
-    }
-    match exit {
-        Exit::Success => summary!(info),
-        Exit::Signalled(_) => summary!(warn),
-        _ => summary!(error),
     }
 }

@@ -129,16 +129,22 @@ impl Outcome {
     /// The outcome in one word, for the report.
     #[must_use]
     pub fn word(&self) -> &'static str {
-        match self.exit {
-            Exit::Success => "delivered",
-            Exit::Signalled(_) => "interrupted",
-            Exit::IoErr => "incomplete",
-            Exit::Unavailable => "unavailable",
-            Exit::NoPerm => "denied",
-            Exit::DataErr | Exit::NoInput => "no-seed",
-            Exit::Config | Exit::Usage => "misconfigured",
-            Exit::Software | Exit::OsErr | Exit::BrokenPipe => "failed",
-        }
+        word(self.exit)
+    }
+}
+
+/// The outcome of a run with this exit code, in one word.
+#[must_use]
+pub fn word(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Success => "delivered",
+        Exit::Signalled(_) => "interrupted",
+        Exit::IoErr => "incomplete",
+        Exit::Unavailable => "unavailable",
+        Exit::NoPerm => "denied",
+        Exit::DataErr | Exit::NoInput => "no-seed",
+        Exit::Config | Exit::Usage => "misconfigured",
+        Exit::Software | Exit::OsErr | Exit::BrokenPipe => "failed",
     }
 }
 

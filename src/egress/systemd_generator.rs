@@ -6,11 +6,12 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::LIST_VARIABLE;
 use crate::exit::Exit;
+use crate::host::boot_log;
 use crate::settings::{self, DEFAULT_ENV_FILE, Inputs};
 
 /// The name under which the program is the generator.
@@ -34,10 +35,7 @@ pub fn main(mut directories: impl Iterator<Item = OsString>) -> Exit {
             vec!["expected the directory for the drop-ins, as systemd.generator(7) has it".into()]
         }
     };
-    for problem in problems {
-        // systemd puts stderr into the journal, or into the kernel's log early at boot.
-        let _closed = writeln!(io::stderr(), "{NAME}: {problem}");
-    }
+    problems.iter().for_each(|problem| boot_log::complain(NAME, problem));
     Exit::Success
 }
 

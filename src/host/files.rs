@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::fs::{Access, Mode, OFlags};
 
-use crate::settings::Settings;
+use crate::settings::{Settings, lacking_rights};
 use crate::workload::seed::{self, Seed, SeedError};
 
 /// Why a run has no seed.
@@ -67,7 +67,8 @@ pub fn seed(settings: &Settings) -> Result<(Seed, SeedSource), SeedFileError> {
         Err(e) => {
             let origin =
                 settings.resolved("GPU_SEED").map(|r| r.origin.to_string()).unwrap_or_default();
-            return Err(SeedFileError::Unreadable { path, origin, problem: e.to_string() });
+            let problem = format!("{e}{}", lacking_rights(&e));
+            return Err(SeedFileError::Unreadable { path, origin, problem });
         }
     };
     let parsed = if bytes.len() as u64 > seed::MAX_BYTES {
@@ -160,13 +161,18 @@ fn is_stdout(path: &Path) -> bool {
 /// Whether stdout was closed at the start of the process. The standard library has then opened
 /// /dev/null in its place, for reading and writing, which no shell does for `>/dev/null`.
 fn stdout_leads_nowhere() -> bool {
-    let null = |path: &str| {
+    let both_ways = rustix::fs::fcntl_getfl(io::stdout())
+        .is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR);
+    both_ways && is_null("/proc/self/fd/1")
+}
+
+/// Whether the path leads to /dev/null.
+pub(super) fn is_null(path: &str) -> bool {
+    let device = |path: &str| {
         let there = fs::metadata(path).ok().filter(|there| there.file_type().is_char_device());
         there.map(|there| there.rdev())
     };
-    let both_ways = rustix::fs::fcntl_getfl(io::stdout())
-        .is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR);
-    both_ways && null("/proc/self/fd/1").is_some_and(|out| null("/dev/null") == Some(out))
+    device(path).is_some_and(|found| device("/dev/null") == Some(found))
 }
 
 /// Replaces a file atomically.

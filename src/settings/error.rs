@@ -1,7 +1,7 @@
 //! What is wrong with the settings, in words.
 
-use std::fmt;
 use std::path::PathBuf;
+use std::{fmt, io};
 
 use super::source::{Origin, Resolved};
 use super::{definition, suggest};
@@ -74,6 +74,17 @@ impl fmt::Display for SettingError {
     }
 }
 
+/// What gives this process the right to read a file that it may not read; empty for other errors. A
+/// unit has another user than whoever edits its files.
+#[must_use]
+pub fn lacking_rights(error: &io::Error) -> String {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return String::new();
+    }
+    let uid = rustix::process::geteuid().as_raw();
+    format!("; UID {uid} needs `chmod a+r` on the file, and `chmod a+x` on its directories")
+}
+
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -89,14 +100,14 @@ pub enum LoadError {
         problem: String,
     },
     /// An env file or a credential that cannot be read.
-    #[error("cannot read {}{}: {source}", path.display(), named_by.as_ref().map(|by| format!(" ({by})")).unwrap_or_default())]
+    #[error("cannot read {}{}: {source}{}", path.display(), named_by.as_ref().map(|by| format!(" ({by})")).unwrap_or_default(), lacking_rights(source))]
     File {
         /// The file.
         path: PathBuf,
         /// The setting that names it, with its source.
         named_by: Option<String>,
         /// What the system says.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The sources cannot be merged, which is a mistake in the program.
     #[error("cannot merge the settings: {0}")]

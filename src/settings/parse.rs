@@ -126,6 +126,9 @@ pub(super) fn profile(text: &str) -> Result<String, Refusal> {
     if text.starts_with('.') {
         return Err("it starts with a dot".into());
     }
+    if text.contains('\\') {
+        return Err("systemd-escape(1) made it; a unit's name takes it as it is".into());
+    }
     word(text, 128)
 }
 

@@ -4,7 +4,10 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 /// What a variable's name starts with if it sets a librdkafka property.
 pub(super) const PREFIX: &str = "RDKAFKA_";
@@ -199,10 +202,20 @@ impl fmt::Debug for Resolved {
     }
 }
 
-/// Reads an env file or a credential.
+/// Where a process finds what it has open already, as `<(command)` of a shell hands it over.
+const OPEN_ALREADY: [&str; 3] = ["/dev/fd", "/dev/stdin", "/proc/self/fd"];
+
+/// Reads an env file or a credential. It does not wait for somebody to write to a FIFO: the generator
+/// would keep a boot waiting.
 pub(super) fn read_small_file(path: &Path) -> io::Result<Vec<u8>> {
+    let is_open = OPEN_ALREADY.iter().any(|directory| path.starts_with(directory));
+    let flags = if is_open { 0 } else { OFlags::NONBLOCK.bits().cast_signed() };
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if !is_open && file.metadata()?.file_type().is_fifo() {
+        return Err(io::Error::other("it is a FIFO; expected a file"));
+    }
     let mut bytes = Vec::new();
-    File::open(path)?.take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    file.take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > FILE_MAX_BYTES {
         return Err(io::Error::other("larger than 1 MiB, which no env file is"));
     }

@@ -120,6 +120,14 @@ fn a_flag_beats_the_environment_that_beats_the_profile_that_beats_the_file() {
 }
 
 #[test]
+fn a_profile_that_systemd_escaped_is_refused_with_the_reason() {
+    let error = world().variable("PROFILE", "site\\x2da").error();
+    let expected = "PROFILE: \"site\\\\x2da\" from the environment is not valid: systemd-escape(1) \
+                    made it; a unit's name takes it as it is; expected";
+    assert!(error.starts_with(expected), "{error}");
+}
+
+#[test]
 fn text_that_looks_like_another_type_stays_text() {
     for value in ["007", "true", "1", "1.50", "0x10", "null", "[1]"] {
         let world = world().variable("HOSTNAME", value);

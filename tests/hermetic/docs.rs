@@ -163,14 +163,28 @@ fn the_readme_names_the_message_id_of_the_summary() {
     assert!(read("README.md").contains(&format!("journalctl MESSAGE_ID={id}")));
 }
 
-#[test]
-fn the_copyright_file_is_what_its_program_prints() {
+/// What an example of the checkout prints.
+fn printed(example: &str) -> String {
     let mut program = Command::new(env!("CARGO"));
-    program.args(["run", "--quiet", "--locked", "--example", "copyright"]).current_dir(root());
+    program.args(["run", "--quiet", "--locked", "--example", example]).current_dir(root());
     let printed = program.stderr(Stdio::inherit()).output().expect("cargo runs");
     assert!(printed.status.success(), "{}", printed.status);
-    let printed = String::from_utf8(printed.stdout).expect("UTF-8");
-    is_generated("packaging/debian/copyright", &printed);
+    String::from_utf8(printed.stdout).expect("UTF-8")
+}
+
+#[test]
+fn the_copyright_file_is_what_its_program_prints() {
+    is_generated("packaging/debian/copyright", &printed("copyright"));
+}
+
+#[test]
+fn the_bill_of_materials_is_what_its_program_prints() {
+    let sbom = printed("sbom");
+    // The C libraries too: most of what is published of weaknesses concerns them.
+    for library in ["librdkafka", "curl", "zstd"] {
+        assert!(sbom.contains(&format!("\"name\": \"{library}\"")), "{library}");
+    }
+    is_generated("packaging/sbom.cdx.json", &sbom);
 }
 
 #[test]
@@ -248,7 +262,9 @@ fn a_template_unit_is_the_plain_one_with_a_profile() {
         let plain = unit_lines(&format!("vm4-producer.{kind}"));
         let mut template = unit_lines(&format!("vm4-producer@.{kind}"));
         template.retain(|line| line != "Environment=PROFILE=%i");
-        let described = |line: &String| line.replace(", profile %i", "");
+        let own = " -/etc/vm4-producer/%i.env -/etc/vm4-producer/%i -/etc/vm4-producer/shared";
+        let described =
+            |line: &String| line.replace(", profile %i", "").replace(own, " -/etc/vm4-producer");
         assert_eq!(template.iter().map(described).collect::<Vec<_>>(), plain, "{kind}");
     }
     assert!(unit_lines("vm4-producer@.service").contains(&"Environment=PROFILE=%i".to_owned()));

@@ -49,6 +49,27 @@ fn a_reader_that_waits_for_the_report_from_the_start_gets_it() {
 }
 
 #[test]
+fn a_settings_file_that_is_a_fifo_is_refused_and_not_waited_for() {
+    let producer = Producer::run(&nobody());
+    let fifo = fifo(&producer);
+    let finished = producer.set("VM4_PRODUCER_ENV", &fifo).finish();
+    let refused = format!("cannot read {}: it is a FIFO; expected a file", fifo.display());
+    finished.exits(66).says(&refused);
+}
+
+#[test]
+fn settings_can_come_through_a_pipe_that_is_open() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let mut producer = Producer::run(&nobody()).set("VM4_PRODUCER_ENV", "/dev/stdin");
+    producer.command().stdin(Stdio::from(reader));
+    let running = producer.start();
+    // It waits for whoever writes, as for the end of `<(command)`.
+    writer.write_all(b"BATCH=0\n").unwrap();
+    drop(writer);
+    running.finish().exits(0).says("0 of 0 planned records delivered");
+}
+
+#[test]
 fn a_report_that_nobody_opens_is_given_up_after_the_summary() {
     let cluster = Cluster::start();
     let producer = cluster.run().set("DELIVERY_TIMEOUT_SEC", "3");

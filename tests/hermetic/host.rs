@@ -66,8 +66,8 @@ fn a_run_that_is_stopped_asks_once_for_the_time_of_its_last_wait() {
 fn systemd_hears_of_a_wrong_setting_too() {
     assert_eq!(
         heard(Producer::run(&nobody()).set("BATCH", "-1"), 78),
-        ["STATUS=BATCH: \"-1\" from the environment is not valid: expected a whole number from 0 \
-          to 1000000000000\nERRNO=22\n"]
+        ["STATUS=nothing was sent: BATCH: \"-1\" from the environment is not valid: expected a \
+          whole number from 0 to 1000000000000; exit 78 (CONFIG)\nERRNO=22\n"]
     );
 }
 

@@ -134,3 +134,26 @@ fn only_an_error_of_the_process_follows_the_summary() {
     assert_eq!(behind.len(), 1, "{behind:?}");
     assert!(behind[0].starts_with("ERROR REPORT_FILE: no report in /dev/full"), "{behind:?}");
 }
+
+#[test]
+fn a_run_that_fails_in_its_settings_ends_with_a_summary_too() {
+    let finished = Producer::run(&nobody()).set("BATCH", "many").finish();
+    assert_eq!(
+        finished.exits(78).stderr,
+        "ERROR nothing was sent: BATCH: \"many\" from the environment is not valid: expected a \
+         whole number from 0 to 1000000000000; exit 78 (CONFIG)\n"
+    );
+    let finished = Producer::run(&nobody()).set("BATCH", "many").set("SLEEP_SEC", "-1").finish();
+    let lines: Vec<_> = finished.exits(78).stderr.lines().collect();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[0].starts_with("ERROR BATCH: ") && lines[1].starts_with("ERROR SLEEP_SEC: "));
+    assert!(lines[2].starts_with("ERROR nothing was sent: BATCH: "), "{}", lines[2]);
+    assert!(lines[2].ends_with(" (and 1 more above); exit 78 (CONFIG)"), "{}", lines[2]);
+}
+
+#[test]
+fn what_is_no_run_has_no_summary() {
+    let finished = Producer::new(["generate"]).set("BATCH", "many").finish();
+    let said = &finished.exits(78).stderr;
+    assert!(said.starts_with("ERROR BATCH: ") && !said.contains("nothing was sent"), "{said}");
+}

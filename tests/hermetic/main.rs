@@ -25,6 +25,7 @@ mod doubt;
 mod edges;
 mod egress;
 mod faults;
+mod history;
 mod host;
 mod incidents;
 mod limits;

@@ -1,11 +1,12 @@
-//! What the systemd unit makes of the same settings: user, seed, egress, timer.
+//! What the systemd unit makes of the same settings: user, files, network, timer.
 
-use std::path::{Path, PathBuf};
+mod files;
+mod network;
+
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use super::{Finding, bad, ok, skipped};
-use crate::commands::egress::ANSWER_WITHIN;
-use crate::egress::EgressPolicy;
 use crate::exit::Exit;
 use crate::host::systemctl;
 use crate::net::Server;
@@ -17,18 +18,31 @@ const USER_ID: &str = "10001";
 /// What is asked about the unit.
 const PROPERTIES: &[&str] = &[
     "BindReadOnlyPaths",
+    "Environment",
     "IPAddressAllow",
     "IPAddressDeny",
+    "InactiveExitTimestamp",
     "LoadState",
     "NeedDaemonReload",
     "Result",
+    "SupplementaryGroups",
+    "UnsetEnvironment",
     "User",
 ];
 
+/// What systemd says about the unit, by property.
+struct Unit(BTreeMap<String, String>);
+
+impl Unit {
+    /// The value of a property; empty if it has none.
+    fn get(&self, property: &str) -> &str {
+        self.0.get(property).map_or("", String::as_str)
+    }
+}
+
 /// Checks the unit that runs with these settings; `brokers` are the advertised ones, where known.
 pub(super) fn check_unit(settings: &Settings, inputs: &Inputs, brokers: &[Server]) -> Vec<Finding> {
-    let instance = settings.profile.as_ref().map(|name| format!("@{name}")).unwrap_or_default();
-    let unit = format!("vm4-producer{instance}.service");
+    let name = systemctl::service(settings.profile.as_deref());
     let (env_file, is_named) = inputs.env_file();
     if is_named {
         let why = format!("it does not read {}, but {DEFAULT_ENV_FILE}", env_file.display());
@@ -37,44 +51,47 @@ pub(super) fn check_unit(settings: &Settings, inputs: &Inputs, brokers: &[Server
     if !systemctl::is_booted() {
         return vec![skipped("unit", "systemd does not run here")];
     }
-    let properties = match systemctl::show(&unit, PROPERTIES) {
-        Ok(properties) => properties,
+    let unit = match systemctl::show(&name, PROPERTIES) {
+        Ok(properties) => Unit(properties),
         Err(problem) => return vec![skipped("unit", problem)],
     };
-    let get = |name: &str| properties.get(name).map_or("", String::as_str);
-    if get("LoadState") == "not-found" {
-        return vec![skipped("unit", format!("{unit} is not installed here"))];
+    if unit.get("LoadState") == "not-found" {
+        return vec![skipped("unit", format!("{name} is not installed here"))];
     }
-    vec![
-        check_loaded(&unit, get("LoadState"), get("NeedDaemonReload"), get("Result")),
-        check_user(get("User")),
-        check_seed(&settings.gpu_seed, get("BindReadOnlyPaths")),
-        check_egress(settings, brokers, get("IPAddressDeny"), get("IPAddressAllow")),
-        check_timer(&unit),
-    ]
+    let mut findings = vec![check_loaded(&name, &unit), check_user(unit.get("User"))];
+    findings.extend(files::check(settings, &unit));
+    findings.extend(network::check(settings, &unit, brokers));
+    findings.push(check_timer(&name));
+    findings
 }
 
-fn check_loaded(unit: &str, state: &str, outdated: &str, result: &str) -> Finding {
-    let name = format!("unit {unit}");
+fn check_loaded(unit: &str, properties: &Unit) -> Finding {
+    let (name, state) = (format!("unit {unit}"), properties.get("LoadState"));
     if state != "loaded" {
         return bad(name, state, format!("see systemctl status {unit}"), Exit::Config);
     }
-    if outdated == "yes" {
+    if properties.get("NeedDaemonReload") == "yes" {
         let problem = "its files are newer than what systemd has read";
         return bad(name, problem, "systemctl daemon-reload", Exit::Config);
     }
-    ok(name, format!("loaded; result of the last run: {result}"))
+    // systemd says "success" of a unit that has not run, too, and forgets one that has succeeded.
+    if properties.get("InactiveExitTimestamp").is_empty() {
+        return ok(name, "loaded; systemd knows of no run, vm4-producer history asks the journal");
+    }
+    ok(name, format!("loaded; result of the last run: {}", properties.get("Result")))
+}
+
+/// The number of a user or its group, as `id` prints it.
+fn id(option: &str, user: &str) -> Option<String> {
+    let output = Command::new("id").args([option, user]).output().ok();
+    let output = output.filter(|output| output.status.success());
+    output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// The user that the unit runs as; without the static one systemd makes another up.
 fn check_user(user: &str) -> Finding {
     let name = "unit's user";
-    let id = |option: &str| {
-        let output = Command::new("id").args([option, user]).output().ok();
-        let output = output.filter(|output| output.status.success());
-        output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    match (id("-u"), id("-g")) {
+    match (id("-u", user), id("-g", user)) {
         (Some(uid), Some(gid)) if uid == USER_ID && gid == USER_ID => {
             ok(name, format!("{user} is UID {uid}, GID {gid}"))
         }
@@ -88,89 +105,19 @@ fn check_user(user: &str) -> Finding {
     }
 }
 
-/// The seed file as the unit sees it: its root holds only what is bound into it.
-fn check_seed(seed: &Path, binds: &str) -> Finding {
-    let name = "unit's seed";
-    let Some(source) = source_of(seed, binds) else {
-        let problem = format!("the unit does not see {}", seed.display());
-        let remedy = "put it into /etc/vm4-producer, and its path into GPU_SEED";
-        return bad(name, problem, remedy, Exit::NoInput);
-    };
-    let shown = match source == seed {
-        true => seed.display().to_string(),
-        false => format!("{} (on this host {})", seed.display(), source.display()),
-    };
-    if source.is_file() {
-        return ok(name, shown);
-    }
-    let remedy = "install the package again, or correct GPU_SEED";
-    bad(name, format!("{shown} is not there"), remedy, Exit::NoInput)
-}
-
-/// The path on the host of what a unit with these `BindReadOnlyPaths=` sees as `path`.
-fn source_of(path: &Path, binds: &str) -> Option<PathBuf> {
-    let binds = binds.split_whitespace().filter_map(|bind| {
-        let mut parts = bind.trim_start_matches('-').split(':');
-        let source = Path::new(parts.next()?);
-        let destination = parts.next().map_or(source, Path::new);
-        let below = path.strip_prefix(destination).ok()?;
-        let source = if below == Path::new("") { source.into() } else { source.join(below) };
-        Some((destination.components().count(), source))
-    });
-    binds.max_by_key(|(depth, _)| *depth).map(|(_, source)| source)
-}
-
-/// The unit's allow list, compared with the addresses of all brokers.
-fn check_egress(settings: &Settings, brokers: &[Server], deny: &str, allow: &str) -> Finding {
-    let name = "unit's egress";
-    let policy = match EgressPolicy::of_unit(settings, deny, allow) {
-        Ok(Some(policy)) => policy,
-        Ok(None) => return ok(name, "nothing is denied"),
-        Err(problem) => return bad(name, problem, "see systemctl cat", Exit::Config),
-    };
-    let bootstrap = settings.kafka_bootstrap.servers();
-    let groups = [("broker", bootstrap), ("advertised broker", brokers)];
-    match policy.check(&groups, ANSWER_WITHIN) {
-        Ok(()) => {
-            let (first, more) = (bootstrap.len(), brokers.len());
-            ok(name, format!("{policy}; covers {first} bootstrap and {more} advertised brokers"))
-        }
-        Err(violation) => {
-            let problem = format!("the allow list {}", violation.problem());
-            bad(name, problem, violation.remedy(), Exit::Config)
-        }
-    }
-}
-
 fn check_timer(unit: &str) -> Finding {
     let timer = unit.replace(".service", ".timer");
     let name = format!("timer {timer}");
     let asked = ["ActiveState", "UnitFileState", "NextElapseUSecRealtime"];
     let properties = match systemctl::show(&timer, &asked) {
-        Ok(properties) => properties,
+        Ok(properties) => Unit(properties),
         Err(problem) => return skipped(name, problem),
     };
-    let get = |property: &str| properties.get(property).map_or("", String::as_str);
+    let get = |property: &str| properties.get(property);
     let state = format!("{}, {}", get("ActiveState"), get("UnitFileState"));
     match get("ActiveState") {
         "active" => ok(name, format!("{state}; next batch {}", get("NextElapseUSecRealtime"))),
         "failed" => bad(name, state, format!("see systemctl status {timer}"), Exit::Config),
         _ => ok(name, format!("{state}; systemctl enable --now {timer} starts it")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_of_the_unit_is_found_on_the_host() {
-        let binds = "/usr/bin/vm4-producer:/usr/bin/vm4-producer:rbind /usr/share/vm4-producer:/data:rbind \
-                     /etc/vm4-producer:/etc/vm4-producer:rbind /srv/one.json:/data/one.json:rbind";
-        let source = |path: &str| source_of(Path::new(path), binds);
-        assert_eq!(source("/data/seed.json"), Some("/usr/share/vm4-producer/seed.json".into()));
-        assert_eq!(source("/data/one.json"), Some("/srv/one.json".into()));
-        assert_eq!(source("/etc/vm4-producer/b.json"), Some("/etc/vm4-producer/b.json".into()));
-        assert_eq!(source("/home/a/seed.json"), None);
     }
 }

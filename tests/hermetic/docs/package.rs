@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::process::Command;
 
 use serde_json::Value;
 use vm4_producer::exit::DOCUMENTED;
@@ -32,12 +33,13 @@ const ENV_FILE_TAIL: &str = "
 #   RDKAFKA_SECURITY_PROTOCOL=SASL_SSL
 #   RDKAFKA_SASL_MECHANISM=SCRAM-SHA-512
 #   RDKAFKA_SASL_USERNAME=vm4
-#   RDKAFKA_SSL_CA_LOCATION=/etc/vm4-producer/ca.pem
+#   RDKAFKA_SSL_CA_LOCATION=/etc/vm4-producer/shared/ca.pem
 #
 # No secret belongs in this file, which everybody may read. Put the password into
 # /etc/credstore/vm4-producer.sasl.password (root, mode 0600), and the unit passes it on as a
 # credential; likewise ssl.key.pem, ssl.key.password, ssl.keystore.password and
 # sasl.oauthbearer.client.secret. For a profile the name starts with vm4-producer@NAME instead.
+# docs/systemd.md in /usr/share/doc/vm4-producer has encrypted credentials.
 ";
 
 /// Text in comment lines of at most 100 columns.
@@ -164,6 +166,48 @@ fn the_debian_changelog_is_of_this_version() {
     let changelog = read("packaging/debian/changelog");
     let head = format!("vm4-producer ({}-1) ", env!("CARGO_PKG_VERSION"));
     assert!(changelog.starts_with(&head), "expected {head:?} in front of {changelog}");
+}
+
+#[test]
+fn the_man_page_has_the_date_and_the_version_of_the_debian_changelog() {
+    let changelog = read("packaging/debian/changelog");
+    let stamp =
+        changelog.split_once(">  ").and_then(|(_, rest)| rest.split_once(" +")).expect("a stamp").0;
+    let printed = Command::new(crate::common::program()).arg("man").output().expect("a man page");
+    let page = String::from_utf8(printed.stdout).expect("UTF-8");
+    let title = page.lines().find(|line| line.starts_with(".TH ")).expect("a title");
+    let fields: Vec<_> = title.split(' ').collect();
+    let day = jiff::civil::Date::strptime("%Y-%m-%d", fields[3]).expect("a date");
+    assert_eq!(day.strftime("%a, %d %b %Y").to_string(), stamp[..16], "{title}");
+    let version = format!("\"vm4-producer {}\"", env!("CARGO_PKG_VERSION"));
+    assert!(title.starts_with(".TH VM4-PRODUCER 1 ") && title.contains(&version), "{title}");
+}
+
+/// The files of a directory of the checkout.
+fn files(directory: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(root().join(directory)).expect("a directory");
+    entries
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+#[test]
+fn every_example_unit_is_told_of_in_the_documents() {
+    let page = read("docs/systemd.md");
+    for name in files("packaging/examples") {
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+#[test]
+fn the_preset_disables_whatever_of_the_package_could_be_enabled() {
+    let preset = read("packaging/vm4-producer.preset");
+    let disabled: Vec<_> =
+        preset.lines().filter_map(|line| line.strip_prefix("disable ")).collect();
+    let mut installable = files("systemd");
+    installable.retain(|name| read(format!("systemd/{name}")).contains("\n[Install]\n"));
+    installable.sort();
+    assert_eq!(disabled, installable);
 }
 
 #[test]

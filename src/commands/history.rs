@@ -1,0 +1,181 @@
+//! `history`: the past runs, one line each.
+
+use std::fmt::Write as _;
+
+use tracing::warn;
+
+use super::{complain, print};
+use crate::exit::Exit;
+use crate::host::journal::{self, PastRun};
+
+/// Columns of a unit's name; the names are the user's own and may be long.
+const UNIT_WIDTH: usize = 15;
+
+/// The last `count` runs of one unit, or of all; `None` if there is no journal to ask.
+pub(super) fn past_runs(count: u32, unit: Option<&str>) -> Option<Vec<PastRun>> {
+    let (runs, said) = journal::past_runs(count, unit).map_err(|error| complain(&error)).ok()?;
+    // That this user may not see all entries, say.
+    said.lines().filter(|line| !line.is_empty()).for_each(|line| warn!("{line}"));
+    Some(runs)
+}
+
+/// Prints the last `count` runs, oldest first: as a table, or each as a JSON object on a line.
+#[must_use]
+pub fn history(count: u32, unit: Option<&str>, as_json: bool) -> Exit {
+    let Some(runs) = past_runs(count, unit) else { return Exit::Unavailable };
+    if as_json {
+        let lines = runs.iter().filter_map(|run| serde_json::to_string(run).ok());
+        return print(&lines.map(|line| line + "\n").collect::<String>());
+    }
+    if runs.is_empty() {
+        warn!("the journal has no run; only what systemd started is in it");
+    }
+    print(&table(&runs))
+}
+
+/// The runs as a table, and below it why the last one failed that did.
+fn table(runs: &[PastRun]) -> String {
+    if runs.is_empty() {
+        return String::new();
+    }
+    let head = ["ended (UTC)", "unit", "outcome", "exit", "records", "took"].map(str::to_owned);
+    let rows: Vec<_> = [head].into_iter().chain(runs.iter().map(row)).collect();
+    let width =
+        |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths = [0, 1, 2, 3, 4, 5].map(width);
+    let mut text = String::new();
+    for [ended, unit, outcome, exit, records, took] in &rows {
+        let [a, b, c, d, e, f] = widths;
+        // Writing to a String cannot fail.
+        let _infallible = writeln!(
+            text,
+            "{ended:a$}  {unit:b$}  {outcome:c$}  {exit:>d$}  {records:>e$}  {took:>f$}"
+        );
+    }
+    if let Some(run) = runs.iter().rev().find(|run| run.outcome != "delivered") {
+        let unit = shown_unit(&run.unit);
+        let _infallible = writeln!(text, "\n{} {unit}: {}", time(run), run.summary);
+    }
+    text
+}
+
+fn row(run: &PastRun) -> [String; 6] {
+    let planned = run.planned.map(|planned| format!("/{}", short(planned))).unwrap_or_default();
+    [
+        time(run),
+        shown_unit(&run.unit),
+        run.outcome.clone(),
+        run.exit_code.to_string(),
+        format!("{}{planned}", short(run.acknowledged)),
+        run.elapsed_sec.map(duration).unwrap_or_default(),
+    ]
+}
+
+fn time(run: &PastRun) -> String {
+    run.ended_at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// The unit in a column: an instance of this package by its profile, others by their name.
+fn shown_unit(unit: &str) -> String {
+    let name = unit.strip_suffix(".service").unwrap_or(unit);
+    let name = name.strip_prefix("vm4-producer").filter(|p| p.starts_with('@')).unwrap_or(name);
+    if name.chars().count() <= UNIT_WIDTH {
+        return name.to_owned();
+    }
+    name.chars().take(UNIT_WIDTH - 1).chain(['~']).collect()
+}
+
+/// A count, exact as long as it has seven digits.
+fn short(count: u64) -> String {
+    const UNITS: [(u64, &str); 3] =
+        [(1_000_000_000_000, "T"), (1_000_000_000, "G"), (1_000_000, "M")];
+    match UNITS.iter().find(|(unit, _)| count >= 10_000_000 && count >= *unit) {
+        Some((unit, letter)) => format!("{:.1}{letter}", count as f64 / *unit as f64),
+        None => count.to_string(),
+    }
+}
+
+/// Seconds, in the units in which a person would say them.
+fn duration(seconds: f64) -> String {
+    if seconds < 99.95 {
+        return format!("{seconds:.1} s");
+    }
+    let minutes = (seconds / 60.0).round();
+    let (days, hours) = ((minutes / 1440.0).floor(), (minutes / 60.0).floor());
+    if minutes < 60.0 {
+        format!("{minutes:.0} min")
+    } else if days < 1.0 {
+        format!("{hours:.0} h {:02.0}", minutes % 60.0)
+    } else {
+        format!("{days:.0} d {:02.0} h", hours % 24.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(unit: &str, outcome: &str, exit_code: u8) -> PastRun {
+        PastRun {
+            ended_at: "2026-11-27T07:00:10.5Z".parse().unwrap(),
+            unit: unit.to_owned(),
+            outcome: outcome.to_owned(),
+            exit_code,
+            run: None,
+            seed: None,
+            planned: Some(40),
+            generated: 40,
+            acknowledged: 40,
+            failed: 0,
+            unresolved: 0,
+            elapsed_sec: Some(9.503),
+            rate_per_sec: None,
+            summary: "40 of 40".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_table_has_a_line_a_run_and_the_reason_of_the_last_failure() {
+        let failed = PastRun {
+            planned: None,
+            acknowledged: 0,
+            elapsed_sec: None,
+            summary: "nothing was sent: BATCH".to_owned(),
+            ..run("vm4-producer@site-a.service", "misconfigured", 78)
+        };
+        let runs = [failed, run("vm4-producer.service", "delivered", 0)];
+        assert_eq!(
+            table(&runs),
+            "ended (UTC)          unit          outcome        exit  records   took\n\
+             2026-11-27 07:00:10  @site-a       misconfigured    78        0       \n\
+             2026-11-27 07:00:10  vm4-producer  delivered         0    40/40  9.5 s\n\
+             \n\
+             2026-11-27 07:00:10 @site-a: nothing was sent: BATCH\n"
+        );
+        assert_eq!(table(&[]), "");
+    }
+
+    #[test]
+    fn the_widest_values_fit_a_terminal() {
+        let widest = PastRun {
+            planned: Some(2_000_000_000_000),
+            acknowledged: 9_999_999,
+            elapsed_sec: Some(31_535_999.0),
+            ..run(&format!("vm4-producer@{}.service", "x".repeat(128)), "misconfigured", 143)
+        };
+        for line in table(&[widest.clone(), widest]).lines().take(2) {
+            assert!(line.chars().count() <= 80, "{} columns: {line}", line.chars().count());
+        }
+    }
+
+    #[test]
+    fn counts_and_durations_are_short() {
+        let counts = [40, 9_999_999, 10_000_000, 345_678_901, 2_000_000_000_000].map(short);
+        assert_eq!(counts, ["40", "9999999", "10.0M", "345.7M", "2.0T"]);
+        let durations = [0.0, 9.503, 99.94, 99.95, 3_599.0, 7_380.0, 90_000.0, 31_536_000.0];
+        assert_eq!(
+            durations.map(duration),
+            ["0.0 s", "9.5 s", "99.9 s", "2 min", "1 h 00", "2 h 03", "1 d 01 h", "365 d 00 h"]
+        );
+    }
+}

@@ -1,0 +1,147 @@
+//! The past runs, from the journal, where each has left its summary.
+
+use std::io;
+use std::process::{Command, Stdio};
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use super::log::SUMMARY_MESSAGE_ID;
+
+/// What a summary has, beside the fields that journalctl always shows.
+const FIELDS: &str = "MESSAGE,_SYSTEMD_UNIT,VM4_RUN,VM4_SEED,VM4_OUTCOME,VM4_PLANNED,VM4_GENERATED,\
+    VM4_ACKNOWLEDGED,VM4_FAILED,VM4_UNRESOLVED,VM4_ELAPSED_SEC,VM4_RATE_PER_SEC,VM4_EXIT_CODE";
+
+/// A run that has ended, as its summary in the journal has it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PastRun {
+    /// When it ended.
+    #[serde(serialize_with = "as_text")]
+    pub ended_at: Timestamp,
+    /// The systemd unit that it was a process of.
+    pub unit: String,
+    /// How it went, in a word.
+    pub outcome: String,
+    /// The exit code of the process.
+    pub exit_code: u8,
+    /// Its name; `None` if it ended before it had one.
+    pub run: Option<String>,
+    /// `RUN_SEED`.
+    pub seed: Option<u64>,
+    /// Records that it was to send; `None` if there was no bound.
+    pub planned: Option<u64>,
+    /// Records generated.
+    pub generated: u64,
+    /// Records acknowledged.
+    pub acknowledged: u64,
+    /// Records failed.
+    pub failed: u64,
+    /// Records without an answer.
+    pub unresolved: u64,
+    /// From start to end, seconds.
+    pub elapsed_sec: Option<f64>,
+    /// Acknowledged records a second.
+    pub rate_per_sec: Option<f64>,
+    /// The summary in words.
+    pub summary: String,
+}
+
+fn as_text<S: Serializer>(time: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(time)
+}
+
+/// Why there are no past runs to show.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// journalctl cannot be started.
+    #[error("cannot ask the journal: journalctl: {0}")]
+    NoJournalctl(#[from] io::Error),
+    /// journalctl failed.
+    #[error("cannot ask the journal: {0}")]
+    Refused(String),
+    /// An entry is not what journalctl documents.
+    #[error("cannot read an entry of the journal: {0}")]
+    Entry(#[from] serde_json::Error),
+}
+
+/// The last runs, of one unit or of all, oldest first; and what journalctl had to say, as that this
+/// user may not see all entries.
+///
+/// # Errors
+/// There is no journal here, or it cannot be read.
+pub fn past_runs(last: u32, unit: Option<&str>) -> Result<(Vec<PastRun>, String), JournalError> {
+    let mut journalctl = Command::new("journalctl");
+    journalctl.args(["--no-pager", "--output=json", &format!("--output-fields={FIELDS}")]);
+    journalctl.arg(format!("--lines={last}")).arg(format!("MESSAGE_ID={SUMMARY_MESSAGE_ID}"));
+    journalctl.args(unit.map(|unit| format!("_SYSTEMD_UNIT={}", service(unit))));
+    let output = journalctl.env("SYSTEMD_COLORS", "0").stdin(Stdio::null()).output()?;
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if !output.status.success() {
+        return Err(JournalError::Refused(said));
+    }
+    let mut runs = Vec::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        runs.extend(past_run(&serde_json::from_str(line)?));
+    }
+    Ok((runs, said))
+}
+
+/// A unit's name as the journal has it: systemctl lets one leave the type out.
+fn service(unit: &str) -> String {
+    if unit.ends_with(".service") { unit.to_owned() } else { format!("{unit}.service") }
+}
+
+/// The run of an entry; `None` if the entry has not the fields of a summary, as anybody can write one.
+fn past_run(entry: &Value) -> Option<PastRun> {
+    let text = |field: &str| entry[field].as_str();
+    let number = |field: &str| text(field)?.parse::<u64>().ok();
+    let decimal = |field: &str| text(field)?.parse::<f64>().ok();
+    let ended_at = text("__REALTIME_TIMESTAMP")?.parse().ok()?;
+    Some(PastRun {
+        ended_at: Timestamp::from_microsecond(ended_at).ok()?,
+        unit: text("_SYSTEMD_UNIT").unwrap_or_default().to_owned(),
+        outcome: text("VM4_OUTCOME")?.to_owned(),
+        exit_code: text("VM4_EXIT_CODE")?.parse().ok()?,
+        run: text("VM4_RUN").map(str::to_owned),
+        seed: number("VM4_SEED"),
+        planned: number("VM4_PLANNED"),
+        generated: number("VM4_GENERATED")?,
+        acknowledged: number("VM4_ACKNOWLEDGED")?,
+        failed: number("VM4_FAILED")?,
+        unresolved: number("VM4_UNRESOLVED")?,
+        elapsed_sec: decimal("VM4_ELAPSED_SEC"),
+        rate_per_sec: decimal("VM4_RATE_PER_SEC"),
+        summary: text("MESSAGE").unwrap_or_default().to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::log::SUMMARY_FIELDS;
+
+    #[test]
+    fn every_field_of_a_summary_is_asked_for() {
+        for field in SUMMARY_FIELDS {
+            let field = format!("VM4_{}", field.to_ascii_uppercase());
+            assert!(FIELDS.split(',').any(|asked| asked == field), "{field}");
+        }
+    }
+
+    #[test]
+    fn an_entry_that_is_no_summary_is_no_run() {
+        let entry = serde_json::json!({
+            "__REALTIME_TIMESTAMP": "1764226810123456",
+            "VM4_OUTCOME": "delivered",
+            "VM4_EXIT_CODE": ["0", "1"],
+        });
+        assert_eq!(past_run(&entry), None);
+    }
+
+    #[test]
+    fn a_unit_can_be_named_without_its_type() {
+        assert_eq!(service("vm4-producer@site-a"), "vm4-producer@site-a.service");
+        assert_eq!(service("vm4-producer.service"), "vm4-producer.service");
+    }
+}

@@ -1,0 +1,140 @@
+//! `history` and `metrics`: past runs out of the journal, which a script stands in for here.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+
+use crate::common::{Finished, Producer};
+
+/// A summary as journalctl prints it.
+fn entry(second: u64, unit: &str, outcome: &str, exit: u8, acknowledged: u64) -> Value {
+    json!({
+        "__REALTIME_TIMESTAMP": format!("{}", (1_764_226_800 + second) * 1_000_000),
+        "_SYSTEMD_UNIT": unit,
+        "MESSAGE": format!("{acknowledged} of 40 planned records delivered; exit {exit}"),
+        "VM4_RUN": format!("run-{second}"),
+        "VM4_SEED": "7",
+        "VM4_OUTCOME": outcome,
+        "VM4_PLANNED": "40",
+        "VM4_GENERATED": "40",
+        "VM4_ACKNOWLEDGED": acknowledged.to_string(),
+        "VM4_FAILED": (40 - acknowledged).to_string(),
+        "VM4_UNRESOLVED": "0",
+        "VM4_ELAPSED_SEC": "9.5",
+        "VM4_RATE_PER_SEC": "4.2",
+        "VM4_EXIT_CODE": exit.to_string(),
+    })
+}
+
+/// Ten runs of five outcomes.
+fn ten() -> Vec<Value> {
+    let (plain, site) = ("vm4-producer.service", "vm4-producer@site-a.service");
+    let mut entries = vec![
+        entry(0, plain, "delivered", 0, 40),
+        entry(60, site, "delivered", 0, 40),
+        entry(120, plain, "incomplete", 74, 39),
+        entry(180, plain, "unavailable", 69, 0),
+        entry(240, site, "interrupted", 143, 12),
+        entry(300, plain, "delivered", 0, 40),
+        entry(360, site, "delivered", 0, 40),
+        entry(420, plain, "unavailable", 69, 0),
+        entry(480, site, "misconfigured", 78, 0),
+        entry(540, plain, "delivered", 0, 40),
+    ];
+    // One that failed in its settings has no name.
+    for field in ["VM4_RUN", "VM4_SEED", "VM4_PLANNED", "VM4_ELAPSED_SEC", "VM4_RATE_PER_SEC"] {
+        entries[8].as_object_mut().unwrap().remove(field);
+    }
+    entries
+}
+
+/// The command with a journalctl that prints these entries, and keeps its arguments in `asked`.
+fn asked(args: &[&str], entries: &[Value], more: &str) -> (Finished, String) {
+    let producer = Producer::new(args);
+    let lines: String = entries.iter().map(|entry| format!("{entry}\n")).collect();
+    let journal = producer.file("journal", lines);
+    let directory = producer.directory().to_owned();
+    let kept = tempfile::NamedTempFile::new().unwrap();
+    let script = format!(
+        "#!/bin/sh\nprintf '%s ' \"$@\" >{}\n/bin/cat {}\n{more}\n",
+        kept.path().display(),
+        journal.display()
+    );
+    let script = producer.file("bin/journalctl", script);
+    fs::set_permissions(script, fs::Permissions::from_mode(0o755)).unwrap();
+    let finished = producer.set("PATH", directory.join("bin")).finish();
+    (finished, fs::read_to_string(kept.path()).unwrap())
+}
+
+#[test]
+fn ten_runs_of_five_outcomes_are_a_table_that_fits_a_terminal() {
+    let (finished, asked) = asked(&["history", "-n", "10"], &ten(), "");
+    let expected = "\
+ended (UTC)          unit          outcome        exit  records   took
+2025-11-27 07:00:00  vm4-producer  delivered         0    40/40  9.5 s
+2025-11-27 07:01:00  @site-a       delivered         0    40/40  9.5 s
+2025-11-27 07:02:00  vm4-producer  incomplete       74    39/40  9.5 s
+2025-11-27 07:03:00  vm4-producer  unavailable      69     0/40  9.5 s
+2025-11-27 07:04:00  @site-a       interrupted     143    12/40  9.5 s
+2025-11-27 07:05:00  vm4-producer  delivered         0    40/40  9.5 s
+2025-11-27 07:06:00  @site-a       delivered         0    40/40  9.5 s
+2025-11-27 07:07:00  vm4-producer  unavailable      69     0/40  9.5 s
+2025-11-27 07:08:00  @site-a       misconfigured    78        0       
+2025-11-27 07:09:00  vm4-producer  delivered         0    40/40  9.5 s
+
+2025-11-27 07:08:00 @site-a: 0 of 40 planned records delivered; exit 78
+";
+    assert_eq!(finished.exits(0).stdout, expected);
+    assert!(expected.lines().all(|line| line.len() <= 80));
+    let id = vm4_producer::host::log::SUMMARY_MESSAGE_ID;
+    assert!(asked.contains(&format!("--lines=10 MESSAGE_ID={id} ")), "{asked}");
+    assert!(!asked.contains("_SYSTEMD_UNIT="), "{asked}");
+}
+
+#[test]
+fn a_run_is_a_json_object_with_all_its_figures() {
+    let (finished, asked) =
+        asked(&["history", "--json", "-u", "vm4-producer@site-a"], &ten()[7..9], "");
+    let lines = finished.exits(0).stdout.lines();
+    let runs: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        runs[0],
+        json!({
+            "ended_at": "2025-11-27T07:07:00Z", "unit": "vm4-producer.service",
+            "outcome": "unavailable", "exit_code": 69, "run": "run-420", "seed": 7,
+            "planned": 40, "generated": 40, "acknowledged": 0, "failed": 40, "unresolved": 0,
+            "elapsed_sec": 9.5, "rate_per_sec": 4.2,
+            "summary": "0 of 40 planned records delivered; exit 69",
+        })
+    );
+    assert_eq!((&runs[1]["run"], &runs[1]["planned"]), (&Value::Null, &Value::Null));
+    assert!(asked.contains("_SYSTEMD_UNIT=vm4-producer@site-a.service"), "{asked}");
+}
+
+#[test]
+fn a_journal_that_this_user_may_not_read_is_told() {
+    let (finished, _) = asked(&["history"], &[], "echo 'Hint: join systemd-journal.' >&2");
+    finished.exits(0).says("WARN Hint: join systemd-journal.");
+    finished.says("WARN the journal has no run; only what systemd started is in it");
+    assert_eq!(finished.stdout, "");
+    let (finished, _) = asked(&["metrics"], &[], "echo 'No journal files.' >&2; exit 1");
+    finished.exits(69).says("ERROR cannot ask the journal: No journal files.");
+    let without = Producer::new(["history"]).set("PATH", "/no/such").finish();
+    without.exits(69).says("ERROR cannot ask the journal: journalctl: No such file or directory");
+}
+
+#[test]
+fn metrics_replace_a_file_as_a_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("vm4.prom");
+    fs::write(&path, "old").unwrap();
+    let (finished, _) = asked(&["metrics", "--output", path.to_str().unwrap()], &ten(), "");
+    assert_eq!(finished.exits(0).stdout, "");
+    let text = fs::read_to_string(&path).unwrap();
+    let last = "vm4_producer_last_run_exit_code{unit=\"vm4-producer@site-a.service\"} 78\n";
+    assert!(text.contains(last), "{text}");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
+    let (finished, _) = asked(&["metrics", "--output", "/no/such/file.prom"], &ten(), "");
+    finished.exits(74).says("ERROR cannot write /no/such/file.prom: No such file or directory");
+}
