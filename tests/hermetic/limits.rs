@@ -25,8 +25,8 @@ fn too_few_descriptors_are_said_at_once() {
     refused.extend([(Producer::run(&servers), 42, 43), (demo(), 16, 34)]);
     for (producer, limit, needed) in refused {
         let said = format!(
-            "ERROR RLIMIT_NOFILE is {limit}, and a run needs {needed} file descriptors: raise \
-             LimitNOFILE= or `ulimit -n`\n"
+            "ERROR nothing was sent: RLIMIT_NOFILE is {limit}, and a run needs {needed} file \
+             descriptors: raise LimitNOFILE= or `ulimit -n`; exit 71 (OSERR)\n"
         );
         assert_eq!(with_descriptors(producer, limit).exits(71).stderr, said);
     }
@@ -40,8 +40,10 @@ fn too_little_address_space_is_said_at_once() {
         let limit = format!("--as={}", mib << 20);
         let finished = Producer::run(&nobody()).started_by(&["prlimit", &limit]).finish();
         finished.exits(71);
-        let said =
-            format!("ERROR RLIMIT_AS is {mib} MiB, and a run needs 1024 MiB of address space: ");
+        let said = format!(
+            "ERROR nothing was sent: RLIMIT_AS is {mib} MiB, and a run needs 1024 MiB of address \
+             space: "
+        );
         finished.says(&said).says("raise LimitAS= or `ulimit -v`");
     }
     let cluster = Cluster::start();

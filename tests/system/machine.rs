@@ -43,6 +43,15 @@ pub struct Machine {
 impl Machine {
     /// Boots a machine of this release, and waits until all its units are started.
     pub fn boot(release: Release) -> Self {
+        Self::boot_with(release, None)
+    }
+
+    /// Boots an image of this release with this package for the first time.
+    pub fn first_boot(release: Release, package: &Path) -> Self {
+        Self::boot_with(release, Some(package))
+    }
+
+    fn boot_with(release: Release, package: Option<&Path>) -> Self {
         tools::require_root();
         for tool in ["systemd-nspawn", "ip", "nsenter"] {
             require(tool);
@@ -53,7 +62,7 @@ impl Machine {
         let name = unique_name(release);
         let cgroup = own_cgroup().join(&name);
         let script = include_str!("machine/boot.sh");
-        let args = [Path::new(&name), root.as_path()];
+        let args: Vec<_> = [Path::new(&name), &root].into_iter().chain(package).collect();
         let mut process = Confined::spawn(script, &args, Some(&cgroup));
         let init = wait_for_init(&mut process, &cgroup);
         let wire = Wire::attach(init);

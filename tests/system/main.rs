@@ -25,5 +25,6 @@ mod kafka;
 mod kcat;
 mod machine;
 mod package;
+mod promtool;
 mod systemd;
 mod tools;

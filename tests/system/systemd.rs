@@ -5,8 +5,13 @@
 //! It takes `debootstrap` (the first time), `systemd-nspawn`, `ip`, `dnsmasq`, `java`, `kcat`, and
 //! `mvn` (the first time).
 
+mod credentials;
+mod drop_ins;
 mod egress;
 mod env_file;
+mod examples;
+mod files;
+mod generator;
 mod installation;
 mod installed;
 mod reporting;

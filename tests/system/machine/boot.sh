@@ -2,16 +2,27 @@
 # Boots a writable copy of the root $2 as the machine $1. Runs inside the namespaces of inside.sh,
 # so that nothing here is visible outside and nothing has to be unmounted.
 #
+# With a package $3, the root becomes an image that has it and was never booted.
+#
 # The memory file system over /run carries the copy, and hides from the host the lock files that
 # systemd-nspawn would otherwise leave there when it is killed.
 set -e
 name=$1
+package=${3:-}
 cd "$2"
 mount -t tmpfs -o mode=755 "$name" /run
 mkdir /run/upper /run/work /run/root
 mount -t overlay -o lowerdir=.,upperdir=/run/upper,workdir=/run/work "$name" /run/root ||
     cp -a . /run/root
 cd /
+if [ -n "$package" ]; then
+    cp "$package" /run/root/var/tmp/package.deb
+    chroot /run/root dpkg --install /var/tmp/package.deb
+    # Nothing is said of this one: what becomes of it shows that presets were applied.
+    printf '[Timer]\nOnCalendar=yearly\nUnit=vm4-producer.service\n[Install]\nWantedBy=timers.target\n' \
+        >/run/root/usr/lib/systemd/system/without-preset.timer
+    rm /run/root/etc/machine-id
+fi
 
 # Without the capabilities and the bpf system call, systemd switches IPAddressDeny= off silently.
 export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1

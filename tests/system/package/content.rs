@@ -21,6 +21,8 @@ drwxr-xr-x ./usr/lib/systemd/catalog/
 -rw-r--r-- ./usr/lib/systemd/catalog/vm4-producer.catalog
 drwxr-xr-x ./usr/lib/systemd/system/
 drwxr-xr-x ./usr/lib/systemd/system-generators/
+drwxr-xr-x ./usr/lib/systemd/system-preset/
+-rw-r--r-- ./usr/lib/systemd/system-preset/80-vm4-producer.preset
 lrwxrwxrwx ./usr/lib/systemd/system-generators/vm4-producer-generator -> ../../../bin/vm4-producer
 -rw-r--r-- ./usr/lib/systemd/system/vm4-producer.service
 -rw-r--r-- ./usr/lib/systemd/system/vm4-producer.timer
@@ -36,9 +38,17 @@ drwxr-xr-x ./usr/share/doc/
 drwxr-xr-x ./usr/share/doc/vm4-producer/
 -rw-r--r-- ./usr/share/doc/vm4-producer/NOTICE
 -rw-r--r-- ./usr/share/doc/vm4-producer/README.md
+-rw-r--r-- ./usr/share/doc/vm4-producer/SECURITY.md
 -rw-r--r-- ./usr/share/doc/vm4-producer/changelog.Debian.gz
 -rw-r--r-- ./usr/share/doc/vm4-producer/changelog.gz
 -rw-r--r-- ./usr/share/doc/vm4-producer/copyright
+drwxr-xr-x ./usr/share/doc/vm4-producer/docs/
+drwxr-xr-x ./usr/share/doc/vm4-producer/examples/
+-rw-r--r-- ./usr/share/doc/vm4-producer/examples/vm4-producer-metrics.service
+-rw-r--r-- ./usr/share/doc/vm4-producer/examples/vm4-producer-metrics.timer
+-rw-r--r-- ./usr/share/doc/vm4-producer/examples/vm4-producer-notify.conf
+-rw-r--r-- ./usr/share/doc/vm4-producer/examples/vm4-producer-notify@.service
+-rw-r--r-- ./usr/share/doc/vm4-producer/sbom.cdx.json
 drwxr-xr-x ./usr/share/fish/
 drwxr-xr-x ./usr/share/fish/vendor_completions.d/
 -rw-r--r-- ./usr/share/fish/vendor_completions.d/vm4-producer.fish
@@ -54,10 +64,46 @@ drwxr-xr-x ./usr/share/vm4-producer/schemas/
 -rw-r--r-- ./usr/share/vm4-producer/schemas/gpu.metrics.v1.schema.json
 -rw-r--r-- ./usr/share/vm4-producer/schemas/report.v1.schema.json
 -rw-r--r-- ./usr/share/vm4-producer/schemas/token.usage.v1.schema.json
+-rw-r--r-- ./usr/share/vm4-producer/schemas/verify.v1.schema.json
 drwxr-xr-x ./usr/share/zsh/
 drwxr-xr-x ./usr/share/zsh/vendor-completions/
 -rw-r--r-- ./usr/share/zsh/vendor-completions/_vm4-producer
 ";
+
+/// Where the documents are.
+const DOCUMENTS: &str = "usr/share/doc/vm4-producer";
+
+/// The pages of the checkout's `docs`.
+fn pages() -> Vec<String> {
+    let entries = fs::read_dir(checkout().join("docs")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.ends_with(".md")).collect()
+}
+
+#[test]
+fn every_link_of_the_installed_documents_leads_to_something_in_the_package() {
+    let root = extracted();
+    let documents = root.path().join(DOCUMENTS);
+    let pages = pages().into_iter().map(|page| format!("docs/{page}"));
+    let mut links = 0;
+    for page in ["README.md".to_owned()].into_iter().chain(pages) {
+        let path = documents.join(page);
+        let text = fs::read_to_string(&path).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let target = link.split('#').next().unwrap();
+            if target.is_empty() || target.contains("://") {
+                continue;
+            }
+            let found = match target.strip_prefix('/') {
+                Some(absolute) => root.path().join(absolute),
+                None => path.parent().unwrap().join(target),
+            };
+            assert!(found.exists(), "{target} in {}", path.display());
+            links += 1;
+        }
+    }
+    assert!(links > 3, "{links} links");
+}
 
 #[test]
 fn it_holds_exactly_these_paths_with_these_modes_and_all_are_roots() {
@@ -72,6 +118,8 @@ fn it_holds_exactly_these_paths_with_these_modes_and_all_are_roots() {
         })
         .collect();
     let mut expected: Vec<_> = PATHS.lines().map(|line| format!("{line}\n")).collect();
+    let pages = pages().into_iter();
+    expected.extend(pages.map(|page| format!("-rw-r--r-- ./{DOCUMENTS}/docs/{page}\n")));
     paths.sort();
     expected.sort();
     assert_eq!(paths.concat(), expected.concat());
@@ -87,12 +135,14 @@ fn its_name_version_architecture_and_dependencies_are_those_of_the_program_and_t
     let depends = field("Depends");
     assert!(depends.contains("systemd | systemd-standalone-sysusers"), "{depends}");
     // What it links: librdkafka, curl and zstd are inside.
-    for library in ["libc6 (>= 2.", "libssl3", "zlib1g (>= 1:1."] {
+    for library in ["libc6 (>= 2.", "libgcc-s1", "libssl3", "zlib1g (>= 1:1."] {
         assert!(depends.contains(library), "{library} is not in {depends}");
     }
     for library in ["librdkafka", "libcurl", "libzstd", "libsasl2"] {
         assert!(!depends.contains(library), "{library} is in {depends}");
     }
+    assert_eq!((field("Multi-Arch"), field("Suggests")), ("foreign".into(), "kcat".into()));
+    assert_eq!(field("Homepage"), env!("CARGO_PKG_HOMEPAGE"));
     let size = fs::metadata(package()).unwrap().len();
     eprintln!("{name}: {size} bytes; installed {} KiB; {depends}", field("Installed-Size"));
 }
@@ -137,7 +187,9 @@ fn files_of_the_checkout_are_in_it_as_they_are() {
         ("etc/vm4-producer.env", "packaging/vm4-producer.env"),
         ("usr/lib/sysusers.d/vm4-producer.conf", "packaging/debian/vm4-producer.sysusers"),
         ("usr/lib/systemd/catalog/vm4-producer.catalog", "packaging/vm4-producer.catalog"),
+        ("usr/lib/systemd/system-preset/80-vm4-producer.preset", "packaging/vm4-producer.preset"),
         ("usr/share/doc/vm4-producer/NOTICE", "NOTICE"),
+        ("usr/share/doc/vm4-producer/sbom.cdx.json", "packaging/sbom.cdx.json"),
         ("usr/share/doc/vm4-producer/copyright", "packaging/debian/copyright"),
         ("usr/share/vm4-producer/gpu_seed.json", "gpu_seed.json"),
     ] {
@@ -173,7 +225,7 @@ fn a_checksum_of_every_file_lets_dpkg_verify_the_installation() {
     let mut check = Command::new("md5sum");
     let checked = ran(check.args(["--check", "--strict", "sums"]).current_dir(root.path()));
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
-    let files = PATHS.lines().filter(|line| line.starts_with('-')).count();
+    let files = PATHS.lines().filter(|line| line.starts_with('-')).count() + pages().len();
     assert_eq!(sums.lines().count(), files);
 }
 

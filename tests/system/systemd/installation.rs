@@ -15,6 +15,7 @@ on_every_release! {
     an_upgrade_during_a_run_lets_it_finish_and_keeps_edits,
     removing_stops_what_runs_and_disables_the_timers,
     a_user_id_that_is_taken_is_a_warning_that_says_what_to_do,
+    the_first_boot_of_an_image_enables_no_timer,
 }
 
 /// Every path of the machine outside of what the kernel, the package manager, the journal and the
@@ -159,4 +160,25 @@ fn a_user_id_that_is_taken_is_a_warning_that_says_what_to_do(release: Release) {
     assert!(doctor.contains("FAIL  unit's user: vm4-producer is UID "), "{doctor}");
     // It still works, as another user.
     assert_eq!(machine.show(UNIT, "LoadState"), "loaded");
+}
+
+fn the_first_boot_of_an_image_enables_no_timer(release: Release) {
+    let machine = Machine::first_boot(release, &package());
+    // systemd took it for the first boot: it has enabled the one of which no preset says anything.
+    assert_eq!(
+        machine.run(&["systemctl", "is-enabled", "without-preset.timer"]).stdout,
+        "enabled\n"
+    );
+    for timer in ["vm4-producer.timer", "vm4-producer@site.timer"] {
+        assert_eq!(
+            machine.run(&["systemctl", "is-enabled", timer]).stdout,
+            "disabled\n",
+            "{timer}"
+        );
+        assert_eq!(machine.show(timer, "ActiveState"), "inactive", "{timer}");
+        assert_eq!(machine.show(timer, "UnitFilePreset"), "disabled", "{timer}");
+    }
+    machine.run(&["systemctl", "preset-all"]).success();
+    let enabled = machine.run(&["systemctl", "is-enabled", "vm4-producer.timer"]).stdout;
+    assert_eq!(enabled, "disabled\n");
 }
