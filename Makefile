@@ -91,9 +91,13 @@ lint: deps ## Formatting, clippy and rustdoc, warnings denied; licences and sour
 advisories: ## Hold the dependencies against the weaknesses published for Rust (asks GitHub)
 	"$(CARGO_DENY)" --locked check advisories
 
-# The container. KAFKA is the broker of a batch: from .env if it names one, else the default of the
-# program, which docker-compose.yml alone does not have, because its own is the profile kafka's.
-KAFKA ?= $(or $(shell sed -n 's/^KAFKA_BOOTSTRAP=//p' .env 2>/dev/null | tail -n 1 | tr -d "\"'"),10.0.1.197:9092)
+# The container. KAFKA is the broker of a batch: that of the environment, as for docker compose, or of
+# .env, in the syntax that Compose reads, else the default of the program, which docker-compose.yml
+# alone does not have, because its own is the profile kafka's.
+NAMED_KAFKA := $(KAFKA_BOOTSTRAP)
+DOT_ENV_KAFKA = $(shell sed -nE 's/^[[:space:]]*(export[[:space:]]+)?KAFKA_BOOTSTRAP[[:space:]]*=[[:space:]]*//p' \
+	.env 2>/dev/null | tail -n 1 | sed -E "s/[[:space:]]+\#.*//; s/[[:space:]]*$$//" | tr -d "\"'")
+KAFKA ?= $(or $(NAMED_KAFKA),$(DOT_ENV_KAFKA),10.0.1.197:9092)
 COMPOSE := docker compose
 build: export REVISION := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 up run-once restart doctor: export KAFKA_BOOTSTRAP = $(KAFKA)

@@ -4,6 +4,7 @@ mod lookup;
 mod ready;
 pub mod topic_limits;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -156,6 +157,7 @@ impl Batch<'_> {
         let ended = self.send(sink, schedule).await;
         let mut totals = sink.totals();
         plan.name_doubts(&mut totals.doubts);
+        totals.partitions = ends.each_ref().map(BTreeMap::len);
         let end = RunEnd::Sent(self.evidence(sink, &mut totals, &ended, ends).await);
         Ok(Ended { end, totals, lateness: ended.lateness, faults: ended.faults })
     }

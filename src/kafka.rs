@@ -10,6 +10,7 @@ pub mod inquiry;
 pub mod logs;
 mod native;
 mod opaque;
+pub mod partitions;
 mod poll;
 pub mod producer;
 pub mod properties;

@@ -241,7 +241,8 @@ impl Plan {
 }
 
 /// The key of every GPU: `HOST/GPU_INDEX`.
-fn keys(rows: &[Row], hosts: &[String]) -> Vec<String> {
+#[must_use]
+pub fn keys(rows: &[Row], hosts: &[String]) -> Vec<String> {
     let of = |host| rows.iter().map(move |row| format!("{host}/{}", row.gpu_index));
     hosts.iter().flat_map(of).collect()
 }

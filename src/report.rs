@@ -20,6 +20,7 @@ use crate::settings::Settings;
 use crate::workload::{self, Shard};
 pub use parts::{ErrorReport, FaultReport, LatencyReport, SettingReport, TopicReport};
 pub use ranges::{Ranges, SeqReport};
+use words::rate;
 
 /// The report of a run. Its JSON Schema is `packaging/schemas/report.v1.schema.json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -199,12 +200,9 @@ fn topic(
         copies: doubts.copies,
         seq: SeqReport::of(doubts, shard),
         duplicates_seq: SeqReport::of_copies(doubts, shard),
+        partition_count: Some(totals.partitions[kind as usize]).filter(|count| *count > 0),
         partitions: topic.partitions().copied().collect(),
     }
-}
-
-fn rate(records: u64, elapsed_sec: f64) -> f64 {
-    if elapsed_sec > 0.0 { (records as f64 / elapsed_sec * 10.0).round() / 10.0 } else { 0.0 }
 }
 
 #[cfg(test)]

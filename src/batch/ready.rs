@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tracing::info;
+
 use crate::delivery::{Cause, NotStarted, Offsets};
 use crate::egress::resolve;
 use crate::host::signals::Stop;
@@ -51,6 +53,7 @@ pub(super) async fn wait_until_ready(
             if matches!(error, NotReady::Unreachable { .. }) {
                 let unresolved = unresolved(settings.kafka_bootstrap.servers()).await;
                 not_started.reason.push_str(&unresolved);
+                info!("`vm4-producer doctor` checks the way to the brokers step by step");
             }
             Err(not_started)
         }
@@ -77,7 +80,14 @@ pub(super) fn refusal(error: &NotReady, stop: &Stop) -> NotStarted {
         (NotReady::Client(_), _) => Cause::Misconfigured,
         _ => Cause::Unavailable,
     };
-    NotStarted::new(cause, error)
+    let mut not_started = NotStarted::new(cause, error);
+    if not_started.reason.contains("sasl.username and sasl.password must be set") {
+        not_started.reason.push_str(
+            "; set RDKAFKA_SASL_USERNAME, and the password as the credential sasl.password or with \
+             RDKAFKA_SASL_PASSWORD",
+        );
+    }
+    not_started
 }
 
 /// Asks the cluster on a thread that may block; after a signal nobody waits for that thread.

@@ -1,5 +1,6 @@
 //! `doctor`: what a run needs, checked one by one, each failure with its remedy.
 
+mod keys;
 mod security;
 mod shown;
 mod topics;
@@ -15,6 +16,7 @@ use crate::host::files;
 use crate::kafka::admin::{Bound, NotReady};
 use crate::kafka::{config, inquiry};
 use crate::settings::{Inputs, LoadError, Server, Settings};
+use crate::workload::seed::Seed;
 pub use shown::Shown;
 
 /// How long one TCP connection may take: a packet filter that drops packets answers nothing.
@@ -95,12 +97,14 @@ pub fn doctor(settings: Result<&Settings, &LoadError>, inputs: &Inputs, shown: S
             return conclude(&findings, None, shown);
         }
     };
-    let mut findings = Vec::new();
+    let (mut findings, mut seed) = (Vec::new(), None);
     if !shown.tcp_only {
         findings.push(check_settings(settings));
         findings.extend(security::check(settings));
-        findings.push(check_seed(settings));
-        findings.extend(check_incidents(settings));
+        let (finding, found) = check_seed(settings);
+        findings.push(finding);
+        seed = found;
+        findings.extend(seed.as_ref().and_then(|seed| check_incidents(settings, seed)));
     }
     let servers = settings.kafka_bootstrap.servers();
     let reach: Vec<_> = servers.iter().map(|server| check_reach("bootstrap", server)).collect();
@@ -111,7 +115,7 @@ pub fn doctor(settings: Result<&Settings, &LoadError>, inputs: &Inputs, shown: S
     }
     let mut brokers = Vec::new();
     if reached {
-        let (found, advertised) = check_cluster(settings);
+        let (found, advertised) = check_cluster(settings, seed.as_ref());
         findings.extend(found);
         brokers = advertised;
     }
@@ -131,29 +135,26 @@ fn check_settings(settings: &Settings) -> Finding {
     ok("settings", format!("all valid, {set} set by you"))
 }
 
-fn check_seed(settings: &Settings) -> Finding {
+fn check_seed(settings: &Settings) -> (Finding, Option<Seed>) {
     match files::seed(settings) {
         Ok((seed, source)) => {
             let gpus = seed.rows.iter().map(|row| format!("{} {}", row.gpu_index, row.name));
             let gpus = gpus.collect::<Vec<_>>().join(", ");
             let warnings: String =
                 seed.warnings.iter().map(|w| format!("; warning: {w}")).collect();
-            ok("seed file", format!("{source}: {gpus}{warnings}"))
+            (ok("seed file", format!("{source}: {gpus}{warnings}")), Some(seed))
         }
-        Err(error) => bad(
-            "seed file",
-            error.to_string(),
-            "correct the file, or GPU_SEED",
-            cause_of_seed(&error).exit(),
-        ),
+        Err(error) => {
+            let (exit, remedy) = (cause_of_seed(&error).exit(), "correct the file, or GPU_SEED");
+            (bad("seed file", error.to_string(), remedy, exit), None)
+        }
     }
 }
 
-/// Whether every incident is about a GPU of the seed, if there are incidents and a seed.
-fn check_incidents(settings: &Settings) -> Option<Finding> {
+/// Whether every incident is about a GPU of the seed, if there are incidents.
+fn check_incidents(settings: &Settings, seed: &Seed) -> Option<Finding> {
     let incidents = settings.incidents.as_ref()?;
-    let (seed, _) = files::seed(settings).ok()?;
-    Some(match settings.check_incident_gpus(&seed) {
+    Some(match settings.check_incident_gpus(seed) {
         Ok(()) => {
             let texts: Vec<_> = incidents.iter().map(|incident| incident.text.as_str()).collect();
             ok("incidents", texts.join(", "))
@@ -187,7 +188,7 @@ fn check_reach(what: &str, server: &Server) -> Finding {
 }
 
 /// The findings, and the brokers that the cluster advertises.
-fn check_cluster(settings: &Settings) -> (Vec<Finding>, Vec<Server>) {
+fn check_cluster(settings: &Settings, seed: Option<&Seed>) -> (Vec<Finding>, Vec<Server>) {
     let cluster =
         match inquiry::describe(&config::client(settings), Bound::within(METADATA_WITHIN), &|| {
             false
@@ -198,6 +199,9 @@ fn check_cluster(settings: &Settings) -> (Vec<Finding>, Vec<Server>) {
     let brokers = cluster.brokers.clone();
     let mut findings = vec![ok("metadata", format!("{} advertised brokers", brokers.len()))];
     findings.extend(topics::check(settings, &cluster));
+    if let Some(seed) = seed {
+        findings.extend(keys::check(settings, seed, &cluster));
+    }
     findings.extend(brokers.iter().map(|broker| check_reach("advertised", broker)));
     (findings, brokers)
 }

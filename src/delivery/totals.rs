@@ -17,6 +17,8 @@ pub struct Totals {
     pub doubts: [Doubts; 2],
     /// The lowest offsets that these can have, as far as acknowledgements tell.
     pub doubts_from: Offsets,
+    /// Partitions of each topic; none where the run did not get so far as to be told.
+    pub partitions: [usize; 2],
     /// From hand-over to acknowledgement.
     pub from_send: Times,
     /// From the scheduled time to acknowledgement.

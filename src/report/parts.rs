@@ -42,6 +42,8 @@ pub struct TopicReport {
     pub seq: SeqReport,
     /// Which copies that the fault `duplicate` made are not acknowledged.
     pub duplicates_seq: SeqReport,
+    /// Partitions of the topic, where the run was told; `partitions` are those that it reached.
+    pub partition_count: Option<usize>,
     /// Acknowledgements by partition.
     pub partitions: Vec<PartitionCounts>,
 }

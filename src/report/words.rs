@@ -66,3 +66,8 @@ impl Report {
         (!words.is_empty()).then(|| words.join(", "))
     }
 }
+
+/// Records a second, to a tenth.
+pub(super) fn rate(records: u64, elapsed_sec: f64) -> f64 {
+    if elapsed_sec > 0.0 { (records as f64 / elapsed_sec * 10.0).round() / 10.0 } else { 0.0 }
+}

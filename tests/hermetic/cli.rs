@@ -36,6 +36,7 @@ fn settings_that_librdkafka_refuses_as_a_whole_are_a_configuration_error() {
     let finished = Producer::run(&nobody()).set("RDKAFKA_SECURITY_PROTOCOL", "sasl_plaintext");
     let finished = finished.set("RDKAFKA_SASL_MECHANISM", "PLAIN").finish();
     finished.exits(78).says("librdkafka does not accept the configuration");
+    finished.says("must be set; set RDKAFKA_SASL_USERNAME, and the password as the credential");
     let finished = Producer::run(&nobody())
         .set("RDKAFKA_SECURITY_PROTOCOL", "ssl")
         .set("RDKAFKA_SSL_CA_LOCATION", "/no/such/ca.pem")
@@ -195,6 +196,7 @@ fn doctor_finds_all_well_and_shows_where_settings_come_from() {
         "ok    metadata: 1 advertised broker".to_owned(),
         "ok    topic gpu.metrics.v1: 3 partitions".to_owned(),
         "ok    topic token.usage.v1: 3 partitions".to_owned(),
+        "ok    keys of gpu.metrics.v1: 2 keys reach 1 of 3 partitions; more hosts".to_owned(),
         format!("ok    advertised {bootstrap}: {bootstrap} accepts connections"),
     ] {
         assert!(out.lines().any(|l| l.starts_with(&line)), "{line:?} is not in:\n{out}");
@@ -227,7 +229,7 @@ fn doctor_shows_what_is_set_then_the_checks_and_the_verdict_last() {
     assert!(lines[2].contains("BATCH") && lines[3].is_empty(), "{out}");
     assert!(!out.contains("SLEEP_SEC"), "{out}");
     let last = lines.last().unwrap();
-    assert!(last.starts_with("none of 10 checks failed, 3 skipped; exit 0 (SUCCESS)"), "{out}");
+    assert!(last.starts_with("none of 12 checks failed, 3 skipped; exit 0 (SUCCESS)"), "{out}");
     assert!(lines.len() <= 24, "it does not fit a terminal: {out}");
 
     let failed = Producer::new(["doctor"]).set("KAFKA_BOOTSTRAP", nobody()).finish();
@@ -241,6 +243,25 @@ fn doctor_shows_what_is_set_then_the_checks_and_the_verdict_last() {
         colored.stdout
     );
     assert!(!out.contains('\x1b'), "{out}");
+}
+
+#[test]
+fn doctor_and_the_report_know_how_many_partitions_the_keys_reach() {
+    let cluster = Cluster::start_with(1, 12);
+    for (hosts, keys, reached) in [("vm4", 2, 2), ("gpu[01-16]", 32, 12)] {
+        let run = cluster.run().set("HOSTNAME", hosts).set("BATCH", "2000").finish();
+        for topic in run.exits(0).report()["topics"].as_array().unwrap() {
+            assert_eq!(topic["partition_count"], 12);
+            assert_eq!(topic["partitions"].as_array().unwrap().len(), reached, "{hosts}");
+        }
+        let doctor = Producer::new(["doctor"]).set("KAFKA_BOOTSTRAP", cluster.bootstrap());
+        let doctor = doctor.set("HOSTNAME", hosts).finish();
+        let line = format!("keys of token.usage.v1: {keys} keys reach {reached} of 12 partitions");
+        assert!(doctor.exits(0).stdout.contains(&line), "{}", doctor.stdout);
+    }
+    let without = Producer::new(["doctor"]).set("KAFKA_BOOTSTRAP", cluster.bootstrap());
+    let without = without.set("RECORD_KEY", "none").finish();
+    assert!(!without.exits(0).stdout.contains("keys of"), "{}", without.stdout);
 }
 
 #[test]
@@ -310,6 +331,12 @@ fn a_run_warns_that_both_events_go_to_one_topic() {
     let cluster = Cluster::start();
     let finished = cluster.run().set("TOPIC_TOKEN", TOPICS[0]).finish();
     finished.exits(0).says("WARN both events go to gpu.metrics.v1");
+}
+
+#[test]
+fn a_run_that_reaches_nobody_names_doctor() {
+    let finished = Producer::run(&nobody()).set("DELIVERY_TIMEOUT_SEC", "1").finish();
+    finished.exits(69).says("`vm4-producer doctor` checks the way to the brokers step by step");
 }
 
 #[test]

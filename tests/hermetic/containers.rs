@@ -115,6 +115,11 @@ fn a_container_has_the_delivery_timeout_and_more_to_stop() {
 
 /// The broker that a target names to Compose, in a checkout with this `.env`.
 fn broker(env: Option<&str>, arguments: &[&str]) -> String {
+    broker_with(&[], env, arguments)
+}
+
+/// The same with these variables in the environment.
+fn broker_with(variables: &[(&str, &str)], env: Option<&str>, arguments: &[&str]) -> String {
     let checkout = tempfile::tempdir().expect("a temporary directory");
     std::fs::write(checkout.path().join("Makefile"), read("Makefile")).expect("a file");
     if let Some(env) = env {
@@ -122,6 +127,7 @@ fn broker(env: Option<&str>, arguments: &[&str]) -> String {
     }
     let mut make = Command::new("make");
     make.current_dir(&checkout).env_remove("KAFKA").env_remove("MAKEFLAGS");
+    make.env_remove("KAFKA_BOOTSTRAP").envs(variables.iter().copied());
     // In place of Compose, a command that tells what Compose would be told.
     make.args(["--silent", "COMPOSE=printenv KAFKA_BOOTSTRAP; true"]).args(arguments);
     let output = make.output().expect("make to start and end");
@@ -139,6 +145,15 @@ fn the_makefile_names_the_broker_of_the_command_line_or_of_env_or_the_default() 
         assert_eq!(broker(env, &[target]), "kafka-1:9092");
         assert_eq!(broker(Some("KAFKA_BOOTSTRAP=\"[::1]:9092\"\n"), &[target]), "[::1]:9092");
         assert_eq!(broker(env, &[target, "KAFKA=kafka-3"]), "kafka-3");
+        for line in [
+            "KAFKA_BOOTSTRAP=kafka-1:9092 # mine\n",
+            "export KAFKA_BOOTSTRAP=kafka-1:9092\n",
+            "  KAFKA_BOOTSTRAP = 'kafka-1:9092'  \n",
+        ] {
+            assert_eq!(broker(Some(line), &[target]), "kafka-1:9092", "{line:?}");
+        }
+        // As docker compose has it: the environment beats the file.
+        assert_eq!(broker_with(&[("KAFKA_BOOTSTRAP", "mine:9092")], env, &[target]), "mine:9092");
     }
     assert_eq!(broker(Some("KAFKA_BOOTSTRAP=kafka-1\n"), &["compose-demo"]), "kafka:9092");
 }

@@ -1,4 +1,4 @@
-//! Fetches the broker's jars once per machine.
+//! Fetches the jars of the broker, and of clients in Java, once per machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,12 +14,17 @@ const DOWNLOAD_LIMIT: Duration = Duration::from_secs(900);
 /// The directory that holds the broker's jars, filled on first use.
 pub fn directory() -> &'static Path {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
-    DIRECTORY.get_or_init(|| cache::made_once(&cache::name("kafka-4.3.0", POM), download))
+    DIRECTORY.get_or_init(|| of("kafka-4.3.0", POM))
 }
 
-fn download(jars: &Path) {
+/// The directory that holds the jars of a pom, filled on first use.
+pub fn of(kind: &str, pom: &str) -> PathBuf {
+    cache::made_once(&cache::name(kind, pom), |jars| download(pom, jars))
+}
+
+fn download(content: &str, jars: &Path) {
     let pom = jars.with_file_name("pom.xml");
-    fs::write(&pom, POM).expect("the pom to be copied");
+    fs::write(&pom, content).expect("the pom to be copied");
     let mut out = std::ffi::OsString::from("-DoutputDirectory=");
     out.push(jars);
     let mut maven = tools::bounded(DOWNLOAD_LIMIT, "mvn");

@@ -1,0 +1,149 @@
+//! The consumers of `docs/consuming.md`, as they stand there.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::broker::{Broker, jars};
+use crate::common::Producer;
+use crate::{cache, kcat, tools};
+
+const PAGE: &str = include_str!("../../../docs/consuming.md");
+const RUN_SQL: &str = include_str!("consumers/RunSql.java");
+/// The release that the page names.
+const KAFKA_PYTHON: &str = "3.0.12";
+/// The longest that an installation on a slow line, or a consumer, may take.
+const LIMIT: Duration = Duration::from_secs(600);
+/// Partitions of both topics, and what is sent to them.
+const PARTITIONS: u32 = 3;
+const PAIRS: usize = 500;
+
+/// The code of the page that is marked with this name.
+fn code(name: &str) -> &'static str {
+    let (_, rest) = PAGE.split_once(&format!("<!-- {name}: tested -->\n```")).expect("a mark");
+    let (_, code) = rest.split_once('\n').expect("a line");
+    code.split_once("\n```").expect("an end").0
+}
+
+/// A broker with the topics of the page and a run in them; pairs and tokens of each key.
+fn sent() -> (Broker, BTreeMap<String, (usize, u64)>) {
+    let broker = Broker::start();
+    broker.create_topics(&[
+        ("gpu.metrics.v1", PARTITIONS),
+        ("token.usage.v1", PARTITIONS),
+        ("pairs", 1),
+    ]);
+    // Of the same day on each day, and within the topics' retention.
+    let run = Producer::run(&broker.bootstrap())
+        .set("HOSTNAME", "gpu[01-04]")
+        .set("BATCH", PAIRS.to_string())
+        .set("SLEEP_SEC", "10ms")
+        .set("PACE", "none");
+    run.finish().exits(0);
+    let mut sent = BTreeMap::new();
+    for record in kcat::read_all(&broker.bootstrap(), "token.usage.v1") {
+        let value: Value =
+            serde_json::from_str(record.value.as_deref().expect("a value")).expect("JSON");
+        let of_key: &mut (usize, u64) = sent.entry(record.key.expect("a key")).or_default();
+        of_key.0 += 1;
+        of_key.1 += value["completion_tokens"].as_u64().expect("a count");
+    }
+    assert!(sent.len() > 4, "{sent:?}");
+    (broker, sent)
+}
+
+fn write(directory: &Path, name: &str, text: &str) -> PathBuf {
+    let path = directory.join(name);
+    std::fs::write(&path, text).expect("a file");
+    path
+}
+
+/// A Java program of one file, with these jars; `java` starts it.
+fn with_jars(mut java: Command, jars: &Path, options: &[&str], file: &Path) -> Command {
+    java.args(options).arg("-cp").arg(format!("{}/*", jars.display())).arg(file);
+    java
+}
+
+#[test]
+fn the_python_consumer_of_the_page_sees_every_pair() {
+    let (broker, sent) = sent();
+    let environment = cache::made_once(&format!("kafka-python-{KAFKA_PYTHON}"), |environment| {
+        let mut venv = tools::bounded(LIMIT, "python3");
+        tools::success(venv.args(["-m", "venv"]).arg(environment));
+        let mut pip = Command::new(environment.join("bin/python"));
+        let package = format!("kafka-python=={KAFKA_PYTHON}");
+        tools::success(pip.args(["-m", "pip", "install", "-q", &package]));
+    });
+    assert!(PAGE.contains(&format!("kafka-python=={KAFKA_PYTHON}")), "the page names another");
+    let directory = tempfile::tempdir().expect("a directory");
+    let script = write(directory.path(), "consumer.py", code("python"));
+    let mut python = Command::new(environment.join("bin/python"));
+    let output = tools::success(python.arg(script).arg(broker.bootstrap()));
+    let printed = String::from_utf8(output.stdout).expect("text");
+    let expected = sent
+        .iter()
+        .map(|(key, (pairs, tokens))| format!("{key}: {pairs} pairs, {tokens} tokens, "));
+    let expected: Vec<_> = expected.collect();
+    assert_eq!(printed.lines().count(), expected.len(), "{printed}");
+    for (line, expected) in printed.lines().zip(expected) {
+        assert!(line.starts_with(&expected) && line.ends_with(" W"), "{line} is not {expected}");
+    }
+}
+
+#[test]
+fn the_kafka_streams_consumer_of_the_page_joins_every_pair() {
+    let (broker, _) = sent();
+    let jars = jars::of("kafka-streams-4.3.0", include_str!("consumers/streams.xml"));
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = write(directory.path(), "Pairs.java", code("streams"));
+    // Not behind `timeout`: what is killed has to be Java itself.
+    let state = format!("-Djava.io.tmpdir={}", directory.path().display());
+    let mut streams = with_jars(Command::new("java"), &jars, &[&state], &file)
+        .arg(broker.bootstrap())
+        .spawn()
+        .expect("java");
+    let joined = || kcat::read_all(&broker.bootstrap(), "pairs");
+    let all = tools::comes_true(Duration::from_secs(120), || joined().len() >= PAIRS);
+    streams.kill().expect("it runs");
+    streams.wait().expect("its end");
+    assert!(all, "{} of {PAIRS} pairs were joined", joined().len());
+    for record in joined() {
+        let pair: Value =
+            serde_json::from_str(record.value.as_deref().expect("a value")).expect("JSON");
+        assert_eq!(pair["metric"]["ts"], pair["usage"]["ts"]);
+        assert_eq!(pair["metric"]["gpu_index"], pair["usage"]["gpu_index"]);
+    }
+    assert_eq!(joined().len(), PAIRS);
+}
+
+#[test]
+fn the_flink_query_of_the_page_counts_every_pair() {
+    let (broker, sent) = sent();
+    let jars = jars::of("flink-2.0.0", include_str!("consumers/flink.xml"));
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = write(directory.path(), "RunSql.java", RUN_SQL);
+    let sql = code("flink").replace("HOST:PORT", &broker.bootstrap());
+    let sql = write(directory.path(), "consume.sql", &sql);
+    // What Flink's own start script opens.
+    let opens = [
+        "java.util",
+        "java.lang",
+        "java.time",
+        "java.nio",
+        "java.net",
+        "java.io",
+        "java.util.concurrent",
+    ]
+    .map(|package| format!("--add-opens=java.base/{package}=ALL-UNNAMED"));
+    let opens: Vec<_> = opens.iter().map(String::as_str).collect();
+    let output =
+        tools::success(with_jars(tools::bounded(LIMIT, "java"), &jars, &opens, &file).arg(sql));
+    let printed = String::from_utf8(output.stdout).expect("text");
+    for (key, (pairs, tokens)) in &sent {
+        let row = format!("+I[{key}, {pairs}, {tokens}]");
+        assert!(printed.lines().any(|line| line == row), "{row} is not in {printed}");
+    }
+}
