@@ -11,6 +11,7 @@ mod load;
 mod math;
 mod name;
 mod pair;
+mod recent;
 mod rng;
 pub mod seed;
 mod shard;
@@ -29,6 +30,7 @@ pub use gpu::Reading;
 pub use hardware::{describe, known_gpus};
 pub use name::Name;
 pub use pair::{GpuId, Pair};
+pub use recent::Recent;
 pub(crate) use rng::Stream;
 pub use shard::Shard;
 pub use tokens::{Tokens, trace_quantiles};
@@ -38,9 +40,9 @@ use gpu::Gpu;
 use incidents::Strain;
 use load::{Load, Minute, Movement, Shifts, Window, day_means, minute_of, window_of};
 use math::ln;
+use recent::{Known, Second};
 use seed::{Row, Seed};
-use slots::Slots;
-use timeline::{DayKind, Drive, Timeline};
+use timeline::{DayKind, Timeline};
 use tokens::Requests;
 use traffic_share::TrafficShare;
 
@@ -58,41 +60,6 @@ struct Member {
     hardware: Hardware,
     /// Found when the first pair needs it: a seed can have thousands of rows.
     gpu: OnceLock<Gpu>,
-}
-
-/// What a workload computed for the pairs before, so that it need not compute it again.
-///
-/// A caller keeps one and hands it in with every call. Results never depend on what is in it: each
-/// value is there under all that it is computed from.
-#[derive(Debug, Default)]
-pub struct Recent<'w>(Option<Known<'w>>);
-
-#[derive(Debug)]
-struct Known<'w> {
-    /// Whose values these are. As long as it is borrowed, no other workload has its address.
-    of: &'w Workload,
-    /// How the hour of the last pair drives the load.
-    drive: Drive,
-    /// What was drawn for each GPU and its last minute.
-    minutes: Slots<(usize, i64), Minute>,
-    tokens: tokens::Recent,
-    amid: amid::Recent,
-}
-
-impl<'w> Recent<'w> {
-    /// What is known of this workload; another's is forgotten.
-    fn of(&mut self, workload: &'w Workload) -> &mut Known<'w> {
-        if !self.0.as_ref().is_some_and(|known| std::ptr::eq(known.of, workload)) {
-            self.0 = None;
-        }
-        self.0.get_or_insert_with(|| Known {
-            of: workload,
-            drive: Drive::default(),
-            minutes: Slots::new(workload.loads.len() * workload.members.len()),
-            tokens: tokens::Recent::default(),
-            amid: amid::Recent::default(),
-        })
-    }
 }
 
 /// The model behind the events of a run.
@@ -193,16 +160,41 @@ impl Workload {
         let (reading, batch, latency_ms) = if self.name == Name::Uniform {
             (None, 1, latency::uniform(&mut rng))
         } else {
-            let (mut window, minute) = self.window(gpu, window_of(at), known);
-            let operating = self.gpu(member);
-            let work = operating.work(&window, strain);
-            let reading = operating.reading(work, &mut window);
+            let second = window_of(at);
+            let Second { work, reading, latency } = match strain {
+                None => self.second(gpu, second, known),
+                Some(_) => self.strained(gpu, second, strain, known),
+            };
             let means = self.requests.means();
-            let latency_ms =
-                latency::live(hardware, work, means, tokens, (minute.latency, &mut rng));
+            let latency_ms = latency::live(hardware, work, means, tokens, (latency, &mut rng));
             (Some(reading), math::whole(work.batch), latency_ms)
         };
         Pair { seq, at, gpu, sensor: gpu, reading, model, batch, tokens, latency_ms }
+    }
+
+    /// What a GPU does in a second without a strain.
+    fn second(&self, gpu: GpuId, second: i64, known: &mut Known<'_>) -> Second {
+        let number = gpu.host * self.members.len() + gpu.row;
+        let key = (number, second);
+        known.seconds.find(number, key).unwrap_or_else(|| {
+            let made = self.strained(gpu, second, None, known);
+            known.seconds.keep(number, key, made)
+        })
+    }
+
+    /// What a GPU does in a second under a strain.
+    fn strained(
+        &self,
+        gpu: GpuId,
+        second: i64,
+        strain: Option<&Strain>,
+        known: &mut Known<'_>,
+    ) -> Second {
+        let (mut window, minute) = self.window(gpu, second, known);
+        let operating = self.gpu(&self.members[gpu.row]);
+        let work = operating.work(&window, strain);
+        let reading = operating.reading(work, &mut window);
+        Second { work, reading, latency: minute.latency }
     }
 
     /// The load of a GPU in a window, and what is drawn for its minute.

@@ -21,16 +21,20 @@ impl<K: Copy + PartialEq, V: Copy> Slots<K, V> {
 
     /// The value of a key, from its slot if that holds the key.
     pub(super) fn get(&mut self, slot: usize, key: K, make: impl FnOnce() -> V) -> V {
+        self.find(slot, key).unwrap_or_else(|| self.keep(slot, key, make()))
+    }
+
+    /// The value of a key, if its slot holds the key.
+    pub(super) fn find(&self, slot: usize, key: K) -> Option<V> {
+        let (known, value) = self.slots[slot & (self.slots.len() - 1)]?;
+        (known == key).then_some(value)
+    }
+
+    /// Puts a value into its slot.
+    pub(super) fn keep(&mut self, slot: usize, key: K, value: V) -> V {
         let last = self.slots.len() - 1;
-        let slot = &mut self.slots[slot & last];
-        match slot {
-            Some((known, value)) if *known == key => *value,
-            _ => {
-                let value = make();
-                *slot = Some((key, value));
-                value
-            }
-        }
+        self.slots[slot & last] = Some((key, value));
+        value
     }
 }
 
