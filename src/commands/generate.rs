@@ -1,24 +1,24 @@
 //! `generate`: the events of a run as NDJSON on stdout, at full speed, without Kafka.
 
+mod envelope;
+
 use std::cell::RefCell;
 use std::future;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use data_encoding::BASE64;
 use jiff::Timestamp;
-use serde_json::Value;
 use tracing::{info, warn};
 
 use super::{complain, exit_of_output, give_up, prepared, runtime};
 use crate::event::Kind;
 use crate::exit::Exit;
-use crate::faults::Fault;
 use crate::host::signals::Stop;
 use crate::plan::{Buffer, Plan, Record};
 use crate::send_loop::{self, Limits, QueueFull, Sink};
 use crate::settings::Settings;
+use envelope::Envelopes;
 
 /// Prints every event of the run, or those of one pair at a time; with `values_only` just the values.
 #[must_use]
@@ -45,8 +45,7 @@ pub fn generate(
     }
     info!("run {}, seed {}: printing", identity.run_id, identity.run_seed);
     let plan = Plan::new(settings, &seed, identity);
-    let out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    let sink = Lines { out: RefCell::new(out), values_only, error: RefCell::new(None) };
+    let sink = Lines::new(io::stdout().lock(), values_only);
     if let Some((seq, at)) = only {
         return sink.pair(&plan, seq, at);
     }
@@ -64,22 +63,44 @@ pub fn generate(
     }
 }
 
+/// Bytes that are written in one piece.
+const PIECE: usize = 1 << 16;
+
 /// Writes each record as a line.
 struct Lines<W> {
     out: RefCell<W>,
+    /// Whole lines that are not written yet.
+    lines: RefCell<Vec<u8>>,
     values_only: bool,
+    envelopes: RefCell<Envelopes>,
     error: RefCell<Option<io::Error>>,
 }
 
 impl<W: Write> Lines<W> {
-    fn write(&self, record: &Record<'_>) -> io::Result<()> {
-        let out = &mut *self.out.borrow_mut();
-        if self.values_only {
-            out.write_all(record.value.unwrap_or_default())?;
-        } else {
-            write_envelope(record, out)?;
+    fn new(out: W, values_only: bool) -> Self {
+        let lines = Vec::with_capacity(2 * PIECE).into();
+        Self {
+            out: out.into(),
+            lines,
+            values_only,
+            envelopes: RefCell::default(),
+            error: RefCell::default(),
         }
-        out.write_all(b"\n")
+    }
+
+    fn write(&self, record: &Record<'_>) -> io::Result<()> {
+        let mut lines = self.lines.borrow_mut();
+        if self.values_only {
+            lines.extend_from_slice(record.value.unwrap_or_default());
+        } else {
+            self.envelopes.borrow_mut().push(record, &mut lines);
+        }
+        lines.push(b'\n');
+        if lines.len() >= PIECE {
+            self.out.borrow_mut().write_all(&lines)?;
+            lines.clear();
+        }
+        Ok(())
     }
 
     /// Writes the records of one pair.
@@ -101,7 +122,9 @@ impl<W: Write> Lines<W> {
 
     fn finish(self) -> io::Result<()> {
         self.error.into_inner().map_or(Ok(()), Err)?;
-        self.out.into_inner().flush()
+        let mut out = self.out.into_inner();
+        out.write_all(&self.lines.into_inner())?;
+        out.flush()
     }
 }
 
@@ -131,25 +154,4 @@ impl<W: Write> Sink for Lines<W> {
     }
 
     fn finish_sending(&self) {}
-}
-
-/// The record as one JSON object; the value stands in it byte by byte.
-fn write_envelope(record: &Record<'_>, out: &mut impl Write) -> io::Result<()> {
-    let key = record.key.map_or(Value::Null, Value::from);
-    write!(out, "{{\"topic\":{},\"key\":{key},\"headers\":{{", Value::from(record.topic))?;
-    let mut separator = "";
-    for (name, value) in record.headers() {
-        let (name, value) = (Value::from(*name), Value::from(*value));
-        write!(out, "{separator}{name}:{value}")?;
-        separator = ",";
-    }
-    write!(out, "}},\"timestamp\":{},", record.timestamp_ms)?;
-    let value = record.value.unwrap_or(b"null");
-    if record.faults.has(Fault::Malformed) {
-        // It is not JSON, or not text at all, and the line is to stay a line of NDJSON.
-        return write!(out, "\"value_base64\":\"{}\"}}", BASE64.encode(value));
-    }
-    out.write_all(b"\"value\":")?;
-    out.write_all(value)?;
-    out.write_all(b"}")
 }

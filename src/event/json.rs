@@ -106,9 +106,9 @@ pub fn write_usage(usage: &Usage<'_>, ts: &mut LastTs, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// Text as JSON. Hardly any needs an escape, and without a branch for each byte that is seen at once:
+/// Appends text as JSON. Hardly any needs an escape, and without a branch for each byte that is seen at once:
 /// serde_json's own search costs 10 ns an event.
-fn push_text(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn push_text(out: &mut Vec<u8>, text: &str) {
     let is_special = |b: u8| (b < b' ') | (b == b'"') | (b == b'\\');
     if text.bytes().fold(false, |found, b| found | is_special(b)) {
         // Writing text to a vector does not fail.
@@ -120,7 +120,8 @@ fn push_text(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-fn push_integer(out: &mut Vec<u8>, n: impl itoa::Integer) {
+/// Appends an integer.
+pub(crate) fn push_integer(out: &mut Vec<u8>, n: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
 }
 

@@ -61,7 +61,7 @@ pub struct Record<'a> {
 
 impl<'a> Record<'a> {
     /// A record of nothing.
-    pub(super) fn nothing(kind: Kind, topic: &'a str) -> Self {
+    pub(crate) fn nothing(kind: Kind, topic: &'a str) -> Self {
         Self {
             kind,
             topic,
