@@ -88,6 +88,21 @@ fn the_summary_counts_the_faults_of_both_topics() {
 }
 
 #[test]
+fn the_summary_has_the_rate_and_the_latency() {
+    let mut report = report(counts(20, &[], 0), sent(None));
+    let mut times = Times::default();
+    (1..=100).for_each(|ms| times.record(Duration::from_millis(ms)));
+    report.latency_ms.from_send = times.quantiles();
+    let words = report.words();
+    assert!(
+        words.contains(
+            " token.usage.v1), 4.2 records/s, latency p50 50.015 ms, p99 99.007 ms; exit"
+        ),
+        "{words}"
+    );
+}
+
+#[test]
 fn a_run_that_could_not_be_shown_says_so_before_the_exit_code() {
     let report = report(counts(20, &[], 0), sent(None));
     let summary = report.summary(Exit::IoErr, Some("cannot write to stdout: disk full"));

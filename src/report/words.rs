@@ -30,6 +30,12 @@ impl Report {
         let by_topic = by_topic.collect::<Vec<_>>().join(", ");
         let mut text =
             format!("{delivered} of {of} delivered in {:.3} s ({by_topic})", self.elapsed_sec);
+        if let Some(latency) = &self.latency_ms.from_send {
+            text.push_str(&format!(
+                ", {} records/s, latency p50 {} ms, p99 {} ms",
+                self.rate_per_sec, latency.p50, latency.p99
+            ));
+        }
         if failed + unresolved > 0 {
             text.push_str(&format!("; {failed} failed, {unresolved} unresolved"));
         }
