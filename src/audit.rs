@@ -26,6 +26,8 @@ mod torn;
 mod verdicts;
 mod words;
 
+use std::collections::HashMap;
+
 pub use account::{Account, TopicAccount, VerdictRow};
 pub use amount::Amounts;
 pub use changes::{ChangeAccount, Example};
@@ -75,6 +77,8 @@ pub struct Audit<'p> {
     by_value: ByValue,
     topics: [Topic; 2],
     torn: Torn,
+    /// The number of each GPU by its key.
+    gpus: HashMap<&'p [u8], usize>,
 }
 
 impl<'p> Audit<'p> {
@@ -94,6 +98,7 @@ impl<'p> Audit<'p> {
             buffer: Buffer::default(),
             by_value: ByValue::default(),
             torn: Torn::default(),
+            gpus: (0..gpus).map(|gpu| (plan.key_of(gpu).as_bytes(), gpu)).collect(),
             expectation,
             end,
         }
@@ -106,6 +111,9 @@ impl<'p> Audit<'p> {
         let Some(run) = read.header("run") else { return self.without_headers(read) };
         if run != self.expectation.plan.identity.run_id.as_bytes() {
             topic.foreigners.run(run);
+            if let Some(gpu) = read.key.flatten().and_then(|key| self.gpus.get(key)) {
+                topic.other(*gpu, read.offset);
+            }
             return;
         }
         let seq = read.header("seq").and_then(|seq| std::str::from_utf8(seq).ok());

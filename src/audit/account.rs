@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::missing::{Gone, Log, Missing};
+use super::places::REMEMBERED;
 use super::tally::ReadAccount;
 use super::topic::Topic;
 use super::verdicts::Verdict;
@@ -157,6 +158,7 @@ impl Audit<'_> {
                 log: log.partitions.iter().find(|log| Some(log.partition) == home),
                 read: home.and_then(|home| topic.streams.span(home)),
                 key_highest: topic.streams.highest_of(gpu),
+                other_last: topic.last_of_others(gpu),
                 compacts: log.compacts,
             };
             missing.note(&gone, step);
@@ -231,7 +233,7 @@ fn tell(topics: &[TopicAccount], torn: &TornAccount, out: &mut Vec<String>) {
         let unknown: u64 = topic.copies.iter().map(|copies| copies.distance_unknown).sum();
         if unknown > 0 {
             out.push(format!(
-                "how far {unknown} copies in {name} are from their first one: more than 262,144 pairs"
+                "how far {unknown} copies in {name} are from their first one: more than {REMEMBERED} pairs"
             ));
         }
     }

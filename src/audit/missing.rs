@@ -103,6 +103,8 @@ pub(super) struct Gone<'a> {
     pub(super) read: Option<(u64, u64)>,
     /// The highest seq of its key that was read.
     pub(super) key_highest: Option<u64>,
+    /// Where the last record of another run with its key is.
+    pub(super) other_last: Option<i64>,
     pub(super) compacts: bool,
 }
 
@@ -144,6 +146,13 @@ impl Gone<'_> {
             let evidence = format!("cleanup.policy=compact, and pair {highest} has the same key");
             return (Why::Compacted, evidence);
         }
+        // Where the run began in the partition is known from its report alone.
+        let began = self.log.and_then(|log| log.acknowledged).map(|(first, _)| first);
+        if let Some(other) = self.other_last.filter(|other| self.compacts && Some(*other) > began) {
+            let evidence =
+                format!("cleanup.policy=compact, and another run has the key, at offset {other}");
+            return (Why::Compacted, evidence);
+        }
         match verdict {
             Verdict::Acknowledged => (Why::Lost, "the report has it as acknowledged".to_owned()),
             _ => (Why::NoVerdict, "there is no report, or its list ends before".to_owned()),
@@ -183,7 +192,15 @@ mod tests {
     use super::*;
 
     fn why(verdict: Verdict, log: LogPartition, read: Option<(u64, u64)>, compacts: bool) -> Why {
-        let gone = Gone { seq: 5, verdict, log: Some(&log), read, key_highest: Some(9), compacts };
+        let gone = Gone {
+            seq: 5,
+            verdict,
+            log: Some(&log),
+            read,
+            key_highest: Some(9),
+            other_last: None,
+            compacts,
+        };
         gone.why().0
     }
 
@@ -210,6 +227,27 @@ mod tests {
     }
 
     #[test]
+    fn a_later_run_with_the_same_key_takes_the_place_of_a_record_in_a_compacted_topic() {
+        let log = LogPartition { end: 90, acknowledged: Some((10, 80)), ..LogPartition::default() };
+        let why = |other_last, compacts| {
+            let gone = Gone {
+                seq: 5,
+                verdict: Verdict::Acknowledged,
+                log: Some(&log),
+                read: Some((9, 9)),
+                key_highest: None,
+                other_last,
+                compacts,
+            };
+            gone.why().0
+        };
+        assert_eq!(why(Some(85), true), Why::Compacted);
+        assert_eq!(why(Some(85), false), Why::Lost);
+        assert_eq!(why(Some(4), true), Why::Lost, "an earlier run does not");
+        assert_eq!(why(None, true), Why::Lost);
+    }
+
+    #[test]
     fn ranges_join_what_follows_and_the_rest_is_counted() {
         let mut missing = Missing::default();
         let gone = |seq| Gone {
@@ -218,6 +256,7 @@ mod tests {
             log: None,
             read: None,
             key_highest: None,
+            other_last: None,
             compacts: false,
         };
         for seq in [1, 3, 9].into_iter().chain((0..50).map(|n| 100 + 10 * n)) {

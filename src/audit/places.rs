@@ -7,8 +7,11 @@ use std::collections::{HashMap, VecDeque};
 
 use super::seen::{CHUNK, LENGTH};
 
-/// Chunks that are kept: 262,144 records, 6 MiB.
-const KEPT: usize = 64;
+/// Chunks that are kept: 3 MiB.
+const KEPT: usize = 32;
+
+/// Records of a topic whose places are known.
+pub(super) const REMEMBERED: u64 = CHUNK * KEPT as u64;
 
 /// Where a record was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

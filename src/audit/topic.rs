@@ -21,6 +21,8 @@ pub(super) struct Topic {
     pub(super) streams: Streams,
     /// The partition of each GPU's first record.
     homes: Vec<Option<i32>>,
+    /// The last record of another run that has a GPU's key, by its offset.
+    others: Vec<Option<i64>>,
     pub(super) unexpected: Option<Example>,
     pub(super) outside: u64,
     pub(super) ambiguous: u64,
@@ -31,12 +33,28 @@ pub(super) struct Topic {
 impl Topic {
     /// Nothing of a run with so many GPUs.
     pub(super) fn new(gpus: usize) -> Self {
-        Self { streams: Streams::new(gpus), homes: vec![None; gpus], ..Self::default() }
+        Self {
+            streams: Streams::new(gpus),
+            homes: vec![None; gpus],
+            others: vec![None; gpus],
+            ..Self::default()
+        }
     }
 
     /// The partition in which the records of a GPU are.
     pub(super) fn home(&self, gpu: usize, key: &str, partitions: Option<u32>) -> Option<i32> {
         self.homes[gpu].or_else(|| Some(partition::of(key.as_bytes(), partitions?)))
+    }
+
+    /// Notes a record of another run that has the key of a GPU: compaction keeps the last one.
+    pub(super) fn other(&mut self, gpu: usize, offset: i64) {
+        let last = &mut self.others[gpu];
+        *last = Some(last.map_or(offset, |last| last.max(offset)));
+    }
+
+    /// Where the last record of another run with the key of a GPU is.
+    pub(super) fn last_of_others(&self, gpu: usize) -> Option<i64> {
+        self.others[gpu]
     }
 
     /// Notes whether the record is in the partition of its key.

@@ -2,6 +2,7 @@
 //! when the reading began, or on and on.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -11,21 +12,25 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
 
-use super::errors;
 use super::quiet::Quiet;
-use super::reader::{self, ReadRecord, Unread};
+use super::reader::{self, ReadRecord, Unread, refused};
 use crate::audit::LogPartition;
-use crate::delivery::FailureClass;
 
-/// Longest wait for the next record, so that the caller's wish to stop is noticed.
+/// Longest wait for the next record.
 const SLICE: Duration = Duration::from_millis(20);
 
 /// What these consumers are set to beside what every reader is.
 const SETTINGS: &[(&str, &str)] = &[
     // A record that is gone must not be skipped in silence.
     ("auto.offset.reset", "error"),
-    // There are two of them, and memory is bounded.
-    ("queued.max.messages.kbytes", "8192"),
+    // There are two of them, and memory is bounded. A record in librdkafka's queue takes some 600
+    // bytes beside its own.
+    ("queued.min.messages", "10000"),
+    ("queued.max.messages.kbytes", "2048"),
+    ("max.partition.fetch.bytes", "262144"),
+    ("fetch.max.bytes", "1048576"),
+    // A queue that was full is refilled at once, not after a second.
+    ("fetch.queue.backoff.ms", "2"),
 ];
 
 /// What a correct consumer sees, unless the user chose otherwise.
@@ -61,9 +66,9 @@ pub struct Logs {
     isolation: String,
 }
 
-impl std::fmt::Debug for Logs {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Logs").field("isolation", &self.isolation).finish_non_exhaustive()
+impl fmt::Debug for Logs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logs").finish_non_exhaustive()
     }
 }
 
@@ -99,8 +104,8 @@ impl Logs {
     /// Records between the starts and the ends of the logs, at most.
     #[must_use]
     pub fn offsets(&self) -> u64 {
-        let logs = self.logs.iter().flat_map(|log| log.partitions.values());
-        logs.map(|progress| progress.log.end.abs_diff(progress.log.log_start)).sum()
+        let partitions = self.logs.iter().flat_map(|log| log.partitions.values());
+        partitions.map(|Progress { log, .. }| log.end.abs_diff(log.log_start)).sum()
     }
 
     /// Hands each record to `each`, with the number of its topic, until that breaks or the end.
@@ -122,15 +127,14 @@ impl Logs {
             if turns.is_multiple_of(256) && stopped() {
                 return Err(Unread::Stopped);
             }
-            let mut order: Vec<usize> = (0..self.logs.len()).collect();
-            order.sort_by_key(|at| {
-                let log = &self.logs[*at];
-                (log.open == 0, log.records)
-            });
+            let number = self.logs.len();
+            let behind = |at: &usize| (self.logs[*at].open == 0, self.logs[*at].records);
+            let first = (0..number).min_by_key(behind).unwrap_or_default();
             let mut step = Step::Nothing;
-            for (turn, at) in order.iter().chain(order.first()).enumerate() {
-                let wait = if turn == order.len() { SLICE } else { Duration::ZERO };
-                step = self.logs[*at].step(wait, |record| each(*at, record))?;
+            for turn in 0..=number {
+                let at = (first + turn) % number;
+                let wait = if turn == number { SLICE } else { Duration::ZERO };
+                step = self.logs[at].step(wait, |record| each(at, record))?;
                 if !matches!(step, Step::Nothing) {
                     break;
                 }
@@ -231,20 +235,5 @@ impl Log {
                 Ok(Step::Nothing)
             }
         }
-    }
-}
-
-/// Why a topic cannot be read.
-fn refused(topic: &str, error: &KafkaError) -> Unread {
-    use RDKafkaErrorCode as Code;
-    match error.rdkafka_error_code() {
-        Some(Code::UnknownTopic | Code::UnknownTopicOrPartition) => {
-            Unread::NoTopic(topic.to_owned())
-        }
-        Some(code) if errors::class(code) == FailureClass::Denied => {
-            Unread::Denied(format!("topic {topic}: {code}"))
-        }
-        Some(code) => Unread::Failed(format!("topic {topic}: {code}")),
-        None => Unread::Failed(format!("topic {topic}: {error}")),
     }
 }

@@ -211,3 +211,18 @@ pub(super) fn check(error: &KafkaError) -> Result<(), Unread> {
         _ => Ok(()),
     }
 }
+
+/// Why a topic cannot be read.
+pub(super) fn refused(topic: &str, error: &KafkaError) -> Unread {
+    use RDKafkaErrorCode as Code;
+    match error.rdkafka_error_code() {
+        Some(Code::UnknownTopic | Code::UnknownTopicOrPartition) => {
+            Unread::NoTopic(topic.to_owned())
+        }
+        Some(code) if errors::class(code) == FailureClass::Denied => {
+            Unread::Denied(format!("topic {topic}: {code}"))
+        }
+        Some(code) => Unread::Failed(format!("topic {topic}: {code}")),
+        None => Unread::Failed(format!("topic {topic}: {error}")),
+    }
+}
