@@ -5,7 +5,7 @@ mod table;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tracing::info;
+use tracing::{debug, info};
 
 use super::run::{Problem, publish, sent};
 use super::{begin, give_up_start, not_printed, of_output, prepared, verify, write};
@@ -66,7 +66,8 @@ pub fn demo(settings: &Settings) -> Exit {
     match sent(settings, &seed, identity.clone(), &cluster, &stop) {
         Ok((report, client)) => {
             let plan = Plan::new(settings, &seed, identity);
-            let unshown = show(&broker, &cluster.config, &report, &plan, &stop).err();
+            let unknown = verify::not_known(settings);
+            let unshown = show(&broker, &cluster.config, &report, &plan, unknown, &stop).err();
             publish(settings, &report, client, &stop, unshown)
         }
         Err(exit) => exit,
@@ -79,15 +80,18 @@ fn show(
     config: &Config,
     report: &Report,
     plan: &Plan,
+    unknown: Option<&str>,
     stop: &Stop,
 ) -> Result<(), Problem> {
     let seen = stop.received().count();
-    let (text, account) = read_back(broker, config, report, plan)
+    let (text, account) = read_back(broker, config, report, plan, unknown)
         .map_err(|error| (format!("cannot read the records back: {error}"), Exit::IoErr))?;
     let printing = Apart::start(move || write(&text));
     match printing.and_then(|mut printing| printing.wait(stop, seen, None)) {
-        Ok(Waited::Done(Ok(())) | Waited::Late) if account.closed => Ok(()),
-        Ok(Waited::Done(Ok(())) | Waited::Late) => Err((account.verdict(), Exit::IoErr)),
+        Ok(Waited::Done(Ok(())) | Waited::Late) => match account {
+            Some(account) if !account.closed => Err((account.verdict(), Exit::IoErr)),
+            _ => Ok(()),
+        },
         Ok(Waited::Signal(signal)) => {
             Err((format!("{} ended the printing", signal.name()), Exit::Signalled(signal)))
         }
@@ -95,13 +99,14 @@ fn show(
     }
 }
 
-/// The records as the broker has them, and the account of them.
+/// The records as the broker has them, and the account of them, if the run can be judged.
 fn read_back(
     broker: &EmbeddedBroker,
     config: &Config,
     report: &Report,
     plan: &Plan,
-) -> Result<(String, Account), String> {
+    unknown: Option<&str>,
+) -> Result<(String, Option<Account>), String> {
     let mut table = Table::default();
     let past = PastRun::parse(report.json().as_bytes()).map_err(|error| error.to_string())?;
     let mut audit = Audit::new(verify::expectation(&past, plan, [None, None]));
@@ -125,10 +130,15 @@ fn read_back(
         }
     }
     let pairs = report.topics.iter().map(|topic| topic.acknowledged).max();
-    info!("{} records came back", table.records);
+    debug!("{} records came back", table.records);
     let account = audit.finish(
         Kind::BOTH.map(|kind| Log { topic: plan.topic(kind).to_owned(), ..Log::default() }),
     );
     let table = table.text(pairs.unwrap_or(0));
-    Ok((format!("{table}verify: {}\n{NEXT}\n", account.finding()), account))
+    Ok(match unknown {
+        Some(setting) => {
+            (format!("{table}verify: not judged, because of {setting}\n{NEXT}\n"), None)
+        }
+        None => (format!("{table}verify: {}\n{NEXT}\n", account.finding()), Some(account)),
+    })
 }
