@@ -32,7 +32,7 @@ impl Report {
             format!("{delivered} of {of} delivered in {:.3} s ({by_topic})", self.elapsed_sec);
         if let Some(latency) = &self.latency_ms.from_send {
             text.push_str(&format!(
-                ", {} records/s, latency p50 {} ms, p99 {} ms",
+                ", {:.0} records/s, latency p50 {:.1} ms, p99 {:.1} ms",
                 self.rate_per_sec, latency.p50, latency.p99
             ));
         }

@@ -217,7 +217,7 @@ fn a_signal_ends_a_demo_that_nobody_reads() {
         let (_unread, pipe) = full_pipe();
         let mut producer = Producer::new(["demo", "--batch", "1000"]);
         producer.command().stdout(pipe);
-        let running = producer.start();
+        let running = producer.set("RUST_LOG", "vm4_producer=debug").start();
         running.until_it_says("2000 records came back");
         running.signal(name);
         let finished = running.finish();
