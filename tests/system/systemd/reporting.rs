@@ -71,7 +71,7 @@ fn a_failed_run_says_why_in_the_status(release: Release) {
 
 fn a_run_longer_than_its_start_timeout_is_not_killed_while_it_makes_progress(release: Release) {
     let machine = machine(release);
-    put_producer(&machine, "demo --batch 60 --sleep-sec 0.1", "TimeoutStartSec=3\n");
+    put_producer(&machine, "demo --pace wall --batch 60 --sleep-sec 0.1", "TimeoutStartSec=3\n");
     machine.run(&["systemctl", "start", "producer"]).success();
     let summary = &machine.journal(&[&format!("MESSAGE_ID={SUMMARY}")])[0];
     let elapsed = summary["VM4_ELAPSED_SEC"].as_str().and_then(|text| text.parse::<f64>().ok());
@@ -81,7 +81,7 @@ fn a_run_longer_than_its_start_timeout_is_not_killed_while_it_makes_progress(rel
 
 fn a_journal_that_takes_nothing_stops_no_run(release: Release) {
     let machine = machine(release);
-    put_producer(&machine, "demo --batch 100 --sleep-sec 0.01", "");
+    put_producer(&machine, "demo --pace wall --batch 100 --sleep-sec 0.01", "");
     machine.run(&["systemctl", "kill", "--signal=STOP", "systemd-journald"]).success();
     // Until its socket is full and the next message would block.
     machine.shell("for i in $(seq 10000); do timeout 0.2 logger full || exit 0; done; exit 1");
