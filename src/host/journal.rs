@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::log::SUMMARY_MESSAGE_ID;
+use super::log::{SUMMARY_MESSAGE_ID, UNIT_FIELD};
 
 /// What a summary has, beside the fields that journalctl always shows.
-const FIELDS: &str = "MESSAGE,_SYSTEMD_UNIT,VM4_RUN,VM4_SEED,VM4_OUTCOME,VM4_PLANNED,VM4_GENERATED,\
+const FIELDS: &str = "MESSAGE,_SYSTEMD_UNIT,VM4_UNIT,VM4_RUN,VM4_SEED,VM4_OUTCOME,VM4_PLANNED,VM4_GENERATED,\
     VM4_ACKNOWLEDGED,VM4_FAILED,VM4_UNRESOLVED,VM4_ELAPSED_SEC,VM4_RATE_PER_SEC,VM4_EXIT_CODE";
 
 /// A run that has ended, as its summary in the journal has it.
@@ -73,8 +73,12 @@ pub enum JournalError {
 pub fn past_runs(last: u32, unit: Option<&str>) -> Result<(Vec<PastRun>, String), JournalError> {
     let mut journalctl = Command::new("journalctl");
     journalctl.args(["--no-pager", "--output=json", &format!("--output-fields={FIELDS}")]);
-    journalctl.arg(format!("--lines={last}")).arg(format!("MESSAGE_ID={SUMMARY_MESSAGE_ID}"));
-    journalctl.args(unit.map(|unit| format!("_SYSTEMD_UNIT={}", service(unit))));
+    let of_summaries = format!("MESSAGE_ID={SUMMARY_MESSAGE_ID}");
+    journalctl.arg(format!("--lines={last}")).arg(&of_summaries);
+    if let Some(unit) = unit.map(service) {
+        journalctl.args([&format!("_SYSTEMD_UNIT={unit}"), "+", &of_summaries]);
+        journalctl.arg(format!("{UNIT_FIELD}={unit}"));
+    }
     let output = journalctl.env("SYSTEMD_COLORS", "0").stdin(Stdio::null()).output()?;
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     if !output.status.success() {
@@ -100,7 +104,7 @@ fn past_run(entry: &Value) -> Option<PastRun> {
     let ended_at = text("__REALTIME_TIMESTAMP")?.parse().ok()?;
     Some(PastRun {
         ended_at: Timestamp::from_microsecond(ended_at).ok()?,
-        unit: text("_SYSTEMD_UNIT").unwrap_or_default().to_owned(),
+        unit: text("_SYSTEMD_UNIT").or(text(UNIT_FIELD)).unwrap_or_default().to_owned(),
         outcome: text("VM4_OUTCOME")?.to_owned(),
         exit_code: text("VM4_EXIT_CODE")?.parse().ok()?,
         run: text("VM4_RUN").map(str::to_owned),
@@ -127,6 +131,19 @@ mod tests {
             let field = format!("VM4_{}", field.to_ascii_uppercase());
             assert!(FIELDS.split(',').any(|asked| asked == field), "{field}");
         }
+    }
+
+    #[test]
+    fn a_process_that_was_gone_before_the_journal_looked_is_of_the_unit_that_it_named() {
+        let mut entry = serde_json::json!({
+            "__REALTIME_TIMESTAMP": "1764226810123456", UNIT_FIELD: "a.service",
+            "VM4_OUTCOME": "misconfigured", "VM4_EXIT_CODE": "78", "VM4_GENERATED": "0",
+            "VM4_ACKNOWLEDGED": "0", "VM4_FAILED": "0", "VM4_UNRESOLVED": "0",
+        });
+        let unit = |entry: &Value| past_run(entry).map(|run| run.unit);
+        assert_eq!(unit(&entry).as_deref(), Some("a.service"));
+        entry["_SYSTEMD_UNIT"] = "b.service".into();
+        assert_eq!(unit(&entry).as_deref(), Some("b.service"));
     }
 
     #[test]

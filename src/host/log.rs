@@ -33,6 +33,10 @@ pub const SUMMARY_MESSAGE_ID: &str = "481e4caeb0af4a969868e40c685be4fe";
 /// Target of the summary event, by which its MESSAGE_ID is attached.
 pub const SUMMARY: &str = "vm4_producer::summary";
 
+/// Field of a summary with the unit. The journal has it in `_SYSTEMD_UNIT` too, unless the process is
+/// gone before the journal looks at it, as one is that fails in its settings.
+pub(super) const UNIT_FIELD: &str = "VM4_UNIT";
+
 /// Fields of the summary event; the journal has them as `VM4_NAME`.
 pub const SUMMARY_FIELDS: [&str; 11] = [
     "run",
@@ -150,8 +154,17 @@ fn journal() -> Option<[Dispatch; 2]> {
         let layer = layer.with_field_prefix(Some("VM4".into()));
         Some(layer.with_syslog_identifier("vm4-producer".into()))
     };
-    let summary = layer()?.with_custom_fields([("MESSAGE_ID", SUMMARY_MESSAGE_ID)]);
+    let id = ("MESSAGE_ID", SUMMARY_MESSAGE_ID.to_owned());
+    let unit = own_unit().map(|unit| (UNIT_FIELD, unit));
+    let summary = layer()?.with_custom_fields(std::iter::once(id).chain(unit));
     Some([Dispatch::new(registry().with(layer()?)), Dispatch::new(registry().with(summary))])
+}
+
+/// The service that this process belongs to, from its control group.
+fn own_unit() -> Option<String> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let path = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    path.rsplit('/').find(|name| name.ends_with(".service")).map(str::to_owned)
 }
 
 /// stderr, with the progress bar out of the way. A closed one is nobody's problem.
