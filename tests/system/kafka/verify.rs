@@ -99,7 +99,7 @@ fn a_clean_run_is_closed_in_one_pass_and_little_memory() {
 #[test]
 fn deleted_records_are_expired_and_not_lost() {
     let broker = cluster::plain();
-    let kept = Kept::new(Topics::create_with(broker, "deleted", 3, &[]));
+    let kept = Kept::new(Topics::create_with(broker, "expired", 3, &[]));
     kept.run(&[("BATCH", "300")]).finish().exits(0);
     broker.delete_records(&kept.topics.metric, 2, 40);
     let account = account(&kept.verify(), 74);

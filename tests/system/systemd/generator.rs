@@ -41,7 +41,8 @@ fn a_fifo_as_an_env_file_keeps_no_reload_waiting(release: Release) {
     machine.run_within(SOON, &["systemctl", "daemon-reload"]).success();
     let said = machine.journal(&["-t", "vm4-producer-generator"]);
     let expected = format!(
-        "vm4-producer@pipe.service can reach nothing: cannot read {fifo}: it is a FIFO; expected a file"
+        "vm4-producer@pipe.service can reach nothing: cannot read {fifo} (PROFILE=pipe from the \
+         environment): it is a FIFO; expected a file"
     );
     assert_eq!(said.last().expect("an entry")["MESSAGE"], expected);
     assert_eq!(
