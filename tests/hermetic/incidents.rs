@@ -637,3 +637,38 @@ fn the_documentation_lists_every_kind_with_its_parameter() {
         assert!(text.contains(&row), "docs/workload.md has no row that begins with {row}");
     }
 }
+
+#[test]
+fn the_example_of_the_readme_shows_what_the_program_generates() {
+    const COMMAND: &str = "--run-seed 1 --event-start 2026-01-05T12:00:00Z --batch 1800 --incidents \
+                           throttle@+5m/5m:vm4/0";
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    assert!(readme.contains(COMMAND), "the command");
+    let generate = Producer::new(["generate"].into_iter().chain(COMMAND.split(' '))).finish();
+    generate.exits(0);
+    let mut windows: BTreeMap<u64, (Vec<f64>, f64, f64)> = BTreeMap::new();
+    for line in generate.stdout.lines() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        if record["key"] != "vm4/0" {
+            continue;
+        }
+        let since = record["timestamp"].as_u64().unwrap() - start().as_millisecond().unsigned_abs();
+        let (watts, latency, tokens) = windows.entry(since / 300_000).or_default();
+        let value = &record["value"];
+        watts.extend(value["power_w"].as_f64());
+        *latency += value["latency_ms"].as_f64().unwrap_or_default();
+        *tokens += value["completion_tokens"].as_f64().unwrap_or_default();
+    }
+    assert_eq!(windows.len(), 3);
+    for (window, (watts, latency, tokens)) in windows {
+        let mean = watts.iter().sum::<f64>() / watts.len() as f64;
+        let highest = watts.iter().copied().fold(0.0, f64::max);
+        let row = format!(
+            "| 12:{:02} | {mean:.0} W | {highest:.0} W | {:.1} ms |",
+            window * 5,
+            latency / tokens
+        );
+        assert!(readme.contains(&row), "the README has no row {row}");
+    }
+}
