@@ -14,7 +14,6 @@ mod copies;
 mod examine;
 mod missing;
 mod order;
-mod partition;
 mod places;
 mod record;
 mod seen;

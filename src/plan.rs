@@ -5,6 +5,7 @@ mod emissions;
 mod held;
 mod identity;
 mod incident_log;
+mod keys;
 mod recall;
 mod record;
 mod times;
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 pub use emissions::{Act, Emission};
 pub use identity::Identity;
 pub use incident_log::{Figures, IncidentLine, IncidentLog};
+pub use keys::{keys, partition_of};
 pub use record::{FAULT, Header, Headers, Record};
 
 use crate::event::json::{self, CONTENT_TYPE, LastTs, MetricWriter};
@@ -25,7 +27,7 @@ use crate::event::{Kind, Metric, Usage};
 use crate::faults::{Armed, Change, Declared, Fault, FaultSet};
 use crate::settings::{RecordHeaders, RecordKey, Settings};
 use crate::workload::arrivals::{Schedule, Spacing};
-use crate::workload::seed::{Row, Seed};
+use crate::workload::seed::Seed;
 use crate::workload::{GpuId, Pair, Recent, Workload};
 use emissions::{Emissions, Faulty};
 pub(crate) use times::event_time;
@@ -238,13 +240,6 @@ impl Plan {
             [("run", self.identity.run_id.as_str()), ("seq", text), ("content-type", CONTENT_TYPE)];
         Headers::new(always, (!faults.is_empty()).then_some(fault))
     }
-}
-
-/// The key of every GPU: `HOST/GPU_INDEX`.
-#[must_use]
-pub fn keys(rows: &[Row], hosts: &[String]) -> Vec<String> {
-    let of = |host| rows.iter().map(move |row| format!("{host}/{}", row.gpu_index));
-    hosts.iter().flat_map(of).collect()
 }
 
 #[cfg(test)]

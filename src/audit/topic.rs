@@ -3,13 +3,12 @@
 use super::changes::{Changes, Example};
 use super::compare::Change;
 use super::examine::{Differs, Examined, Part};
-use super::partition;
 use super::record::Read;
 use super::seen::Seen;
 use super::streams::Streams;
 use super::tally::{Foreigners, ReadAccount};
 use crate::histogram::Times;
-use crate::plan::Plan;
+use crate::plan::{Plan, partition_of};
 
 /// What was read of one topic.
 #[derive(Debug, Default)]
@@ -43,7 +42,7 @@ impl Topic {
 
     /// The partition in which the records of a GPU are.
     pub(super) fn home(&self, gpu: usize, key: &str, partitions: Option<u32>) -> Option<i32> {
-        self.homes[gpu].or_else(|| Some(partition::of(key.as_bytes(), partitions?)))
+        self.homes[gpu].or_else(|| Some(partition_of(key.as_bytes(), partitions?)))
     }
 
     /// Notes a record of another run that has the key of a GPU: compaction keeps the last one.
@@ -73,7 +72,7 @@ impl Topic {
         };
         let own = *self.homes[gpu].get_or_insert(partition);
         let key = plan.key_of(gpu).as_bytes();
-        let expected = partitions.map_or(own, |partitions| partition::of(key, partitions));
+        let expected = partitions.map_or(own, |partitions| partition_of(key, partitions));
         if partition != expected {
             examined.differs.push(Differs {
                 part: Part::Partition,

@@ -17,9 +17,10 @@ use crate::cli::VerifyOptions;
 use crate::event::Kind;
 use crate::exit::Exit;
 use crate::host::signals::Stop;
+use crate::kafka::partitions;
 use crate::plan::{Identity, Plan};
 use crate::report::past::PastRun;
-use crate::settings::{Inputs, Key, PastSettings, RecordKey, Settings};
+use crate::settings::{Inputs, Key, PastSettings, Settings};
 
 /// Why a run cannot be verified.
 type Problem = (String, Exit);
@@ -142,7 +143,12 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
         None => Source::Logs(cluster::Cluster::open(settings, options, &topics)?),
     };
     let partitions = match &source {
-        Source::Logs(cluster) if has_own_partitioner(settings, options) => cluster.partitions(),
+        // A stage downstream may have a partitioner of its own.
+        Source::Logs(cluster)
+            if options.topics.is_empty() && partitions::follow_from_keys(settings) =>
+        {
+            cluster.partitions()
+        }
         _ => [None, None],
     };
     let mut audit = Audit::new(match &past.run {
@@ -177,14 +183,6 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
 enum Source {
     Lines(input::Lines),
     Logs(cluster::Cluster),
-}
-
-/// Whether the topics are those of the run and its client chose the partition by the key.
-fn has_own_partitioner(settings: &Settings, options: &VerifyOptions) -> bool {
-    let own = settings.properties.get("partitioner");
-    settings.record_key == RecordKey::Gpu
-        && options.topics.is_empty()
-        && own.is_none_or(|own| own.expose().starts_with("murmur2"))
 }
 
 /// What is expected of a run with a report.

@@ -1,8 +1,18 @@
-//! In which partition a key belongs.
+//! The keys of the records, and in which partition each belongs.
+
+use crate::workload::seed::Row;
+
+/// The key of every GPU: `HOST/GPU_INDEX`.
+#[must_use]
+pub fn keys(rows: &[Row], hosts: &[String]) -> Vec<String> {
+    let of = |host| rows.iter().map(move |row| format!("{host}/{}", row.gpu_index));
+    hosts.iter().flat_map(of).collect()
+}
 
 /// The partition of a key among so many, as Java clients choose it, and librdkafka's
 /// `murmur2_random`: murmur2 with the seed 0x9747b28c, without its sign, modulo the partitions.
-pub(super) fn of(key: &[u8], partitions: u32) -> i32 {
+#[must_use]
+pub fn partition_of(key: &[u8], partitions: u32) -> i32 {
     let hash = murmur2(key) & 0x7fff_ffff;
     (hash % partitions.max(1)).cast_signed()
 }
@@ -41,9 +51,10 @@ mod tests {
             ("a-little-bit-long-string", -985_981_536),
             ("a-little-bit-longer-string", -1_486_304_829),
             ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
+            ("abc", 479_470_107),
         ] {
             assert_eq!(murmur2(key.as_bytes()).cast_signed(), hash, "{key}");
         }
-        assert_eq!(of(b"abc", 10), (479_470_107 & 0x7fff_ffff) % 10);
+        assert_eq!(partition_of(b"abc", 10), (479_470_107 & 0x7fff_ffff) % 10);
     }
 }
