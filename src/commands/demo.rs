@@ -2,7 +2,6 @@
 
 mod table;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tracing::{debug, info};
@@ -109,20 +108,27 @@ fn read_back(
 ) -> Result<(String, Option<Account>), String> {
     let mut table = Table::default();
     let past = PastRun::parse(report.json().as_bytes()).map_err(|error| error.to_string())?;
-    let mut audit = Audit::new(verify::expectation(&past, plan, [None, None]));
-    let names: BTreeSet<&str> = report.topics.iter().map(|topic| topic.topic.as_str()).collect();
-    for (number, name) in names.iter().enumerate() {
+    let mut audit = match unknown {
+        None => Ok(Audit::new(verify::expectation(&past, plan, [None, None]))),
+        Some(setting) => Err(format!("not judged, because of {setting}")),
+    };
+    let [metric, token] = Kind::BOTH.map(|kind| plan.topic(kind));
+    let topics = match metric == token {
+        true => vec![(metric, None)],
+        false => vec![(metric, Some(Kind::Metric)), (token, Some(Kind::Token))],
+    };
+    for (name, of_topic) in topics {
         let (from, before) = (broker.beginning(), table.records);
-        let mut of_it =
-            Kind::BOTH.into_iter().zip(&report.topics).filter(|(_, t)| t.topic == *name);
-        let kind = of_it.next().map(|(kind, _)| kind).filter(|_| of_it.next().is_none());
         let take = |record: &ReadRecord<'_>| {
+            let kind = verify::cluster::kind_of(of_topic, record);
             table.add(name, kind, record);
-            verify::cluster::take(&mut audit, (number, true), record, false);
+            if let Ok(audit) = &mut audit {
+                verify::cluster::take(audit, kind, record, false);
+            }
         };
         reader::read(config, name, &from, READ_WITHIN, || false, take)
             .map_err(|error| error.to_string())?;
-        let of_it = report.topics.iter().filter(|topic| topic.topic == *name);
+        let of_it = report.topics.iter().filter(|topic| topic.topic == name);
         let expected = of_it.map(|topic| topic.acknowledged).sum();
         let read = table.records - before;
         if read < expected {
@@ -131,14 +137,9 @@ fn read_back(
     }
     let pairs = report.topics.iter().map(|topic| topic.acknowledged).max();
     debug!("{} records came back", table.records);
-    let account = audit.finish(
-        Kind::BOTH.map(|kind| Log { topic: plan.topic(kind).to_owned(), ..Log::default() }),
-    );
+    let logs = Kind::BOTH.map(|kind| Log { topic: plan.topic(kind).to_owned(), ..Log::default() });
+    let account = audit.map(|audit| audit.finish(logs));
+    let finding = account.as_ref().map_or_else(String::clone, Account::finding);
     let table = table.text(pairs.unwrap_or(0));
-    Ok(match unknown {
-        Some(setting) => {
-            (format!("{table}verify: not judged, because of {setting}\n{NEXT}\n"), None)
-        }
-        None => (format!("{table}verify: {}\n{NEXT}\n", account.finding()), Some(account)),
-    })
+    Ok((format!("{table}verify: {finding}\n{NEXT}\n"), account.ok()))
 }

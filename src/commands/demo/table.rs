@@ -62,17 +62,14 @@ struct First {
 }
 
 impl Table {
-    /// Takes a record of a topic, whose records are all of one kind where that is given.
-    pub(super) fn add(&mut self, topic: &str, kind: Option<Kind>, record: &ReadRecord<'_>) {
+    /// Takes a record of a topic.
+    pub(super) fn add(&mut self, topic: &str, kind: Kind, record: &ReadRecord<'_>) {
         self.records += 1;
         let seq = record.header("seq").and_then(|seq| seq.parse().ok()).unwrap_or(self.records);
         let lossy = |bytes| String::from_utf8_lossy(bytes).into_owned();
         let key = record.key().map_or_else(|| "-".to_owned(), lossy);
         let text = record.value().map_or_else(|| "-".to_owned(), lossy);
         let value: Value = serde_json::from_str(&text).unwrap_or_default();
-        // Where both kinds are in one topic the value tells, unless a fault has taken it apart.
-        let is_usage = value.get("prompt_tokens").is_some();
-        let kind = kind.unwrap_or(if is_usage { Kind::Token } else { Kind::Metric });
         let first = &mut self.first[kind as usize];
         if first.as_ref().is_none_or(|first| seq < first.seq) {
             *first = Some(First { seq, topic: topic.to_owned(), key: key.clone(), value: text });

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::info;
 
-use super::{Past, Problem, Reading};
+use super::{Past, Problem, Reading, input};
 use crate::audit::{Audit, Log, Read};
 use crate::cli::VerifyOptions;
 use crate::event::Kind;
@@ -121,7 +121,8 @@ impl Cluster {
         let is_one = self.is_one();
         let stopped = || stop.received().count() > 0;
         let read = self.logs.read(until, stopped, |topic, record| {
-            take(audit, (topic, is_one), record, options.follow);
+            let of_topic = (!is_one).then_some(Kind::BOTH[topic]);
+            take(audit, kind_of(of_topic, record), record, options.follow);
             progress.next();
             let is_complete = options.follow && audit.is_complete();
             if is_complete { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -147,19 +148,19 @@ impl Cluster {
     }
 }
 
+/// The kind of a record: that of its topic, or in a topic of both what its value tells.
+pub(in crate::commands) fn kind_of(of_topic: Option<Kind>, record: &ReadRecord<'_>) -> Kind {
+    of_topic.or_else(|| input::kind_of(record.value())).unwrap_or(Kind::Metric)
+}
+
 /// Hands a record to the audit.
 pub(in crate::commands) fn take(
     audit: &mut Audit<'_>,
-    (topic, is_one): (usize, bool),
+    kind: Kind,
     record: &ReadRecord<'_>,
     follows: bool,
 ) {
     let headers: Vec<_> = record.headers().collect();
-    let kind = match (is_one, topic) {
-        (true, _) => super::input::kind_of(record.value()).unwrap_or(Kind::Metric),
-        (false, 0) => Kind::Metric,
-        (false, _) => Kind::Token,
-    };
     audit.read(&Read {
         kind,
         partition: Some(record.partition()),
