@@ -1,5 +1,6 @@
 //! The commands: thin edges on the same flow.
 
+mod columns;
 pub mod demo;
 pub mod doctor;
 pub mod egress;

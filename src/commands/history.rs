@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use tracing::warn;
 
+use super::columns::{self, Side};
 use super::{complain, print};
 use crate::exit::Exit;
 use crate::host::journal::{self, PastRun};
@@ -40,20 +41,12 @@ fn table(runs: &[PastRun]) -> String {
     }
     let head = ["ended (UTC)", "unit", "outcome", "exit", "records", "took"].map(str::to_owned);
     let rows: Vec<_> = [head].into_iter().chain(runs.iter().map(row)).collect();
-    let width =
-        |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths = [0, 1, 2, 3, 4, 5].map(width);
-    let mut text = String::new();
-    for [ended, unit, outcome, exit, records, took] in &rows {
-        let [a, b, c, d, e, f] = widths;
-        // Writing to a String cannot fail.
-        let _infallible = writeln!(
-            text,
-            "{ended:a$}  {unit:b$}  {outcome:c$}  {exit:>d$}  {records:>e$}  {took:>f$}"
-        );
-    }
+    let [left, right] = [Side::Left, Side::Right];
+    let sides = [left, left, left, right, right, right];
+    let mut text: String = columns::lines(sides, &rows).map(|line| line + "\n").collect();
     if let Some(run) = runs.iter().rev().find(|run| run.outcome != "delivered") {
         let unit = shown_unit(&run.unit);
+        // Writing to a String cannot fail.
         let _infallible = writeln!(text, "\n{} {unit}: {}", time(run), run.summary);
     }
     text

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
+use crate::commands::columns::{self, Side};
 use crate::event::Kind;
 use crate::kafka::reader::ReadRecord;
 use crate::plan::FAULT;
@@ -15,19 +16,19 @@ const SHOWN: usize = 20;
 /// Characters of a value that are shown: more than a clean one has.
 const SHOWN_CHARS: usize = 1_000;
 
-/// The columns: title, and whether numbers stand in it.
+/// The titles of the columns, and the sides of their cells.
 ///
 /// A place is the partition and the offset of the metric, then those of the usage.
-const COLUMNS: [(&str, bool); 9] = [
-    ("time", false),
-    ("key", false),
-    ("GPU", false),
-    ("util", true),
-    ("power", true),
-    ("prompt", true),
-    ("compl.", true),
-    ("latency", true),
-    ("landed", false),
+const COLUMNS: [(&str, Side); 9] = [
+    ("time", Side::Left),
+    ("key", Side::Left),
+    ("GPU", Side::Left),
+    ("util", Side::Right),
+    ("power", Side::Right),
+    ("prompt", Side::Right),
+    ("compl.", Side::Right),
+    ("latency", Side::Right),
+    ("landed", Side::Left),
 ];
 
 /// The records that came back, pair by pair.
@@ -93,15 +94,8 @@ impl Table {
         let titles = COLUMNS.map(|(title, _)| title.to_owned());
         let rows = self.pairs.values().map(Shown::cells);
         let rows: Vec<[String; 9]> = [titles].into_iter().chain(rows).collect();
-        let widths: [usize; 9] = std::array::from_fn(|column| {
-            rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
-        });
         let mut text = String::new();
-        for row in &rows {
-            let cells = row.iter().zip(widths).zip(COLUMNS).map(|((cell, width), (_, number))| {
-                if number { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
-            });
-            let line = cells.collect::<Vec<_>>().join("  ");
+        for line in columns::lines(COLUMNS.map(|(_, side)| side), &rows) {
             let _infallible = writeln!(text, "{}", line.trim_end());
         }
         let more = pairs.saturating_sub(self.pairs.len() as u64);
