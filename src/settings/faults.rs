@@ -3,11 +3,8 @@
 use jiff::SignedDuration;
 
 use super::parse::{Refusal, digits, time};
-use super::{SettingError, Settings};
+use super::{SettingError, Settings, suggest};
 use crate::faults::{Fault, FaultSetting, Faults, Parameter, Probability};
-
-/// What a time may be: beyond a year nobody waits, and no topic takes it.
-const LONGEST_SEC: f64 = 31_536_000.0;
 
 /// Most pairs that a record may be held back for.
 const MOST_PAIRS: u64 = 1_000_000;
@@ -33,7 +30,8 @@ pub(super) fn faults(text: &str) -> Result<Faults, Refusal> {
 
 fn setting(part: &str) -> Result<FaultSetting, String> {
     let (word, rest) = part.split_once('=').unwrap_or((part, ""));
-    let fault = Fault::of_word(word).ok_or_else(|| unknown(word))?;
+    let fault = Fault::of_word(word)
+        .ok_or_else(|| suggest::no_kind(word, Fault::ALL.into_iter().map(Fault::word)))?;
     let (probability, parameter) = match rest.split_once(':') {
         Some((probability, parameter)) => (probability, Some(parameter)),
         None => (rest, None),
@@ -47,24 +45,18 @@ fn setting(part: &str) -> Result<FaultSetting, String> {
     Ok(FaultSetting { fault, probability, parameter })
 }
 
-fn unknown(word: &str) -> String {
-    let distance = |fault: &Fault| strsim::damerau_levenshtein(fault.word(), word);
-    let nearest = Fault::ALL.into_iter().min_by_key(distance).map_or("", Fault::word);
-    format!("there is no kind {word:?}; the nearest is {nearest}")
-}
-
 /// A parameter like the default of its kind.
 fn parameter_of(default: Parameter, text: &str) -> Result<Parameter, String> {
     let refused = |expected: &str| format!("the parameter {text:?} is not {expected}");
     match default {
         Parameter::None => Err(format!("it takes no parameter, and there is {text:?}")),
         Parameter::Time(_) => {
-            let found = time(text, LONGEST_SEC).map(Parameter::Time);
+            let found = time(text).map(Parameter::Time);
             found.ok_or_else(|| refused("a time of up to a year, as in 500ms, 10s, 5m"))
         }
         Parameter::Shift(_) => {
             let (sign, size) = text.strip_prefix('-').map_or((1, text), |size| (-1, size));
-            let found = time(size, LONGEST_SEC).filter(|time| time.as_millis() > 0);
+            let found = time(size).filter(|time| time.as_millis() > 0);
             let found = found.and_then(|time| SignedDuration::try_from(time).ok());
             let found = found.map(|time| Parameter::Shift(time * sign));
             found

@@ -3,16 +3,13 @@
 use std::time::Duration;
 
 use super::parse::{self, Refusal};
-use super::{SettingError, Settings};
+use super::{SettingError, Settings, suggest};
 use crate::workload::Name;
 use crate::workload::incidents::{GpuPattern, Incident, IncidentKind, Start};
 use crate::workload::seed::Seed;
 
 /// Most incidents in a run.
 const MOST: usize = 256;
-
-/// Longest offset and length, s: the longest run there can be.
-const LONGEST_SEC: f64 = 31_536_000.0;
 
 /// Reads `kind[=PARAMETER]@START/LENGTH[:HOST/GPU]`, separated by commas.
 pub(super) fn incidents(text: &str) -> Result<Vec<Incident>, Refusal> {
@@ -99,9 +96,7 @@ fn kind_of(text: &str) -> Result<(IncidentKind, f64), String> {
     let (word, value) = text.split_once('=').map_or((text, None), |(w, v)| (w, Some(v)));
     let Some(kind) = IncidentKind::ALL.into_iter().find(|kind| kind.word() == word) else {
         let words = IncidentKind::ALL.map(IncidentKind::word);
-        let nearest = words.into_iter().min_by_key(|w| strsim::damerau_levenshtein(w, word));
-        let nearest = nearest.unwrap_or_default();
-        return Err(format!("there is no kind {word:?}; the nearest is {nearest}"));
+        return Err(suggest::no_kind(word, words.into_iter()));
     };
     let parameter = match (kind.parameter(), value) {
         (None, None) => 0.0,
@@ -137,7 +132,7 @@ fn start_of(text: &str) -> Result<Start, String> {
 
 /// A time as other settings take it, in whole milliseconds.
 fn duration(what: &str, text: &str) -> Result<Duration, String> {
-    let length = parse::time(text, LONGEST_SEC).ok_or_else(|| {
+    let length = parse::time(text).ok_or_else(|| {
         format!("{what} {text:?} is not a time of at most 365d, as in 90, 500ms or 10m")
     })?;
     // Event times have milliseconds.

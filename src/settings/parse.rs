@@ -75,9 +75,12 @@ fn seconds(text: &str, min: f64, max: f64) -> Result<Duration, Refusal> {
     Ok(Duration::from_secs_f64(number))
 }
 
-/// A time of up to so many seconds.
-pub(super) fn time(text: &str, max: f64) -> Option<Duration> {
-    seconds(text, 0.0, max).ok()
+/// The longest run there can be, and the longest time in it, s: a year.
+const LONGEST_SEC: f64 = 31_536_000.0;
+
+/// A time within a run.
+pub(super) fn time(text: &str) -> Option<Duration> {
+    seconds(text, 0.0, LONGEST_SEC).ok()
 }
 
 pub(super) fn sleep(text: &str) -> Result<Duration, Refusal> {
@@ -85,7 +88,7 @@ pub(super) fn sleep(text: &str) -> Result<Duration, Refusal> {
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, Refusal> {
-    seconds(text, 0.001, 31_536_000.0)
+    seconds(text, 0.001, LONGEST_SEC)
 }
 
 pub(super) fn delivery_timeout(text: &str) -> Result<Duration, Refusal> {

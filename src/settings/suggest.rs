@@ -30,6 +30,13 @@ pub fn other_flags(setting: &str) -> impl Iterator<Item = String> {
     names.map(|(other, _)| other.to_ascii_lowercase().replace('_', "-"))
 }
 
+/// That there is no kind of this name, and which of the kinds is nearest. There are few of them, and
+/// the list of all would not fit a line, so the nearest is named however far it is.
+pub(super) fn no_kind<'a>(typed: &str, kinds: impl Iterator<Item = &'a str>) -> String {
+    let nearest = kinds.min_by_key(|kind| strsim::damerau_levenshtein(kind, typed));
+    format!("there is no kind {typed:?}; the nearest is {}", nearest.unwrap_or_default())
+}
+
 /// The word of a closed list that was meant: the same but for capitals, or a slip of a key or two.
 pub(super) fn word<'a>(typed: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.trim().to_ascii_lowercase();
