@@ -16,9 +16,9 @@ pub(crate) struct SettingFlags(pub(super) Vec<(Key, OsString)>);
 
 impl Args for SettingFlags {
     fn augment_args(command: Command) -> Command {
-        let unused = help::unused_settings(command.get_name());
+        let name = command.get_name().to_owned();
         let hidden = |arg: Arg| {
-            let is_unused = unused.contains(&arg.get_id().as_str());
+            let is_unused = help::is_unused(&name, arg.get_id().as_str());
             arg.hide(is_unused)
         };
         command.args(DEFINITIONS.iter().map(setting).map(hidden)).arg(hidden(property_flag()))

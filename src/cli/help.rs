@@ -1,5 +1,7 @@
 //! What `-h` and `--help` show where, and the examples of `--help` and the man page.
 
+use crate::settings::OF_THE_EVENTS;
+
 pub(super) const AFTER_SHORT_HELP: &str = "\
 To begin: `vm4-producer demo`, then -b HOST:PORT. --help has all settings.";
 
@@ -50,10 +52,10 @@ pub(super) fn heading(setting: &str) -> &'static str {
     }
 }
 
-/// Settings that a command takes, so that one command line serves all, but does not use; its help does
-/// not show them.
-pub(super) fn unused_settings(command: &str) -> &'static [&'static str] {
-    match command {
+/// Whether a command takes a setting, so that one command line serves all, but does not use it: its
+/// help does not show it.
+pub(super) fn is_unused(command: &str, setting: &str) -> bool {
+    let unused: &[&str] = match command {
         "demo" => &["KAFKA_BOOTSTRAP", "EGRESS_ALLOW", "EVENT_TIME_GUARD", "rdkafka"],
         "generate" => &[
             "KAFKA_BOOTSTRAP",
@@ -64,27 +66,9 @@ pub(super) fn unused_settings(command: &str) -> &'static [&'static str] {
             "REPORT_FILE",
             "rdkafka",
         ],
-        "egress" => &[
-            "GPU_SEED",
-            "BATCH",
-            "SLEEP_SEC",
-            "TOPIC_METRIC",
-            "TOPIC_TOKEN",
-            "HOSTNAME",
-            "RUN_SEED",
-            "RUN_ID",
-            "WORKLOAD",
-            "ARRIVALS",
-            "DURATION_SEC",
-            "EVENT_START",
-            "EVENT_TIME_GUARD",
-            "PACE",
-            "SHARD",
-            "RECORD_KEY",
-            "RECORD_HEADERS",
-            "DELIVERY_TIMEOUT_SEC",
-            "REPORT_FILE",
-        ],
+        "egress" if OF_THE_EVENTS.contains(&setting) => return true,
+        "egress" => &["GPU_SEED", "EVENT_TIME_GUARD", "DELIVERY_TIMEOUT_SEC", "REPORT_FILE"],
         _ => &[],
-    }
+    };
+    unused.contains(&setting)
 }

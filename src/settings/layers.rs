@@ -17,7 +17,9 @@ use super::secrets::credentials;
 use super::source::{
     self, ENV_FILE_VARIABLE, Inputs, Key, Origin, Resolved, profile_file, read_small_file,
 };
-use super::{DEFINITIONS, LoadError, SettingError, definition, env_file, parse, suggest};
+use super::{
+    DEFINITIONS, LoadError, OF_THE_EVENTS, SettingError, definition, env_file, parse, suggest,
+};
 
 /// Values of one origin.
 struct Layer {
@@ -118,27 +120,8 @@ fn defaults(inputs: &Inputs) -> Vec<Layer> {
     ]
 }
 
-/// Settings that decide what a run sends, and how much of it: only a flag beats what a report says.
-const OF_THE_EVENTS: [&str; 15] = [
-    "BATCH",
-    "SLEEP_SEC",
-    "TOPIC_METRIC",
-    "TOPIC_TOKEN",
-    "HOSTNAME",
-    "RUN_SEED",
-    "RUN_ID",
-    "WORKLOAD",
-    "ARRIVALS",
-    "DURATION_SEC",
-    "EVENT_START",
-    "PACE",
-    "SHARD",
-    "RECORD_KEY",
-    "RECORD_HEADERS",
-];
-
 /// The settings of a run that is over: those of its events, also where nobody chose them, or the
-/// others, where somebody did.
+/// others, where somebody did. Of those of the events only a flag beats what a report says.
 fn past(inputs: &Inputs, librdkafka: Librdkafka, of_the_events: bool) -> Option<Layer> {
     /// What belongs to the other process, and not to its run.
     const ITS_OWN: [&str; 4] = ["REPORT_FILE", "PROFILE", "RUST_LOG", "EGRESS_ALLOW"];
