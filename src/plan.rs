@@ -27,11 +27,12 @@ use crate::event::{Kind, Metric, Usage};
 use crate::faults::{Armed, Change, Declared, Fault, FaultSet};
 use crate::settings::{RecordHeaders, RecordKey, Settings};
 use crate::workload::arrivals::{Schedule, Spacing};
+use crate::workload::incidents::later;
 use crate::workload::seed::Seed;
 use crate::workload::{GpuId, Pair, Recent, Workload};
 use emissions::{Emissions, Faulty};
 pub(crate) use times::event_time;
-use times::{later, shifted, timing, whole_millisecond};
+use times::{shifted, timing, whole_millisecond};
 
 /// What rendering keeps from one record to the next.
 #[derive(Debug, Default)]

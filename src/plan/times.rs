@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Buffer, Emission, Plan};
 use crate::settings::Settings;
 use crate::workload::arrivals::{Due, Spacing, Timing};
+use crate::workload::incidents::later;
 
 impl Plan {
     /// The time of a pair without `EVENT_START`: that of the clock, or the one that it had before.
@@ -55,12 +56,6 @@ impl Plan {
         }
         Timestamp::from_millisecond(taken).unwrap_or(now)
     }
-}
-
-/// `start + offset`; at the end of time it stays there, which the settings have ruled out.
-pub(super) fn later(start: Timestamp, offset: Duration) -> Timestamp {
-    SignedDuration::try_from(offset)
-        .map_or(Timestamp::MAX, |offset| start.saturating_add(offset).unwrap_or(Timestamp::MAX))
 }
 
 /// The event time of a pair that is due so long after the start.

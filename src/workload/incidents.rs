@@ -195,7 +195,7 @@ impl Incidents {
 }
 
 /// `at + length`; at the end of time it stays there.
-fn later(at: Timestamp, length: Duration) -> Timestamp {
+pub(crate) fn later(at: Timestamp, length: Duration) -> Timestamp {
     let length = SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX);
     at.saturating_add(length).unwrap_or(Timestamp::MAX)
 }
