@@ -131,10 +131,7 @@ fn few(rows: &[Row], settings: &Settings) -> String {
 /// Identity and seed of a run, for a command that has no report to write on failure.
 fn prepared(settings: &Settings) -> Result<(Identity, Seed), Exit> {
     let identity = identity(settings)?;
-    let seed = seed(settings).map_err(|error| {
-        complain(&error);
-        error.cause.exit()
-    })?;
+    let seed = seed(settings).map_err(|error| refuse(&error.reason, error.cause.exit()))?;
     Ok((identity, seed))
 }
 

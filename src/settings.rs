@@ -39,7 +39,7 @@ pub use security::Oddity;
 pub use source::{
     DEFAULT_ENV_FILE, ENV_FILE_VARIABLE, Inputs, Key, Origin, PastSettings, Resolved, profile_file,
 };
-pub use table::{DEFINITIONS, Settings};
+pub use table::{DEFINITIONS, OF_THE_EVENTS, Settings};
 
 use crate::allow_list::AllowList;
 use crate::event::Kind;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::{info, warn};
 
-use super::{complain, exit_of_output, give_up, prepared, runtime};
+use super::{exit_of_output, give_up, prepared, refuse, runtime};
 use crate::event::Kind;
 use crate::exit::Exit;
 use crate::host::signals::Stop;
@@ -36,10 +36,6 @@ pub fn generate(
         Ok(prepared) => prepared,
         Err(exit) => return exit,
     };
-    let runtime = match runtime() {
-        Ok(runtime) => runtime,
-        Err(exit) => return exit,
-    };
     if settings.is_set("REPORT_FILE") {
         warn!("REPORT_FILE is not used: generate sends nothing that could be reported");
     }
@@ -49,6 +45,10 @@ pub fn generate(
     if let Some((seq, at)) = only {
         return sink.pair(&plan, seq, at);
     }
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(exit) => return exit,
+    };
     let limits = Limits {
         waits: false,
         wall_limit: settings.wall_limit(),
@@ -106,8 +106,7 @@ impl<W: Write> Lines<W> {
     /// Writes the records of one pair.
     fn pair(self, plan: &Plan, seq: u64, at: Option<Timestamp>) -> Exit {
         let Some(at) = at.or_else(|| plan.due_at(seq)) else {
-            complain(&format!("pair {seq} is not among those of the run"));
-            return Exit::Usage;
+            return refuse(&format!("pair {seq} is not among those of the run"), Exit::Usage);
         };
         let mut buffer = Buffer::default();
         let written = Kind::BOTH

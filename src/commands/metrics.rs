@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::history::past_runs;
-use super::{complain, print};
+use super::{print, refuse};
 use crate::delivery;
 use crate::exit::{DOCUMENTED, Exit};
 use crate::host::files;
@@ -21,10 +21,7 @@ pub fn metrics(count: u32, unit: Option<&str>, output: Option<&Path>) -> Exit {
     let Some(path) = output else { return print(&text) };
     match files::write_report(path, text.as_bytes()) {
         Ok(()) => Exit::Success,
-        Err(error) => {
-            complain(&format!("cannot write {}: {error}", path.display()));
-            Exit::IoErr
-        }
+        Err(error) => refuse(&format!("cannot write {}: {error}", path.display()), Exit::IoErr),
     }
 }
 

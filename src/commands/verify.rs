@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
-use super::{complain, exit_of_output, seed, write};
+use super::{complain, exit_of_output, refuse, seed, write};
 use crate::audit::{Account, Audit, Expectation, Log, Look};
 use crate::cli::VerifyOptions;
 use crate::event::Kind;
@@ -109,10 +109,7 @@ pub fn identity(settings: &Settings, past: &Past) -> Result<Identity, (String, E
 pub(crate) fn verify(settings: &Settings, options: &VerifyOptions, past: &Past) -> Exit {
     match audited(settings, options, past) {
         Ok((account, look, unread)) => conclude(&account, &*look, unread, options, past),
-        Err((problem, exit)) => {
-            complain(&problem);
-            exit
-        }
+        Err((problem, exit)) => refuse(&problem, exit),
     }
 }
 

@@ -16,9 +16,6 @@ pub struct PastRun {
     pub run_seed: u64,
     /// Version of the workload model that it was sent with.
     pub workload_version: u32,
-    /// SHA-256 of the seed file, hexadecimal; reports of older versions have none.
-    #[serde(default)]
-    pub seed_digest: Option<String>,
     /// Wall clock at the start.
     #[serde(deserialize_with = "instant")]
     pub started_at: Timestamp,
