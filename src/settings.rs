@@ -9,6 +9,7 @@ mod define;
 pub mod edit;
 mod env_file;
 mod error;
+mod events;
 mod faults;
 mod hosts;
 mod incidents;
@@ -31,6 +32,7 @@ pub use crate::net::Server;
 pub use bootstrap::Bootstrap;
 pub use define::Definition;
 pub use error::{LoadError, SettingError, lacking_rights};
+pub use events::OF_THE_EVENTS;
 pub use hosts::Hosts;
 pub use listing::Listed;
 pub use parse::{EventTimeGuard, Pace, RecordHeaders, RecordKey};
@@ -39,7 +41,7 @@ pub use security::Oddity;
 pub use source::{
     DEFAULT_ENV_FILE, ENV_FILE_VARIABLE, Inputs, Key, Origin, PastSettings, Resolved, profile_file,
 };
-pub use table::{DEFINITIONS, OF_THE_EVENTS, Settings};
+pub use table::{DEFINITIONS, Settings};
 
 use crate::allow_list::AllowList;
 use crate::event::Kind;

@@ -22,25 +22,6 @@ use crate::workload::arrivals::Law;
 use crate::workload::incidents::Incident;
 use crate::workload::{Name, Shard};
 
-/// Settings that decide what a run sends, and how much of it.
-pub const OF_THE_EVENTS: [&str; 15] = [
-    "BATCH",
-    "SLEEP_SEC",
-    "TOPIC_METRIC",
-    "TOPIC_TOKEN",
-    "HOSTNAME",
-    "RUN_SEED",
-    "RUN_ID",
-    "WORKLOAD",
-    "ARRIVALS",
-    "DURATION_SEC",
-    "EVENT_START",
-    "PACE",
-    "SHARD",
-    "RECORD_KEY",
-    "RECORD_HEADERS",
-];
-
 settings! {
     kafka_bootstrap: Bootstrap {
         name: "KAFKA_BOOTSTRAP",

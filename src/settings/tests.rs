@@ -520,3 +520,23 @@ fn a_command_can_have_its_own_defaults_and_they_are_no_choice_of_the_user() {
     assert_eq!(settings.batch, 5);
     assert!(!settings.is_set("BATCH"));
 }
+
+#[test]
+fn every_setting_is_of_the_events_or_of_the_process_that_sends_them() {
+    // A new one has its place in one of the lists: a report is read back by it.
+    let of_the_process = [
+        "KAFKA_BOOTSTRAP",
+        "GPU_SEED",
+        "EVENT_TIME_GUARD",
+        "DELIVERY_TIMEOUT_SEC",
+        "REPORT_FILE",
+        "PROFILE",
+        "EGRESS_ALLOW",
+        "RUST_LOG",
+    ];
+    let mut listed = [&OF_THE_EVENTS[..], &of_the_process].concat();
+    let mut all: Vec<_> = DEFINITIONS.iter().map(|definition| definition.name).collect();
+    listed.sort_unstable();
+    all.sort_unstable();
+    assert_eq!(listed, all);
+}

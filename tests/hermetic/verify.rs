@@ -264,7 +264,9 @@ fn a_run_is_verified_from_its_report_alone() {
     run.exits(0);
     let report = run.report().to_string();
     let verify = |arguments: &[&str]| {
+        // The environment is that of the host's next run.
         let mut producer = Producer::new(["verify"]).set("BATCH", "7");
+        producer = producer.set("FAULTS", "drop=0.5").set("INCIDENTS", "surge@+0s/1h");
         let file = producer.file("run.json", &report);
         producer.command().arg("--report").arg(file).args(arguments);
         producer.finish()
