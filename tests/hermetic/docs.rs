@@ -2,6 +2,7 @@
 
 mod arrows;
 mod package;
+mod pages;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -53,22 +54,32 @@ fn document_is_generated(path: &str, name: &str, expected: &str) {
 }
 
 #[test]
-fn the_settings_of_the_readme_are_those_of_the_program() {
+fn the_settings_of_the_documents_are_those_of_the_program() {
     let mut table = String::from("| setting | default | meaning |\n|---|---|---|\n");
     for definition in DEFINITIONS {
         let default = definition.default.map_or(String::new(), |d| format!("`{d}`"));
         table.push_str(&format!("| `{}` | {default} | {} |\n", definition.name, definition.help));
     }
-    document_is_generated("README.md", "settings", &table);
+    document_is_generated("docs/settings.md", "settings", &table);
 }
 
 #[test]
-fn the_exit_codes_of_the_readme_are_those_of_the_program() {
+fn the_exit_codes_of_the_documents_are_those_of_the_program() {
     let mut table = String::from("| exit | name | when |\n|---|---|---|\n");
     for (exit, when) in DOCUMENTED {
         table.push_str(&format!("| {} | {} | {when} |\n", exit.code(), exit.name()));
     }
-    document_is_generated("README.md", "exit codes", &table);
+    document_is_generated("docs/settings.md", "exit codes", &table);
+}
+
+#[test]
+fn the_events_of_the_readme_are_what_the_program_generates() {
+    let arguments = "generate --values --batch 1 --run-seed 1 --event-start 2026-01-05T09:00:00Z";
+    let mut generate = Command::new(env!("CARGO_BIN_EXE_vm4-producer"));
+    let generate = generate.args(arguments.split(' ')).env("VM4_PRODUCER_ENV", "/dev/null");
+    let printed = generate.output().expect("the program runs").stdout;
+    let printed = String::from_utf8(printed).expect("text");
+    document_is_generated("README.md", "events", &format!("```json\n{printed}```\n"));
 }
 
 #[test]
@@ -141,10 +152,6 @@ fn every_figure_of_the_model_s_page_is_there_and_every_file_there_is_shown() {
         let shown = page.contains(&format!("](figures/{})", name.to_string_lossy()));
         assert!(shown, "{name:?} is not shown");
     }
-    for (_, rest) in read("README.md").lines().filter_map(|line| line.split_once("](docs/")) {
-        let path = format!("docs/{}", rest.split(')').next().unwrap_or_default());
-        assert!(root().join(&path).exists(), "{path}");
-    }
 }
 
 #[test]
@@ -158,9 +165,9 @@ fn every_constant_that_a_row_may_set_is_in_the_model_s_page() {
 }
 
 #[test]
-fn the_readme_names_the_message_id_of_the_summary() {
+fn the_page_on_the_report_names_the_message_id_of_the_summary() {
     let id = vm4_producer::host::log::SUMMARY_MESSAGE_ID;
-    assert!(read("README.md").contains(&format!("journalctl MESSAGE_ID={id}")));
+    assert!(read("docs/report.md").contains(&format!("journalctl MESSAGE_ID={id}")));
 }
 
 /// What an example of the checkout prints.
@@ -185,17 +192,6 @@ fn the_bill_of_materials_is_what_its_program_prints() {
         assert!(sbom.contains(&format!("\"name\": \"{library}\"")), "{library}");
     }
     is_generated("packaging/sbom.cdx.json", &sbom);
-}
-
-#[test]
-fn the_targets_that_the_readme_names_exist() {
-    let (readme, makefile) = (read("README.md"), read("Makefile"));
-    for (_, line) in readme.lines().filter_map(|line| line.split_once("make ")) {
-        let target = line.split(|c: char| !c.is_ascii_lowercase() && c != '-').next();
-        let target = target.unwrap_or_default();
-        let exists = makefile.contains(&format!("\n{target}: "));
-        assert!(exists || target.is_empty(), "make {target}");
-    }
 }
 
 /// Every Rust file below `src`.

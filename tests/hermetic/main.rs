@@ -32,6 +32,7 @@ mod limits;
 mod log;
 mod notify;
 mod process;
+mod recipes;
 mod shards;
 mod stage;
 mod terminal;

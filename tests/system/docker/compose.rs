@@ -108,9 +108,9 @@ fn the_container_of_the_compose_file_is_confined_and_never_restarted() {
 #[test]
 fn a_secret_is_a_file_that_is_named_as_its_property() {
     let project = Project::with(&format!("KAFKA_BOOTSTRAP={HOST}:1\\n"));
-    // The file that the README shows.
-    let readme = include_str!("../../../README.md");
-    let (_, rest) = readme.split_once("```yaml\n").expect("an example");
+    // The file that the document shows.
+    let page = include_str!("../../../docs/containers.md");
+    let (_, rest) = page.split_once("```yaml\n").expect("an example");
     let (example, _) = rest.split_once("```").expect("an end");
     let prepare = format!(
         "mkdir -p secrets && echo hunter2 >secrets/sasl.password && \

@@ -14,7 +14,7 @@ use super::stand_ins;
 /// How long a build may take on a busy machine.
 const BUILD_LIMIT: Duration = Duration::from_secs(1800);
 
-/// The image is smaller than this, in MB, as the README says. The project allows itself 40.
+/// The image is smaller than this, in MB, as docs/containers.md says. The project allows itself 40.
 const SMALLER_THAN: u64 = 20;
 
 /// What stands in files of the checkout that no image may show.
@@ -69,8 +69,8 @@ fn the_image_is_small_and_says_what_it_is() {
     let size = inspected["Size"].as_u64().expect("a size");
     println!("image: {:.1} MB", size as f64 / 1e6);
     assert!(size < SMALLER_THAN * 1_000_000, "{size} bytes");
-    let readme = include_str!("../../../README.md");
-    assert!(readme.contains(&format!("less than {SMALLER_THAN} MB, no shell, amd64 and arm64")));
+    let page = include_str!("../../../docs/containers.md");
+    assert!(page.contains(&format!("less than {SMALLER_THAN} MB, no shell, amd64 and arm64")));
     let config = &inspected["Config"];
     assert_eq!(config["User"], "10001:10001");
     assert_eq!(config["Entrypoint"], serde_json::json!(["/usr/bin/vm4-producer"]));

@@ -1,0 +1,94 @@
+//! README and `docs` as one text: their links, and what they name.
+
+use super::{read, root};
+use std::fs;
+
+/// The README and the pages of `docs`, by path and text.
+fn pages() -> Vec<(String, String)> {
+    let entries = fs::read_dir(root().join("docs")).expect("pages");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    let pages = names.map(|name| format!("docs/{}", name.to_string_lossy()));
+    let mut paths: Vec<_> = pages.filter(|path| path.ends_with(".md")).collect();
+    paths.push("README.md".to_owned());
+    paths.into_iter().map(|path| (path.clone(), read(&path))).collect()
+}
+
+/// The anchors of a page, as GitHub and most others make them of its headings.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let kept = |c: &char| c.is_alphanumeric() || *c == ' ' || *c == '-';
+    let anchor = |line: &str| {
+        let words: String = line.trim_start_matches('#').trim().chars().filter(kept).collect();
+        words.to_lowercase().replace(' ', "-")
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn every_link_leads_to_a_file_and_a_heading_of_it() {
+    let mut links = 0;
+    for (path, text) in pages() {
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let directory = root().join(&path).parent().expect("a directory").to_owned();
+            let target = if file.is_empty() { root().join(&path) } else { directory.join(file) };
+            assert!(target.exists(), "{path}: {link}");
+            if !anchor.is_empty() {
+                let there = anchors(&fs::read_to_string(&target).expect("a page"));
+                assert!(there.iter().any(|found| found == anchor), "{path}: {link}: {there:?}");
+            }
+            links += 1;
+        }
+    }
+    assert!(links > 20, "{links} links");
+}
+
+#[test]
+fn the_readme_leads_to_every_page() {
+    let readme = read("README.md");
+    for (path, _) in pages().iter().filter(|(path, _)| path != "README.md") {
+        assert!(readme.contains(&format!("| [{path}]({path}) | ")), "{path}");
+    }
+}
+
+#[test]
+fn the_targets_that_the_documents_name_exist() {
+    let makefile = read("Makefile");
+    let mut targets = 0;
+    for (path, text) in pages() {
+        // In a sentence, or as a line of an example.
+        let lines = text.lines().filter_map(|line| line.strip_prefix("make "));
+        for words in text.split("`make ").skip(1).chain(lines) {
+            let target = words.split(|c: char| !c.is_ascii_lowercase() && c != '-').next();
+            let target = target.unwrap_or_default();
+
+            if !target.is_empty() {
+                assert!(makefile.contains(&format!("\n{target}: ")), "{path}: make {target}");
+                targets += 1;
+            }
+        }
+    }
+    assert!(targets > 15, "{targets} targets");
+}
+
+#[test]
+fn the_readme_is_shorter_than_its_reference() {
+    // It has tasks; what has to be complete is in the pages.
+    let readme = read("README.md");
+    assert!(readme.lines().count() <= 260, "{} lines", readme.lines().count());
+    let first_screen: String = readme.lines().take(24).collect();
+    for topic in ["gpu_index", "prompt_tokens"] {
+        assert!(first_screen.contains(topic), "no {topic} on the first screen");
+    }
+}
+
+#[test]
+fn the_readme_says_which_rust_builds_it() {
+    let manifest = read("Cargo.toml");
+    let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
+    let version = version.expect("a version").trim_matches('"');
+    assert!(read("README.md").contains(&format!("Rust {version} or later")), "{version}");
+}

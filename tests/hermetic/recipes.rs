@@ -1,0 +1,115 @@
+//! The recipes of the README and of the pages, as they stand there.
+
+use std::process::{Command, Output};
+
+use crate::cluster::{Cluster, TOPICS};
+use crate::common::program;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const README: &str = include_str!("../../README.md");
+
+/// The broker of the documents.
+const BROKER: &str = "kafka-1:9092";
+
+/// The code blocks of a language in the part of a page below a heading.
+fn blocks<'a>(page: &'a str, heading: &str, language: &str) -> Vec<&'a str> {
+    let (_, part) =
+        page.split_once(&format!("# {heading}\n")).unwrap_or_else(|| panic!("no {heading}"));
+    let part = part.split("\n#").next().unwrap_or_default();
+    let fence = format!("```{language}\n");
+    let blocks = part.split(fence.as_str()).skip(1);
+    blocks.filter_map(|rest| rest.split("```\n").next()).collect()
+}
+
+/// A directory in which recipes run as they stand, but with this broker for that of the documents, and
+/// with `etc` below it for `/etc/vm4-producer`.
+struct Kitchen {
+    directory: TempDir,
+    bootstrap: String,
+}
+
+impl Kitchen {
+    fn new(cluster: &Cluster) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("etc")).unwrap();
+        Self { directory, bootstrap: cluster.bootstrap() }
+    }
+
+    /// Puts a program in front of those of the machine.
+    fn install(&self, name: &str, script: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.directory.path().join(name);
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Runs a recipe; each of its commands has to succeed.
+    fn cook(&self, recipe: &str) -> Output {
+        let own = self.directory.path().display();
+        let recipe = recipe
+            .replace(BROKER, &self.bootstrap)
+            .replace("/etc/vm4-producer/", &format!("{own}/etc/"));
+        let programs = program();
+        let programs = programs.parent().unwrap().display();
+        let output = Command::new("bash")
+            .args(["-euo", "pipefail", "-c", &recipe])
+            .current_dir(self.directory.path())
+            .env_clear()
+            .env("PATH", format!("{own}:{programs}:/usr/bin:/bin"))
+            .env("VM4_PRODUCER_ENV", "/dev/null")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {recipe}{said}", output.status);
+        output
+    }
+}
+
+#[test]
+fn the_recipe_for_own_gpus_makes_a_seed_file_of_what_nvidia_smi_says() {
+    let kitchen = Kitchen::new(&Cluster::start());
+    // As the driver 550 prints two boards of one machine.
+    kitchen.install(
+        "nvidia-smi",
+        "#!/bin/sh\nprintf '%s\\n' '0, NVIDIA L4, 37, 14520, 23034, 54.31' \
+         '1, NVIDIA H100 80GB HBM3, 0, 71321, 81559, 118.20'\n",
+    );
+    let recipe = blocks(README, "Your own GPUs", "sh");
+    assert_eq!(recipe.len(), 1);
+    let printed = String::from_utf8(kitchen.cook(recipe[0]).stdout).unwrap();
+    let seed = std::fs::read_to_string(kitchen.directory.path().join("etc/gpus.json")).unwrap();
+    let rows: Value = serde_json::from_str(&seed).unwrap();
+    assert_eq!(rows[0]["utilization"], 0.37);
+    assert_eq!(rows[1]["name"], "NVIDIA H100 80GB HBM3");
+    assert_eq!(rows[1]["mem_total_mb"], 81_559);
+    assert_eq!(printed.lines().count(), 6, "{printed}");
+    assert!(printed.contains(r#""name":"NVIDIA L4""#), "{printed}");
+}
+
+#[test]
+fn every_recipe_of_the_readme_that_sends_something_delivers_it() {
+    let mut sent = 0;
+    for heading in [
+        "A day of backfill",
+        "Prove that a pipeline loses nothing",
+        "Test an alert",
+        "Test how a pipeline takes bad records",
+    ] {
+        let cluster = Cluster::start();
+        let kitchen = Kitchen::new(&cluster);
+        let recipes = blocks(README, heading, "sh");
+        assert!(!recipes.is_empty(), "{heading} has no recipe");
+        for recipe in recipes {
+            assert!(recipe.contains(BROKER), "{recipe}");
+            let said = kitchen.cook(recipe).stderr;
+            let said = String::from_utf8(said).unwrap();
+            assert!(said.contains(" delivered in "), "{heading}: {said}");
+        }
+        let records = TOPICS.map(|topic| cluster.read(topic, usize::MAX).len());
+        assert!(records.iter().all(|count| *count > 900), "{heading}: {records:?}");
+        sent += records[0];
+    }
+    // The day of backfill alone, with a pair each five seconds.
+    assert!(sent > 15_000, "{sent} pairs");
+}
