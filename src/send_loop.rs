@@ -82,7 +82,8 @@ pub async fn send<S: Sink>(
                 if let Some(following) = next.filter(|_| stretch < RECORDS_AT_A_STRETCH) {
                     // One reading of the clock a pair.
                     let now = if following.begins_pair() { Instant::now() } else { seen.now };
-                    seen = Seen { now, next, ..seen };
+                    // The record just sent is in flight, or was refused, which the next look tells.
+                    seen = Seen { now, next, in_flight: seen.in_flight + 1, ..seen };
                     continue;
                 }
                 // The runtime has other work, too.

@@ -291,6 +291,21 @@ async fn the_drain_is_bounded_though_answers_trickle() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_record_sent_as_the_time_ends_is_waited_for() {
+    let sink = FakeSink::new(false, 1);
+    let (end, elapsed) = beside(&sink, &[("SLEEP_SEC", "0"), ("DURATION_SEC", "1")], |_| async {
+        // The first of a pair waits, and the second has no room. By the answer the time is over.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        sink.answer_all(true);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        sink.answer_all(true);
+    })
+    .await;
+    assert_eq!((end.ending, sink.pairs(), sink.in_flight()), (Ending::Completed, 1, 0));
+    assert!(elapsed >= Duration::from_secs(3), "{elapsed:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_can_send_nothing_any_more_stops_the_run() {
     let sink = FakeSink::new(false, 100);
     let (end, elapsed) = beside(&sink, &[], |_| async {
