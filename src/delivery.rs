@@ -17,7 +17,7 @@ pub use counts::{Counts, PartitionCounts, Settled, TopicCounts};
 pub use failure::{Failure, FailureClass, Failures};
 pub use in_flight::{COPY, Doubts};
 pub use outcome::{Cause, Ending, Evidence, NotStarted, Outcome, RunEnd, word};
-pub use record::{Delivered, InFlightRecord, Pending};
+pub use record::{Delivered, InFlightRecord};
 pub use totals::{Offsets, Totals};
 
 #[cfg(test)]

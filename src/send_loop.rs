@@ -57,8 +57,7 @@ pub async fn send<S: Sink>(
     let mut next = emissions.next();
     let (mut buffer, mut lateness) = (Buffer::default(), Times::default());
     let mut seen = look(sink, stop, next);
-    let (mut faults, mut stretch) = (FaultCounts::default(), 0);
-    let (mut finished, mut stopping) = (false, false);
+    let (mut faults, mut stretch, mut stopping) = (FaultCounts::default(), 0, false);
     let ending = loop {
         if let Some(signal) = seen.signals.first.filter(|_| !stopping) {
             stopping = true;
@@ -80,8 +79,9 @@ pub async fn send<S: Sink>(
                 next = emissions.next();
                 stretch += 1;
                 if let Some(following) = next.filter(|_| stretch < RECORDS_AT_A_STRETCH) {
-                    // One reading of the clock a pair.
-                    let now = if following.begins_pair() { Instant::now() } else { seen.now };
+                    // One reading of the clock a pair, and none where nothing is scheduled.
+                    let reads = pacing.waits() && following.begins_pair();
+                    let now = if reads { Instant::now() } else { seen.now };
                     // The record just sent is in flight, or was refused, which the next look tells.
                     seen = Seen { now, next, in_flight: seen.in_flight + 1, ..seen };
                     continue;
@@ -94,12 +94,7 @@ pub async fn send<S: Sink>(
                 schedule.waits_until(Some(until.into_std()));
                 Some(until)
             }
-            Step::Drain(until) => {
-                if !std::mem::replace(&mut finished, true) {
-                    sink.finish_sending();
-                }
-                Some(until)
-            }
+            Step::Drain(until) => Some(until),
             Step::End(ending) => break ending,
         };
         if let Some(until) = until {
@@ -109,9 +104,6 @@ pub async fn send<S: Sink>(
         stretch = 0;
         seen = look(sink, stop, next);
     };
-    if !finished {
-        sink.finish_sending();
-    }
     pacing.end(ending, lateness, faults)
 }
 
@@ -156,6 +148,7 @@ async fn wait(sink: &impl Sink, stop: &Stop, seen: &Seen, until: Instant) {
 }
 
 fn look(sink: &impl Sink, stop: &Stop, next: Option<Emission>) -> Seen {
+    sink.take_in();
     Seen {
         now: Instant::now(),
         signals: stop.received(),

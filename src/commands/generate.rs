@@ -151,6 +151,4 @@ impl<W: Write> Sink for Lines<W> {
     fn is_fatal(&self) -> bool {
         self.error.borrow().is_some()
     }
-
-    fn finish_sending(&self) {}
 }

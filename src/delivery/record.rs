@@ -1,4 +1,4 @@
-//! What the accounting is told, and what it tells.
+//! What the accounting is told, and
 
 use std::time::Duration;
 
@@ -26,15 +26,4 @@ pub struct Delivered {
     pub record: InFlightRecord,
     /// Where it is.
     pub outcome: Result<(i32, Option<i64>), Failure>,
-}
-
-/// What the polling thread has to know.
-#[derive(Debug, Clone, Copy)]
-pub struct Pending {
-    /// Records that have ended so far, and delivery reports so far.
-    pub answers: [u64; 2],
-    /// Records in flight.
-    pub in_flight: u64,
-    /// How long they have been without an answer to any of them.
-    pub silent_for: Duration,
 }

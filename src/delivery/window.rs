@@ -4,6 +4,9 @@
 //! times out as a whole. The window follows the rate that is reached, as TCP's congestion window
 //! does: it doubles in each round trip while acknowledgements come soon, and shrinks to what the link
 //! has carried where they come late.
+//!
+//! It grows no larger than it helps: records that wait are memory that the processor's cache does not
+//! hold, and each costs more time the more there are (`make bench`).
 
 use std::time::{Duration, Instant};
 
@@ -11,8 +14,15 @@ use std::time::{Duration, Instant};
 /// carries in 3.2 s, within the shortest socket timeout and a round trip of 600 ms.
 const FEWEST: u64 = 64;
 
-/// Records that may wait at the most: librdkafka's own queue takes no more.
-pub(super) const MOST: u64 = 100_000;
+/// Records that may wait at the most, where the user has given librdkafka's own queue the room.
+const MOST: u64 = 100_000;
+
+/// Records that may wait for each millisecond until the link can have answered: three quarters of a
+/// million a second, which one processor does not make.
+const PER_MS: f64 = 750.0;
+
+/// How long librdkafka holds a record back for its batch, ms: its default of `linger.ms`.
+const LINGER_MS: f64 = 5.0;
 
 /// A window on the records that wait for their acknowledgement.
 #[derive(Debug)]
@@ -20,6 +30,8 @@ pub(super) struct Window {
     size: u64,
     /// How long a record should wait at the most.
     target: Duration,
+    /// The shortest wait so far: what the link and the cluster take by themselves.
+    shortest: Duration,
     /// Acknowledgements of records that were handed over before then say nothing new.
     shrunk_at: Option<Instant>,
 }
@@ -28,7 +40,7 @@ impl Window {
     /// A window in which a record should wait for `target` at the most.
     #[must_use]
     pub(super) fn new(target: Duration) -> Self {
-        Self { size: FEWEST, target, shrunk_at: None }
+        Self { size: FEWEST, target, shortest: target, shrunk_at: None }
     }
 
     /// How many records may wait.
@@ -40,6 +52,7 @@ impl Window {
     /// A record that was handed over at `sent` is acknowledged, while `open` others wait.
     pub(super) fn acknowledged(&mut self, sent: Instant, now: Instant, open: u64) {
         let waited = now.saturating_duration_since(sent);
+        self.shortest = self.shortest.min(waited);
         if waited > self.target {
             if self.shrunk_at.is_none_or(|at| sent >= at) {
                 self.shrunk_at = Some(now);
@@ -47,8 +60,15 @@ impl Window {
             }
         } else if waited < self.target / 2 && open >= self.size / 2 {
             // A window that is not used says nothing about the link.
-            self.size = (self.size + 1).min(MOST);
+            self.size = (self.size + 1).min(self.most());
         }
+    }
+
+    /// How many records the link can need: twice what is on its way at `PER_MS`.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number")]
+    fn most(&self) -> u64 {
+        let answered_after = LINGER_MS + 2.0 * self.shortest.as_secs_f64() * 1000.0;
+        ((PER_MS * answered_after) as u64).min(MOST)
     }
 }
 
@@ -87,10 +107,12 @@ mod tests {
     }
 
     #[test]
-    fn a_fast_link_gets_the_whole_window_in_a_few_round_trips() {
-        let (size, longest) = after(1, Duration::from_millis(1), 1_000_000);
-        assert_eq!(size, MOST);
-        assert!(longest < TARGET, "{longest:?}");
+    fn a_fast_link_gets_what_it_needs_in_a_few_round_trips() {
+        for (round_trip, most) in [(0, 3_750), (1, 5_250), (20, 33_750), (200, MOST)] {
+            let (size, longest) = after(4, Duration::from_millis(round_trip), 1_000_000);
+            assert!(size.abs_diff(most) <= 2, "{round_trip} ms: {size}");
+            assert!(longest < TARGET, "{longest:?}");
+        }
     }
 
     #[test]

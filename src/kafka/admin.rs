@@ -10,10 +10,11 @@ use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseProducer, Producer};
 
 use super::delivery_reports::DeliveryReports;
+use super::native;
 use crate::delivery::Offsets;
 use crate::host::limits;
 use crate::settings::Server;
-use wait::Wait;
+use wait::{LEADER_SLICE, Wait};
 
 /// Why a run cannot begin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -116,8 +117,13 @@ impl Admin {
         let wait = Wait { client: self.client(), bound, cancelled };
         let mut ends = Offsets::default();
         for (topic, ends) in topics.into_iter().zip(&mut ends) {
-            let metadata = wait.for_topic(topic)?;
-            *ends = wait.for_leaders(topic.0, &partitions(&metadata, topic.0))?;
+            let partitions = partitions(&wait.for_topic(topic)?, topic.0);
+            let within = wait.left().min(LEADER_SLICE);
+            *ends = match native::ends(self.client(), topic.0, &partitions, within) {
+                Ok(ends) => ends,
+                // It takes a question for each partition to know which leader is not ready.
+                Err(_) => wait.for_leaders(topic.0, &partitions)?,
+            };
         }
         Ok(ends)
     }

@@ -1,8 +1,8 @@
-//! librdkafka's callbacks, and the counts that the sending and the polling thread share.
+//! librdkafka's callbacks, and the counts of a run.
 //!
-//! The sending thread owns how many records it has handed over, the polling thread owns everything
-//! else. They tell each other in atomics: sending takes no lock, and answers take one for each event
-//! of librdkafka, which holds many delivery reports.
+//! How many records are handed over is told in atomics: sending takes no lock, and answers take one for
+//! each event of librdkafka, which holds many delivery reports. Others read the counts: the reporter,
+//! and whoever asks the cluster.
 //!
 //! Records are given up here, and not by librdkafka, whose own time-out comes later: it would give up
 //! the first record of a batch alone and send the rest under a new epoch, which the broker stores a
@@ -12,6 +12,7 @@
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -25,9 +26,9 @@ use tokio::sync::Notify;
 use super::config::longest_wait;
 use super::errors::failure;
 use super::heard::Heard;
-use super::native::{self, HeaderList};
+use super::native::{self, HeaderList, Wake};
 use super::opaque::Opaque;
-use crate::delivery::{Accounting, Counts, Delivered, InFlightRecord, Pending, Totals};
+use crate::delivery::{Accounting, Counts, Delivered, InFlightRecord, Totals};
 use crate::event::Kind;
 use crate::send_loop::GRACE;
 
@@ -46,17 +47,17 @@ pub(super) struct DeliveryReports {
     /// The counts when it was closed.
     closed: OnceLock<Counts>,
     heard: Mutex<Heard>,
-    /// Header lists that the sending thread can use again: at most as many as were in flight.
+    /// Header lists that can be used again: at most as many as were in flight.
     returned: Mutex<Vec<HeaderList>>,
-    /// Logs, errors and statistics so far.
-    events: AtomicU64,
     /// Records of each topic that have been handed over. Only the sending thread writes it.
     handed_over: [AtomicU64; 2],
     /// Records that have ended, and how many may be in flight. Written under the accounting's lock.
     ended: AtomicU64,
     window: AtomicU64,
-    /// Answers came and are dealt with: there may be room in the queue, or nothing left to wait for.
+    /// Something is to be taken in.
     pub(super) answered: Notify,
+    /// Who takes it in while nothing is sent.
+    poller: OnceLock<Thread>,
 }
 
 impl DeliveryReports {
@@ -72,11 +73,17 @@ impl DeliveryReports {
             closed: OnceLock::new(),
             heard: Mutex::default(),
             returned: Mutex::default(),
-            events: AtomicU64::new(0),
             handed_over: Default::default(),
             ended: AtomicU64::new(0),
             answered: Notify::new(),
+            poller: OnceLock::new(),
         }
+    }
+
+    /// Whom to wake, too.
+    pub(super) fn wakes(&self, poller: Thread) {
+        let _only_one = self.poller.set(poller);
+        self.wake();
     }
 
     /// Whether one more record can be delivered in time.
@@ -120,7 +127,7 @@ impl DeliveryReports {
 
     /// Takes in the delivery reports of the event that this thread has handled, and gives up what has
     /// waited too long. `None` once the accounting is closed.
-    pub(super) fn take_in(&self) -> Option<Pending> {
+    pub(super) fn take_in(&self) -> Option<()> {
         RETURNED.with_borrow_mut(|returned| {
             if !returned.is_empty() {
                 lock(&self.returned).append(returned);
@@ -131,7 +138,7 @@ impl DeliveryReports {
             REPORTED.with_borrow_mut(|reported| {
                 reported.drain(..).for_each(|report| accounting.reported(report, now));
             });
-            accounting.pending(now)
+            accounting.pass(now);
         })
     }
 
@@ -147,11 +154,6 @@ impl DeliveryReports {
         let totals = accounting.close();
         let _only_once = self.closed.set(totals.counts.clone());
         totals
-    }
-
-    /// Logs, errors and statistics so far.
-    pub(super) fn events(&self) -> u64 {
-        self.events.load(Ordering::Relaxed)
     }
 
     /// What was heard beside delivery reports.
@@ -179,9 +181,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Wake for DeliveryReports {
+    fn wake(&self) {
+        self.answered.notify_one();
+        if let Some(poller) = self.poller.get() {
+            poller.unpark();
+        }
+    }
+}
+
 impl ClientContext for DeliveryReports {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.events.fetch_add(1, Ordering::Relaxed);
         // The summary is the last line of a run.
         if !self.is_closed() {
             self.heard().log(level, facility, message);
@@ -189,12 +199,10 @@ impl ClientContext for DeliveryReports {
     }
 
     fn stats(&self, statistics: Statistics) {
-        self.events.fetch_add(1, Ordering::Relaxed);
         self.heard().statistics(statistics);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.events.fetch_add(1, Ordering::Relaxed);
         if !self.is_closed() {
             self.heard().error(&error, reason);
         }

@@ -13,12 +13,19 @@
 //!   2.12.1). `rd_kafka_message_detach_headers` gives it back: the message forgets it, and its
 //!   destruction frees nothing. Both are tested below, with a record that is refused.
 //! - The value of a header is overwritten only while the list is ours and only with as many bytes.
-//!   Nobody else reads it then: a message is written to its batch before its delivery report comes.
+//!   Nobody else reads it then: a message is written to its batch before its delivery report comes. A
+//!   list that is ours is not changed in another way, so the place of a value in it stays.
 //! - The opaque of a message is a number, never a pointer. Nothing is freed by it, and a message without
 //!   a delivery report leaks nothing.
+//! - Whoever librdkafka tells of an event lives longer than that: [`Events`] holds the client's
+//!   context, and takes the order back before it lets go of it.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString, c_void};
+mod ends;
+mod events;
+mod headers;
+
+use std::ffi::{CString, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,15 +34,20 @@ use rdkafka::bindings as rd;
 use rdkafka::error::{IsError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
-use rdkafka::types::RDKafkaRespErr;
 
-use crate::plan::{FAULT, Header, Record};
-
-/// The name of the header that differs from record to record.
-const SEQ: (&str, &CStr) = ("seq", c"seq");
+use crate::plan::Record;
+pub(super) use ends::ends;
+pub(super) use events::{Events, Wake};
+pub(super) use headers::{HeaderList, HeaderPool, take_headers};
 
 // The types of the arguments of `rd_kafka_producev`.
 use rd::rd_kafka_vtype_t as Argument;
+
+/// `RD_KAFKA_PARTITION_UA`: the partitioner chooses.
+const UNASSIGNED: i32 = -1;
+
+/// Why a record is refused, and its headers.
+pub(super) type Refused = (RDKafkaErrorCode, Option<HeaderList>);
 
 /// A topic of a client.
 pub(super) struct Topic<C: ProducerContext + 'static> {
@@ -73,12 +85,23 @@ impl<C: ProducerContext> Topic<C> {
         record: &Record<'_>,
         headers: Option<HeaderList>,
         opaque: usize,
-    ) -> Result<(), (RDKafkaErrorCode, Option<HeaderList>)> {
+    ) -> Result<(), Refused> {
+        self.produce_to(UNASSIGNED, record, headers, opaque)
+    }
+
+    /// The same, to a partition of the caller's choice.
+    fn produce_to(
+        &self,
+        partition: i32,
+        record: &Record<'_>,
+        headers: Option<HeaderList>,
+        opaque: usize,
+    ) -> Result<(), Refused> {
         let bytes =
             |bytes: Option<&[u8]>| bytes.map_or((ptr::null(), 0), |b| (b.as_ptr(), b.len()));
         let (value, value_len) = bytes(record.value);
         let (key, key_len) = bytes(record.key.map(str::as_bytes));
-        let list = headers.as_ref().map_or(ptr::null_mut(), |list| list.0.as_ptr());
+        let list = headers.as_ref().map_or(ptr::null_mut(), |list| list.as_ptr());
         // SAFETY: client and topic are alive and belong together; the flag makes librdkafka copy the
         // bytes; the arguments have the types that their tags say.
         let error = unsafe {
@@ -86,6 +109,8 @@ impl<C: ProducerContext> Topic<C> {
                 self.client.client().native_ptr(),
                 Argument::RD_KAFKA_VTYPE_RKT,
                 self.handle.as_ptr(),
+                Argument::RD_KAFKA_VTYPE_PARTITION,
+                partition,
                 Argument::RD_KAFKA_VTYPE_MSGFLAGS,
                 rd::RD_KAFKA_MSG_F_COPY,
                 Argument::RD_KAFKA_VTYPE_VALUE,
@@ -119,126 +144,11 @@ impl<C: ProducerContext + 'static> Drop for Topic<C> {
     }
 }
 
-/// The headers of one record.
-#[derive(Debug)]
-pub(super) struct HeaderList(NonNull<rd::rd_kafka_headers_t>);
-
-// SAFETY: a list belongs to one owner at a time and to no thread.
-unsafe impl Send for HeaderList {}
-
-impl HeaderList {
-    /// A list of headers in their order. `None` if there is no memory.
-    pub(super) fn new(headers: &[Header<'_>]) -> Option<Self> {
-        // SAFETY: no pointer is handed over.
-        let list = Self(NonNull::new(unsafe { rd::rd_kafka_headers_new(headers.len()) })?);
-        for (name, value) in headers {
-            let [name_len, value_len] =
-                [name.len(), value.len()].map(|len| isize::try_from(len).unwrap_or(isize::MAX));
-            // SAFETY: the list is ours; name and value are copied, as many bytes as they have.
-            let error = unsafe {
-                let value = value.as_ptr().cast::<c_void>();
-                rd::rd_kafka_header_add(
-                    list.0.as_ptr(),
-                    name.as_ptr().cast(),
-                    name_len,
-                    value,
-                    value_len,
-                )
-            };
-            if error.is_error() {
-                return None;
-            }
-        }
-        Some(list)
-    }
-
-    /// Overwrites the value of `seq`. Whether it could: only a value of the same length fits.
-    fn set_seq(&mut self, seq: &str) -> bool {
-        let (mut value, mut len) = (ptr::null::<c_void>(), 0);
-        // SAFETY: the list is ours, the name ends in a nul, and both places are writable.
-        let error = unsafe {
-            rd::rd_kafka_header_get_last(
-                self.0.as_ptr(),
-                SEQ.1.as_ptr(),
-                &raw mut value,
-                &raw mut len,
-            )
-        };
-        if error.is_error() || value.is_null() || len != seq.len() {
-            return false;
-        }
-        // SAFETY: the value has `len` bytes in the list's own memory, which nobody else reads while the
-        // list is ours.
-        unsafe { ptr::copy_nonoverlapping(seq.as_ptr(), value.cast_mut().cast::<u8>(), len) };
-        true
-    }
-}
-
-impl Drop for HeaderList {
-    fn drop(&mut self) {
-        // SAFETY: the list is ours, and no message has it.
-        unsafe { rd::rd_kafka_headers_destroy(self.0.as_ptr()) };
-    }
-}
-
-/// Takes the headers back from a message whose delivery report came.
-pub(super) fn take_headers(message: &BorrowedMessage<'_>) -> Option<HeaderList> {
-    let mut list = ptr::null_mut();
-    // SAFETY: the message is alive, and the report is the only one that has it.
-    let error = unsafe { rd::rd_kafka_message_detach_headers(message.ptr(), &raw mut list) };
-    if error != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
-        return None;
-    }
-    NonNull::new(list).map(HeaderList)
-}
-
 /// How long ago a message was enqueued.
 pub(super) fn latency(message: &BorrowedMessage<'_>) -> Duration {
     // SAFETY: the message is alive.
     let us = unsafe { rd::rd_kafka_message_latency(message.ptr()) };
     Duration::from_micros(u64::try_from(us).unwrap_or_default())
-}
-
-/// Header lists that are used again. All have the same headers but for `seq`.
-#[derive(Debug, Default)]
-pub(super) struct HeaderPool {
-    /// Names and values of the first record.
-    first: Vec<(&'static str, String)>,
-    free: Vec<HeaderList>,
-}
-
-impl HeaderPool {
-    /// The headers of a record, and whether the list may come back to the pool. `refill` is asked for
-    /// lists that came back.
-    pub(super) fn list(
-        &mut self,
-        headers: &[Header<'_>],
-        refill: impl FnOnce(&mut Vec<HeaderList>),
-    ) -> (Option<HeaderList>, bool) {
-        // A record with a header of its own is no model for the others.
-        if self.first.is_empty() && headers.iter().all(|(name, _)| *name != FAULT) {
-            self.first = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        }
-        let same = |((name, value), (first, was)): (&Header<'_>, &(&str, String))| {
-            name == first && (value == was || *name == SEQ.0)
-        };
-        let fits = headers.len() == self.first.len() && headers.iter().zip(&self.first).all(same);
-        if !fits {
-            return (HeaderList::new(headers), false);
-        }
-        if self.free.is_empty() {
-            refill(&mut self.free);
-        }
-        let seq = headers.iter().find(|(name, _)| *name == SEQ.0).map(|(_, value)| *value);
-        let used = self.free.pop().filter(|_| seq.is_some());
-        let again = used.and_then(|mut list| list.set_seq(seq.unwrap_or_default()).then_some(list));
-        (again.or_else(|| HeaderList::new(headers)), true)
-    }
-
-    /// Takes a list back that was not sent.
-    pub(super) fn put(&mut self, list: HeaderList) {
-        self.free.push(list);
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,11 @@
 //! Hands records to librdkafka and polls for its answers.
 //!
 //! `acks=all`, idempotence, a bounded queue: a full queue is reported as [`QueueFull`], never a drop.
-//! One thread polls. It ends by itself when sending is finished and every record has its delivery
-//! report, so no exit waits for a poll interval.
+//! What it answers is taken in by the thread that sends, as `poll` says.
 
 use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,9 +16,9 @@ use rdkafka::producer::{BaseProducer, Producer, PurgeConfig};
 use super::admin::{Admin, NotReady};
 use super::delivery_reports::DeliveryReports;
 use super::errors;
-use super::native::{HeaderPool, Topic};
+use super::native::{Events, HeaderPool, Topic, Wake};
 use super::opaque::Opaque;
-use super::poll::{Phase, poll};
+use super::poll::{self, Told};
 use crate::delivery::{Counts, FailureClass, Totals};
 use crate::host::apart::briefly;
 use crate::plan::Record;
@@ -28,20 +27,22 @@ use crate::send_loop::{QueueFull, Sink};
 /// How long a client may take to end.
 const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 
-/// A producer and its polling thread.
+/// A producer.
 pub struct KafkaSink {
     /// The topics of both kinds, or why there is none, from their first record on. Before the client,
     /// which has to outlive them.
     topics: [OnceCell<Result<Topic<DeliveryReports>, RDKafkaErrorCode>>; 2],
     headers: RefCell<HeaderPool>,
+    events: Arc<Told>,
     producer: Arc<BaseProducer<DeliveryReports>>,
-    phase: Arc<Phase>,
+    /// Whether records are sent, and events taken in by who sends them.
+    sending: Arc<AtomicBool>,
     poller: Option<JoinHandle<()>>,
 }
 
 impl std::fmt::Debug for KafkaSink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KafkaSink").field("phase", &self.phase).finish_non_exhaustive()
+        f.debug_struct("KafkaSink").field("sending", &self.sending).finish_non_exhaustive()
     }
 }
 
@@ -56,17 +57,19 @@ impl KafkaSink {
         let producer: BaseProducer<DeliveryReports> =
             config.create_with_context(reports).map_err(refused)?;
         let producer = Arc::new(producer);
-        let phase = Arc::new(Phase::default());
+        let failed = |what| refused(KafkaError::ClientCreation(what));
+        let events = Events::of(&producer).ok_or_else(|| failed("no memory".to_owned()))?;
+        let (events, sending) = (Arc::new(events), Arc::new(AtomicBool::new(false)));
         let poller = {
-            let (producer, phase) = (Arc::clone(&producer), Arc::clone(&phase));
-            let work = move || poll(&producer, &phase);
+            let (events, sending) = (Arc::clone(&events), Arc::clone(&sending));
+            let reports = Arc::clone(producer.context());
+            let work = move || poll::until_sending(&events, &reports, &sending);
             std::thread::Builder::new().name("kafka-poll".into()).spawn(work)
         };
-        let poller = poller.map_err(|e| {
-            refused(KafkaError::ClientCreation(format!("cannot start the polling thread: {e}")))
-        })?;
-        let (topics, headers) = (Default::default(), RefCell::default());
-        Ok(Self { topics, headers, producer, phase, poller: Some(poller) })
+        let poller = poller.map_err(|e| failed(format!("cannot start the polling thread: {e}")))?;
+        producer.context().wakes(poller.thread().clone());
+        let (topics, headers, poller) = (Default::default(), RefCell::default(), Some(poller));
+        Ok(Self { topics, headers, events, producer, sending, poller })
     }
 
     fn reports(&self) -> &DeliveryReports {
@@ -151,9 +154,10 @@ impl KafkaSink {
         })
     }
 
-    fn wake(&self) {
-        if let Some(poller) = &self.poller {
-            poller.thread().unpark();
+    /// Ends the polling thread soon.
+    fn end_polling(&self) {
+        if !self.sending.swap(true, Ordering::AcqRel) {
+            self.reports().wake();
         }
     }
 }
@@ -171,12 +175,12 @@ impl Sink for KafkaSink {
             Err(RDKafkaErrorCode::QueueFull) => return Err(QueueFull),
             Err(code) => reports.refused(kind, index, code),
         }
-        // Looked at first: to write it costs the other thread's cache its line.
-        if self.phase.idle.load(Ordering::Acquire) && self.phase.idle.swap(false, Ordering::AcqRel)
-        {
-            self.wake();
-        }
         Ok(())
+    }
+
+    fn take_in(&self) {
+        self.end_polling();
+        let _closed = poll::take_in(&self.events, self.reports());
     }
 
     fn answered(&self) -> impl Future<Output = ()> {
@@ -194,18 +198,14 @@ impl Sink for KafkaSink {
     fn is_fatal(&self) -> bool {
         self.fatal().is_some()
     }
-
-    fn finish_sending(&self) {
-        self.phase.finished.store(true, Ordering::Release);
-        self.wake();
-    }
 }
 
 impl Drop for KafkaSink {
-    /// Closes the accounting, which ends the polling thread, and waits for it.
+    /// Closes the accounting, ends the polling thread, and waits for it.
     fn drop(&mut self) {
         let _totals = self.totals();
-        self.finish_sending();
+        self.end_polling();
+        self.reports().wake();
         if let Some(poller) = self.poller.take() {
             // A panic in the thread has been reported by its own hook.
             drop(poller.join());

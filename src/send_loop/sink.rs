@@ -19,7 +19,10 @@ pub trait Sink {
     fn try_send(&self, record: &Record<'_>, late_by: Duration) -> Result<(), QueueFull>;
     /// A fault keeps a record from being sent, now or at all.
     fn withheld(&self, _record: &Record<'_>, _act: Act) {}
-    /// Completes after an answer came: there may be room, or nothing left to wait for.
+    /// Takes in the answers that came. Called now and then, also while none is waited for.
+    fn take_in(&self) {}
+    /// Completes after an answer came: once it is taken in there may be room, or nothing left to wait
+    /// for.
     fn answered(&self) -> impl Future<Output = ()>;
     /// Records that wait for their delivery report.
     fn in_flight(&self) -> u64;
@@ -27,6 +30,4 @@ pub trait Sink {
     fn silent_for(&self) -> Duration;
     /// Whether nothing can be sent any more.
     fn is_fatal(&self) -> bool;
-    /// No record will follow.
-    fn finish_sending(&self);
 }

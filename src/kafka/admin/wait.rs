@@ -31,7 +31,7 @@ const FIRST_CONTACT: Duration = Duration::from_secs(5);
 
 /// Single wait for a leader. A question that is given up still takes one of the five places that
 /// requests to a broker have.
-const LEADER_SLICE: Duration = SLICES[1];
+pub(in crate::kafka) const LEADER_SLICE: Duration = SLICES[1];
 
 /// Pause before a leader that was not ready is asked again.
 const LEADER_POLL: Duration = Duration::from_millis(20);
@@ -47,7 +47,7 @@ pub(in crate::kafka) struct Wait<'a> {
 }
 
 impl Wait<'_> {
-    fn left(&self) -> Duration {
+    pub(in crate::kafka) fn left(&self) -> Duration {
         self.bound.deadline.saturating_duration_since(Instant::now())
     }
 
