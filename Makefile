@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps binary demo deb test test-system soak bench fidelity figures lint advisories
+.PHONY: help deps binary demo deb test test-system soak bench sanitize fidelity figures lint advisories
 .PHONY: setup build up run-once logs ps down restart doctor compose-demo
 
 CARGO ?= cargo
@@ -46,11 +46,33 @@ figures: deps ## Draw the figures of docs/workload.md anew. TRACES=DIR asks the 
 	$(CARGO) build --locked --bins --example figures
 	$(CARGO) run --locked --example figures
 
-bench: deps ## Measure what an event costs before it is sent, and a record beside other clients. KAFKA=host:port: there
+# With BROKER=kafka the bench starts an Apache Kafka from the jars of the system tests, and has two more
+# clients: Kafka's own tool from them, and a loop in Python (PyPI).
+BENCH := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vm4-producer-bench
+CONFLUENT_KAFKA := confluent-kafka==2.16.1
+define with_kafka
+	packaging/install-packages default-jre-headless maven python3-venv
+	mvn -q -B -f tests/system/broker/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
+		-DoutputDirectory=$(BENCH)/kafka
+	python3 -m venv $(BENCH)/python
+	$(BENCH)/python/bin/pip install --quiet $(CONFLUENT_KAFKA)
+endef
+bench: deps ## Measure what an event and a record cost beside other clients. BROKER=kafka: real Kafka; KAFKA=host:port: there
 	packaging/install-packages kcat python3-minimal util-linux
+	$(if $(filter kafka,$(BROKER)),$(with_kafka))
 	$(CARGO) bench --locked --bench generation
 	$(CARGO) build --release --locked --bin vm4-producer --example mock_cluster
-	benches/sending.py "$${CARGO_TARGET_DIR:-target}" $(if $(filter command environment,$(origin KAFKA)),--broker $(KAFKA))
+	benches/sending.py "$${CARGO_TARGET_DIR:-target}" $(if $(filter command environment,$(origin KAFKA)),--broker $(KAFKA)) \
+		$(if $(filter kafka,$(BROKER)),--kafka $(BENCH)/kafka --python $(BENCH)/python/bin/python --svg docs/figures/cost.svg)
+
+# Miri runs no C, and the sanitizers need a nightly toolchain, so valgrind watches the module that is not
+# safe: what it reads, frees and leaks. It knows neither AVX-512 nor how much slower it is.
+sanitize: deps ## Run the tests of the unsafe module under valgrind, leaks included
+	packaging/install-packages valgrind
+	binary=$$($(CARGO) test --locked --lib --no-run --message-format=json | \
+		sed -n 's/.*"executable":"\([^"]*\)".*/\1/p') && \
+		valgrind --quiet --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite --show-leak-kinds=definite \
+			--suppressions=tests/valgrind.supp "$$binary" kafka::native --test-threads=1
 
 # What the classifier judges: hours of both Azure workloads, each hour with a seed of its own. On a
 # Monday at 14:00 the rate is 1.505 (chat) and 2.040 (code) times the mean, so the gap is the trace's
