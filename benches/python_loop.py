@@ -26,7 +26,7 @@ def main():
         nonlocal failed
         failed += error is not None
 
-    producer = Producer({"bootstrap.servers": broker, "acks": "all", "enable.idempotence": True, "linger.ms": 5})
+    producer = Producer({"bootstrap.servers": broker, "acks": "all", "enable.idempotence": True, "linger.ms": 2})
 
     def send(topic, key, event):
         while True:

@@ -13,7 +13,7 @@ Parts: throughput (cost of a record at full speed), start (20 pairs, start to ex
 pairs a second), scale (10^3 to 10^7 records). A run counts only if the ends of the partitions say that all
 its records are there.
 
-All use acks=all and idempotence, and where they are made with librdkafka a linger of 5 ms and a queue of
+All use acks=all and idempotence, and where they are made with librdkafka a linger of 2 ms and a queue of
 20,000 records. This program makes its events; kcat reads the same events from a file; rdkafka_performance
 (built from the vendored librdkafka) sends one payload of their size; kafka-producer-perf-test sends lines
 of the file; the Python loop makes what the original script made. The last two send no headers.
@@ -35,7 +35,7 @@ import time
 import broker as clusters
 
 HEADERS = ["run=20260101T000000.000Z-1", "seq=1234567", "content-type=application/json"]
-COMMON = ["acks=all", "enable.idempotence=true", "linger.ms=5", "queue.buffering.max.messages=20000"]
+COMMON = ["acks=all", "enable.idempotence=true", "linger.ms=2", "queue.buffering.max.messages=20000"]
 BASE = "kcat, 3 headers"
 SCALES = [10**n for n in range(3, 8)]
 

@@ -21,8 +21,8 @@ const MOST: u64 = 100_000;
 /// million a second, which one processor does not make.
 const PER_MS: f64 = 750.0;
 
-/// How long librdkafka holds a record back for its batch, ms: its default of `linger.ms`.
-const LINGER_MS: f64 = 5.0;
+/// How long a record waits beside the link, ms: for its batch, and until its answer is taken in.
+const BESIDE_MS: f64 = 5.0;
 
 /// A window on the records that wait for their acknowledgement.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Window {
     /// How many records the link can need: twice what is on its way at `PER_MS`.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number")]
     fn most(&self) -> u64 {
-        let answered_after = LINGER_MS + 2.0 * self.shortest.as_secs_f64() * 1000.0;
+        let answered_after = BESIDE_MS + 2.0 * self.shortest.as_secs_f64() * 1000.0;
         ((PER_MS * answered_after) as u64).min(MOST)
     }
 }
