@@ -1,10 +1,12 @@
 //! One batch against a cluster: is it ready, send, look up what is in doubt, report.
 
+mod client;
 mod lookup;
 mod ready;
 pub mod topic_limits;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +14,17 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+pub use client::Client;
+
+use crate::answer_key::{AnswerKey, Keyed};
 use crate::delivery::{Ending, Evidence, NotStarted, Offsets, RunEnd, Totals};
 use crate::egress::EgressPolicy;
 use crate::event::Kind;
 use crate::faults::FaultCounts;
 use crate::histogram::Times;
-use crate::host::reporter::{self, Reporter, ScheduleState, View};
+use crate::host::reporter::{Reporter, ScheduleState, View};
 use crate::host::signals::Stop;
+use crate::host::spool::Spool;
 use crate::kafka::Config;
 use crate::kafka::producer::KafkaSink;
 use crate::plan::{Identity, Plan};
@@ -39,36 +45,6 @@ pub struct Cluster {
     pub is_embedded: bool,
 }
 
-/// What stays open until the run is reported: closing the client takes a while if records are still in
-/// its queue, and systemd is told last.
-#[derive(Debug, Default)]
-pub struct Client {
-    sink: Option<KafkaSink>,
-    reporter: Option<Reporter>,
-}
-
-impl Client {
-    /// Leaves stderr to whoever has something to say now.
-    pub fn clear_bar(&self) {
-        self.reporter.iter().for_each(Reporter::clear_bar);
-    }
-
-    /// Tells systemd how the run ended.
-    pub fn tell(&mut self, status: &str, errno: Option<u32>) {
-        match self.reporter.take() {
-            Some(reporter) => reporter.finish(status, errno),
-            None => reporter::last_words(status, errno),
-        }
-    }
-
-    /// Closes the connections.
-    pub fn close(self) {
-        if let Some(sink) = self.sink {
-            sink.close();
-        }
-    }
-}
-
 /// Carries a run out against a cluster, and reports it.
 pub async fn send(
     settings: &Settings,
@@ -76,11 +52,11 @@ pub async fn send(
     identity: Identity,
     cluster: &Cluster,
     stop: Stop,
+    mut client: Client,
 ) -> (Report, Client) {
     let started = Instant::now();
     let plan = Plan::new(settings, seed, identity);
-    let batch = Batch { settings, plan: &plan, cluster, stop };
-    let mut client = Client::default();
+    let batch = Batch { settings, seed, plan: &plan, cluster, stop };
     let ended = batch.carry_out(&mut client).await;
     client.clear_bar();
     let nothing = |end| Ended { end, ..Ended::default() };
@@ -94,6 +70,7 @@ pub async fn send(
     let sent = |kind| sent_all.then(|| totals.counts.topic(kind).generated());
     let [metric, token] = plan.planned_records();
     let run = Run {
+        seed_sha256: Some(seed.sha256()),
         planned: [metric.or(sent(Kind::Metric)), token.or(sent(Kind::Token))],
         identity: plan.identity,
         totals,
@@ -124,6 +101,7 @@ impl Default for Ended {
 /// What a batch is carried out with.
 struct Batch<'a> {
     settings: &'a Settings,
+    seed: &'a Seed,
     plan: &'a Plan,
     cluster: &'a Cluster,
     stop: Stop,
@@ -132,8 +110,9 @@ struct Batch<'a> {
 impl Batch<'_> {
     /// How the run ended.
     async fn carry_out(&self, client: &mut Client) -> Result<Ended, NotStarted> {
-        let Self { settings, plan, cluster, stop } = self;
+        let Self { settings, plan, cluster, stop, .. } = self;
         if plan.schedule.planned_pairs() == Some(0) {
+            client.key = client.spool.take().map(|spool| self.begin_key(spool)?.finish());
             return Ok(Ended::default());
         }
         ready::check_egress(cluster, "broker", settings.kafka_bootstrap.servers()).await?;
@@ -154,7 +133,8 @@ impl Batch<'_> {
         let ends = ready::wait_until_ready(settings, cluster, sink, stop).await?;
         topic_limits::check(settings, cluster).await?;
         announce(settings, plan);
-        let ended = self.send(sink, schedule).await;
+        let (ended, key) = self.send(sink, client.spool.take(), schedule).await;
+        client.key = key;
         let mut totals = sink.totals();
         plan.name_doubts(&mut totals.doubts);
         totals.partitions = ends.each_ref().map(BTreeMap::len);
@@ -162,7 +142,13 @@ impl Batch<'_> {
         Ok(Ended { end, totals, lateness: ended.lateness, faults: ended.faults })
     }
 
-    async fn send(&self, sink: &KafkaSink, schedule: Arc<ScheduleState>) -> LoopEnd {
+    /// Sends the batch, and writes its answer key, if it is to have one.
+    async fn send(
+        &self,
+        sink: &KafkaSink,
+        spool: Option<Spool>,
+        schedule: Arc<ScheduleState>,
+    ) -> (LoopEnd, Option<io::Result<Spool>>) {
         let Self { settings, plan, stop, .. } = self;
         let limits = Limits {
             waits: settings.waits(),
@@ -170,7 +156,17 @@ impl Batch<'_> {
             delivery_timeout: settings.delivery_timeout,
         };
         schedule.begins(std::time::Instant::now());
-        send_loop::send(plan, sink, limits, stop, schedule, Timestamp::now).await
+        let now = Timestamp::now;
+        let Some(spool) = spool else {
+            return (send_loop::send(plan, sink, limits, stop, schedule, now).await, None);
+        };
+        let keyed = Keyed::new(sink, self.begin_key(spool));
+        let ended = send_loop::send(plan, &keyed, limits, stop, schedule, now).await;
+        (ended, Some(keyed.finish()))
+    }
+
+    fn begin_key(&self, spool: Spool) -> io::Result<AnswerKey<'_, Spool>> {
+        AnswerKey::begin(self.plan, self.settings, self.seed, spool)
     }
 
     /// Looks up what is in doubt, and collects why records are missing.
@@ -181,7 +177,7 @@ impl Batch<'_> {
         ended: &LoopEnd,
         ends: Offsets,
     ) -> Evidence {
-        let Self { settings, plan, cluster, stop } = self;
+        let Self { settings, plan, cluster, stop, .. } = self;
         let (mut unread, mut topics) = (None, None);
         if totals.counts.total_missing() > 0 && !stop.received().again {
             let lookup = Lookup {

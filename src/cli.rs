@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::answer_key;
 use crate::audit;
 use crate::event::Kind;
 use crate::host::terminal::Style;
@@ -158,6 +159,8 @@ pub(crate) enum Schema {
     Token,
     #[value(name = "report.v1")]
     Report,
+    #[value(name = "answer_key.v1")]
+    AnswerKey,
     #[value(name = "verify.v1")]
     Verify,
 }
@@ -168,6 +171,7 @@ impl Schema {
             Self::Metric => Kind::Metric.schema(),
             Self::Token => Kind::Token.schema(),
             Self::Report => report::SCHEMA,
+            Self::AnswerKey => answer_key::SCHEMA,
             Self::Verify => audit::SCHEMA,
         }
     }

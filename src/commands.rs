@@ -25,6 +25,7 @@ use crate::host::files::{self, SeedFileError};
 use crate::host::limits::{self, Need};
 use crate::host::reporter;
 use crate::host::signals::Stop;
+use crate::host::spool::Spool;
 use crate::plan::Identity;
 use crate::settings::{LoadError, Settings};
 use crate::workload;
@@ -133,6 +134,28 @@ fn prepared(settings: &Settings) -> Result<(Identity, Seed), Exit> {
     let identity = identity(settings)?;
     let seed = seed(settings).map_err(|error| refuse(&error.reason, error.cause.exit()))?;
     Ok((identity, seed))
+}
+
+/// The file that takes the answer key, if one is wanted; `prints` says that stdout has other text.
+fn answer_key(settings: &Settings, prints: bool) -> Result<Option<Spool>, Exit> {
+    let Some(path) = &settings.answer_key else { return Ok(None) };
+    let is_stdout = files::is_stdout(path);
+    let of_the_report = settings.report_file.as_deref();
+    let clashes = if is_stdout && prints {
+        Some("this command prints there")
+    } else if of_the_report.is_some_and(|r| r == path || (is_stdout && files::is_stdout(r))) {
+        Some("the report goes there (REPORT_FILE)")
+    } else {
+        None
+    };
+    let created = match clashes {
+        Some(why) => Err(io::Error::other(why)),
+        None => Spool::create(path),
+    };
+    created.map(Some).map_err(|error| {
+        let text = settings.refuse("ANSWER_KEY", error.to_string()).to_string();
+        give_up(&text, Exit::Config)
+    })
 }
 
 /// Prints text for the user's own use.

@@ -10,5 +10,6 @@ pub mod pid1;
 pub mod reporter;
 pub mod sandbox;
 pub mod signals;
+pub mod spool;
 pub mod systemctl;
 pub mod terminal;

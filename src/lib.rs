@@ -43,6 +43,7 @@
 //! be printed. Whatever listens to the run (journal, systemd, terminal) cannot stop it.
 
 pub mod allow_list;
+pub mod answer_key;
 pub mod audit;
 pub mod awake;
 pub mod batch;

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::delivery::{Outcome, RunEnd, Totals};
 use crate::event::Kind;
 use crate::exit::Exit;
-use crate::faults::{Fault, FaultCounts};
+use crate::faults::FaultCounts;
 use crate::histogram::{Quantiles, Times};
 use crate::plan::Identity;
 use crate::settings::Settings;
@@ -33,6 +33,8 @@ pub struct Report {
     pub run_seed: u64,
     /// Version of the workload model.
     pub workload_version: u32,
+    /// SHA-256 of the rows of the seed; null where it could not be read.
+    pub seed_sha256: Option<String>,
     /// Host of the events.
     pub host: String,
     /// Which part of the run.
@@ -77,6 +79,8 @@ pub const SCHEMA: &str = include_str!("../packaging/schemas/report.v1.schema.jso
 pub struct Run {
     /// Who it is.
     pub identity: Identity,
+    /// SHA-256 of the rows of its seed, if it could be read.
+    pub seed_sha256: Option<String>,
     /// Records of each topic planned for this process, if known.
     pub planned: [Option<u64>; 2],
     /// Counts and latencies.
@@ -97,7 +101,17 @@ impl Report {
     /// The report of a run.
     #[must_use]
     pub fn new(settings: &Settings, run: Run) -> Self {
-        let Run { identity, planned, totals, lateness, faults, end, ended_at, elapsed } = run;
+        let Run {
+            identity,
+            seed_sha256,
+            planned,
+            totals,
+            lateness,
+            faults,
+            end,
+            ended_at,
+            elapsed,
+        } = run;
         let outcome = Outcome::of(&end, &totals.counts);
         let counts = &totals.counts;
         let topic_name = |kind: Kind| settings.topic(kind).to_owned();
@@ -109,13 +123,6 @@ impl Report {
             kind: text.to_owned(),
             count: failures.count,
         });
-        let of_kind = |kind, fault: Fault| FaultReport {
-            topic: topic_name(kind),
-            kind: fault.word(),
-            count: faults.of(kind, fault),
-        };
-        let of_topic = |kind| Fault::ALL.map(|fault| of_kind(kind, fault));
-        let faults = Kind::BOTH.into_iter().flat_map(of_topic);
         let listing = settings.listing().map(|setting| SettingReport {
             name: setting.name,
             value: setting.value.into(),
@@ -127,6 +134,7 @@ impl Report {
             run_id: identity.run_id,
             run_seed: identity.run_seed,
             workload_version: workload::VERSION,
+            seed_sha256,
             host: settings.hostname.to_string(),
             shard: settings.shard.to_string(),
             outcome: outcome.word(),
@@ -136,7 +144,7 @@ impl Report {
             reason: outcome.reason,
             topics: topics.into(),
             errors: errors.collect(),
-            faults: faults.filter(|faults| faults.count > 0).collect(),
+            faults: FaultReport::all(&faults, topic_name),
             started_at: format!("{:.3}", identity.started_at),
             ended_at: format!("{ended_at:.3}"),
             elapsed_sec: (elapsed_sec * 1e6).round() / 1e6,

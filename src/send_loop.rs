@@ -68,7 +68,7 @@ pub async fn send<S: Sink>(
                 let Some(emission) = next else { continue };
                 let late_by = pacing.late_by(&emission, seen.now);
                 let record = plan.render(&emission, &now, &mut buffer);
-                if hand_over(sink, &record, emission.act, late_by).is_err() {
+                if hand_over(sink, &emission, &record, late_by).is_err() {
                     seen = Seen { has_room: false, ..look(sink, stop, next) };
                     continue;
                 }
@@ -110,17 +110,15 @@ pub async fn send<S: Sink>(
 /// Sends a record, unless a fault keeps it from being sent.
 fn hand_over<S: Sink>(
     sink: &S,
+    emission: &Emission,
     record: &Record<'_>,
-    act: Act,
     late_by: Duration,
 ) -> Result<(), QueueFull> {
-    match act {
-        Act::Send => sink.try_send(record, late_by),
-        Act::Hold | Act::Drop => {
-            sink.withheld(record, act);
-            Ok(())
-        }
+    if emission.act == Act::Send {
+        sink.try_send(record, late_by)?;
     }
+    sink.had_turn(emission, record);
+    Ok(())
 }
 
 /// Counts the faults of a record that was sent or dropped.

@@ -3,6 +3,7 @@
 mod amid;
 pub mod arrivals;
 mod constants;
+mod cost;
 mod gpu;
 mod hardware;
 pub mod incidents;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use constants::Hardware;
+pub use cost::{cost_micro_usd, price_micro_usd_per_hour};
 pub use gpu::Reading;
 pub use hardware::{describe, known_gpus};
 pub use name::Name;

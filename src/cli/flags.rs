@@ -83,7 +83,7 @@ fn setting(definition: &Definition) -> Arg {
 /// What a shell completes where there is no list of words.
 fn hint(setting: &str) -> ValueHint {
     match setting {
-        "GPU_SEED" | "REPORT_FILE" => ValueHint::FilePath,
+        "GPU_SEED" | "REPORT_FILE" | "ANSWER_KEY" => ValueHint::FilePath,
         "KAFKA_BOOTSTRAP" | "HOSTNAME" => ValueHint::Hostname,
         _ => ValueHint::Other,
     }

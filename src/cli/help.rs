@@ -47,7 +47,7 @@ pub(super) fn heading(setting: &str) -> &'static str {
         "KAFKA_BOOTSTRAP" | "TOPIC_METRIC" | "TOPIC_TOKEN" | "DELIVERY_TIMEOUT_SEC" => "Kafka",
         "BATCH" | "SLEEP_SEC" | "ARRIVALS" | "DURATION_SEC" | "PACE" | "SHARD" => "Load",
         "PROFILE" | "EGRESS_ALLOW" => "Unit",
-        "REPORT_FILE" | "RUST_LOG" => "Output",
+        "REPORT_FILE" | "ANSWER_KEY" | "RUST_LOG" => "Output",
         _ => "Events",
     }
 }
@@ -67,7 +67,9 @@ pub(super) fn is_unused(command: &str, setting: &str) -> bool {
             "rdkafka",
         ],
         "egress" if OF_THE_EVENTS.contains(&setting) => return true,
-        "egress" => &["GPU_SEED", "EVENT_TIME_GUARD", "DELIVERY_TIMEOUT_SEC", "REPORT_FILE"],
+        "egress" => {
+            &["GPU_SEED", "EVENT_TIME_GUARD", "DELIVERY_TIMEOUT_SEC", "REPORT_FILE", "ANSWER_KEY"]
+        }
         _ => &[],
     };
     unused.contains(&setting)

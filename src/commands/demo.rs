@@ -7,9 +7,9 @@ use std::time::Duration;
 use tracing::{debug, info};
 
 use super::run::{Problem, publish, sent};
-use super::{begin, give_up_start, not_printed, of_output, prepared, verify, write};
+use super::{answer_key, begin, give_up_start, not_printed, of_output, prepared, verify, write};
 use crate::audit::{Account, Audit, Log};
-use crate::batch::Cluster;
+use crate::batch::{Client, Cluster};
 use crate::event::Kind;
 use crate::exit::Exit;
 use crate::host::apart::{Apart, Waited};
@@ -51,6 +51,10 @@ pub fn demo(settings: &Settings) -> Exit {
         Ok(prepared) => prepared,
         Err(exit) => return exit,
     };
+    let client = match answer_key(settings, true) {
+        Ok(spool) => Client::with_key(spool),
+        Err(exit) => return exit,
+    };
     let topics = [settings.topic_metric.as_str(), settings.topic_token.as_str()];
     let broker = match EmbeddedBroker::start(&topics) {
         Ok(broker) => broker,
@@ -62,7 +66,7 @@ pub fn demo(settings: &Settings) -> Exit {
     info!("embedded broker at {bootstrap}; KAFKA_BOOTSTRAP is not used");
     let config = config::embedded(&bootstrap, settings.delivery_timeout);
     let cluster = Cluster { config, egress: None, is_embedded: true };
-    match sent(settings, &seed, identity.clone(), &cluster, &stop) {
+    match sent(settings, &seed, identity.clone(), &cluster, &stop, client) {
         Ok((report, client)) => {
             let plan = Plan::new(settings, &seed, identity);
             let unknown = verify::not_known(settings);

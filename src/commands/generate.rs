@@ -9,12 +9,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::runtime::Runtime;
 use tracing::{info, warn};
 
-use super::{exit_of_output, give_up, prepared, refuse, runtime};
+use super::{
+    answer_key, complain, exit_of_output, give_up, give_up_start, prepared, refuse, runtime,
+};
+use crate::answer_key::{AnswerKey, Keyed};
+use crate::delivery::Ending;
 use crate::event::Kind;
 use crate::exit::Exit;
 use crate::host::signals::Stop;
+use crate::host::spool::Spool;
 use crate::plan::{Buffer, Plan, Record};
 use crate::send_loop::{self, Limits, QueueFull, Sink};
 use crate::settings::Settings;
@@ -54,12 +60,47 @@ pub fn generate(
         wall_limit: settings.wall_limit(),
         delivery_timeout: settings.delivery_timeout,
     };
-    // A signal ends the process.
-    let (_stopper, stop) = Stop::channel();
-    runtime.block_on(send_loop::send(&plan, &sink, limits, &stop, Arc::default(), Timestamp::now));
-    match sink.finish() {
-        Ok(()) => Exit::Success,
-        Err(error) => exit_of_output(&error),
+    let spool = match answer_key(settings, true) {
+        Ok(spool) => spool,
+        Err(exit) => return exit,
+    };
+    let Some(spool) = spool else {
+        // A signal ends the process.
+        let (_stopper, stop) = Stop::channel();
+        let (schedule, now) = (Arc::default(), Timestamp::now);
+        runtime.block_on(send_loop::send(&plan, &sink, limits, &stop, schedule, now));
+        return sink.finish().map_or_else(|error| exit_of_output(&error), |()| Exit::Success);
+    };
+    let key = AnswerKey::begin(&plan, settings, &seed, spool);
+    with_key(&plan, sink, key, limits, &runtime)
+}
+
+/// Prints the events, and writes the answer key of what was printed, also where a signal ends that.
+fn with_key<W: Write>(
+    plan: &Plan,
+    sink: Lines<W>,
+    key: io::Result<AnswerKey<'_, Spool>>,
+    limits: Limits,
+    runtime: &Runtime,
+) -> Exit {
+    let stop = match Stop::listen() {
+        Ok(stop) => stop,
+        Err(error) => return give_up_start(&format!("cannot listen to signals: {error}")),
+    };
+    let keyed = Keyed::new(&sink, key);
+    let (schedule, now) = (Arc::default(), Timestamp::now);
+    let ended = runtime.block_on(send_loop::send(plan, &keyed, limits, &stop, schedule, now));
+    let published = keyed.finish().and_then(Spool::publish);
+    if let Err(error) = sink.finish() {
+        return exit_of_output(&error);
+    }
+    match (published, ended.ending) {
+        (Err(error), _) => {
+            complain(&format!("ANSWER_KEY: no answer key: {error}"));
+            Exit::IoErr
+        }
+        (Ok(()), Ending::Signalled(signal)) => Exit::Signalled(signal),
+        (Ok(()), _) => Exit::Success,
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::{error, warn};
 
-use super::{begin, give_up, identity, runtime, seed, summary};
+use super::{answer_key, begin, give_up, identity, runtime, seed, summary};
 use crate::batch::{self, Client, Cluster};
 use crate::delivery::{NotStarted, RunEnd, Totals};
 use crate::egress::EgressPolicy;
@@ -17,6 +17,7 @@ use crate::host::apart::{Apart, Waited};
 use crate::host::limits::Need;
 use crate::host::log;
 use crate::host::signals::Stop;
+use crate::host::spool::Spool;
 use crate::host::{files, reporter, sandbox};
 use crate::kafka::config;
 use crate::plan::Identity;
@@ -47,13 +48,18 @@ pub fn run(settings: &Settings) -> Exit {
         let text = settings.refuse("REPORT_FILE", error.to_string()).to_string();
         return give_up(&text, Exit::Config);
     }
+    let client = match answer_key(settings, false) {
+        Ok(spool) => Client::with_key(spool),
+        Err(exit) => return exit,
+    };
     if let Some(problem) = settings.unreadable_location() {
         return give_up(&problem, Exit::NoInput);
     }
     for odd in settings.without_effect() {
         warn!("{}; {}", odd.problem, odd.remedy);
     }
-    for problem in sandbox::problems(settings.report_file.as_deref()) {
+    let outputs = [("REPORT_FILE", &settings.report_file), ("ANSWER_KEY", &settings.answer_key)];
+    for problem in sandbox::problems(outputs.map(|(name, path)| (name, path.as_deref()))) {
         warn!("{problem}");
     }
     let seed = match seed(settings) {
@@ -68,7 +74,7 @@ pub fn run(settings: &Settings) -> Exit {
         egress: EgressPolicy::of_process(settings),
         is_embedded: false,
     };
-    match sent(settings, &seed, identity, &cluster, &stop) {
+    match sent(settings, &seed, identity, &cluster, &stop, client) {
         Ok((report, client)) => publish(settings, &report, client, &stop, None),
         Err(exit) => exit,
     }
@@ -81,9 +87,11 @@ pub(super) fn sent(
     identity: Identity,
     cluster: &Cluster,
     stop: &Stop,
+    client: Client,
 ) -> Result<(Report, Client), Exit> {
     let runtime = runtime()?;
-    let sent = runtime.block_on(batch::send(settings, seed, identity, cluster, stop.clone()));
+    let sent = batch::send(settings, seed, identity, cluster, stop.clone(), client);
+    let sent = runtime.block_on(sent);
     // A question to the cluster that nobody waits for any more may still block.
     runtime.shutdown_background();
     Ok(sent)
@@ -93,6 +101,7 @@ pub(super) fn sent(
 fn without_seed(identity: Identity, error: NotStarted) -> Run {
     Run {
         identity,
+        seed_sha256: None,
         planned: [None; 2],
         totals: Totals::default(),
         lateness: Times::default(),
@@ -131,7 +140,8 @@ pub(super) fn publish(
     summary::of_report(report, exit, &summary);
     log::finish();
     client.tell(&summary, exit.errno());
-    if let Some(problem) = unwritten(settings, report, stop, seen) {
+    let no_key = unwritten_key(settings, client.take_key(), stop, seen);
+    for problem in unwritten(settings, report, stop, seen).into_iter().chain(no_key) {
         exit = exit_with(exit, Some(&problem));
         let text = format!("{}; exit {exit}", problem.0);
         match exit {
@@ -152,6 +162,22 @@ fn unwritten(settings: &Settings, report: &Report, stop: &Stop, seen: u32) -> Op
     let taken = taken(move || files::write_report(&to, json.as_bytes()), within, stop, seen);
     let problem = taken.err()?;
     Some((format!("REPORT_FILE: no report in {}: {problem}", path.display()), Exit::IoErr))
+}
+
+/// Puts the answer key at its place, if there is one; returns what went wrong.
+fn unwritten_key(
+    settings: &Settings,
+    key: Option<io::Result<Spool>>,
+    stop: &Stop,
+    seen: u32,
+) -> Option<Problem> {
+    let published = match key? {
+        Ok(spool) => taken(move || spool.publish(), settings.delivery_timeout, stop, seen),
+        Err(error) => Err(error.to_string()),
+    };
+    let path = settings.answer_key.clone().unwrap_or_default();
+    let problem = published.err()?;
+    Some((format!("ANSWER_KEY: no answer key in {}: {problem}", path.display()), Exit::IoErr))
 }
 
 /// Has a report written, and waits until it is taken, but not for ever.

@@ -62,6 +62,19 @@ impl FaultSet {
         self.has(Fault::Late) || self.has(Fault::OutOfOrder)
     }
 
+    /// Whether the value is still one of its event, so that a consumer can read it.
+    #[must_use]
+    pub fn leaves_readable(self) -> bool {
+        match self.value_change() {
+            None => true,
+            // It is there, and may be one that the schema does not allow.
+            Some(change) => matches!(
+                change,
+                Fault::ExtraField | Fault::Sentinel | Fault::FailedRequest | Fault::Oversize
+            ),
+        }
+    }
+
     /// What is in force where all of these hit one record: see [the module](super).
     pub(super) fn in_force(self) -> Self {
         if self.has(Fault::Drop) {

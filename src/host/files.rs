@@ -154,7 +154,8 @@ pub fn write_report(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// Whether the path names the standard output of this process.
-fn is_stdout(path: &Path) -> bool {
+#[must_use]
+pub fn is_stdout(path: &Path) -> bool {
     ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
 }
 
@@ -206,7 +207,7 @@ pub fn rewrite(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// What is at the path of an output file.
-enum Target {
+pub(super) enum Target {
     /// A file, or nothing; it is replaced atomically. A link to a file stays.
     Replaced(PathBuf),
     /// A FIFO.
@@ -215,7 +216,7 @@ enum Target {
     Device,
 }
 
-fn target(path: &Path) -> io::Result<Target> {
+pub(super) fn target(path: &Path) -> io::Result<Target> {
     match fs::metadata(path) {
         Ok(there) if there.is_dir() => Err(io::Error::other("it is a directory")),
         Ok(there) if there.is_file() => Ok(match fs::canonicalize(path) {
@@ -230,7 +231,7 @@ fn target(path: &Path) -> io::Result<Target> {
     }
 }
 
-fn temporary(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+pub(super) fn temporary(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     let directory = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
     tempfile::Builder::new()
         .prefix(".vm4-producer-")

@@ -17,23 +17,25 @@ const PRIVATE: [&str; 4] = ["/tmp", "/var/tmp", "/dev/shm", "/run"];
 /// The UIDs that systemd makes up for units whose user does not exist.
 const MADE_UP: std::ops::RangeInclusive<u32> = 61_184..=65_519;
 
-/// What is odd about this process in its unit; nothing elsewhere.
+/// What is odd about this process in its unit, and about the files that these settings name; nothing
+/// elsewhere.
 #[must_use]
-pub fn problems(report_file: Option<&Path>) -> Vec<String> {
+pub fn problems(outputs: [(&str, Option<&Path>); 2]) -> Vec<String> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let has_private_tmp = mounts.contains(PRIVATE_TMP);
-    let report = report_file.filter(|_| has_private_tmp).and_then(lost);
+    let files = outputs.into_iter().filter(|_| has_private_tmp);
+    let lost = files.filter_map(|(setting, path)| lost(setting, path?));
     let in_unit = std::env::var_os(IN_UNIT).is_some();
     let uid = in_unit.then(|| geteuid().as_raw()).and_then(made_up);
-    report.into_iter().chain(uid).collect()
+    lost.chain(uid).collect()
 }
 
-fn lost(report_file: &Path) -> Option<String> {
-    PRIVATE.iter().any(|private| report_file.starts_with(private)).then(|| {
+fn lost(setting: &str, path: &Path) -> Option<String> {
+    PRIVATE.iter().any(|private| path.starts_with(private)).then(|| {
         format!(
-            "REPORT_FILE: {} is in a directory that ends with this unit; REPORT_FILE=- puts the report into the journal, and StateDirectory=vm4-producer in a drop-in \
+            "{setting}: {} is in a directory that ends with this unit; {setting}=- puts it into the journal, and StateDirectory=vm4-producer in a drop-in \
              gives the unit /var/lib/vm4-producer for it",
-            report_file.display()
+            path.display()
         )
     })
 }
@@ -54,14 +56,14 @@ mod tests {
     #[test]
     fn a_report_in_a_directory_of_the_unit_alone_is_lost() {
         for path in ["/tmp/r.json", "/var/tmp/a/r.json", "/run/r.json"] {
-            let problem = lost(Path::new(path)).unwrap();
+            let problem = lost("REPORT_FILE", Path::new(path)).unwrap();
             assert!(
                 problem.starts_with(&format!("REPORT_FILE: {path} is in a directory")),
                 "{problem}"
             );
         }
         for path in ["-", "/var/lib/vm4-producer/r.json", "/tmpfs/r.json"] {
-            assert_eq!(lost(Path::new(path)), None, "{path}");
+            assert_eq!(lost("REPORT_FILE", Path::new(path)), None, "{path}");
         }
     }
 

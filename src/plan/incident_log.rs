@@ -24,6 +24,10 @@ pub struct Figures {
     pub metrics: u64,
     /// Usages of these keys.
     pub usages: u64,
+    /// Usages of all keys.
+    pub all_usages: u64,
+    /// Sum of `completion_tokens` of theirs.
+    pub completion_tokens: u64,
     /// Their share of all usages.
     pub usage_share: Option<f64>,
     /// Mean of `utilization`.
@@ -128,6 +132,8 @@ impl Sums {
         Figures {
             metrics: self.metrics,
             usages: self.usages,
+            all_usages: self.all_usages,
+            completion_tokens: self.completion,
             usage_share: mean(self.usages, self.all_usages, 1.0),
             utilization: mean(self.percents, self.readings, 100.0),
             power_w: mean(self.deciwatts, self.readings, 10.0),

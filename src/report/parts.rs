@@ -4,6 +4,8 @@ use serde::Serialize;
 
 use super::SeqReport;
 use crate::delivery::{PartitionCounts, Settled};
+use crate::event::Kind;
+use crate::faults::{Fault, FaultCounts};
 use crate::histogram::Quantiles;
 
 /// One setting in the report.
@@ -68,6 +70,20 @@ pub struct FaultReport {
     pub kind: &'static str,
     /// Records at which it was in force: sent with it, or dropped.
     pub count: u64,
+}
+
+impl FaultReport {
+    /// Every kind that was in force, topic by topic.
+    pub(super) fn all(counts: &FaultCounts, topic: impl Fn(Kind) -> String) -> Vec<Self> {
+        let each = Kind::BOTH.into_iter().flat_map(|kind| Fault::ALL.map(|fault| (kind, fault)));
+        let there = each.filter(|(kind, fault)| counts.of(*kind, *fault) > 0);
+        let report = |(kind, fault): (Kind, Fault)| Self {
+            topic: topic(kind),
+            kind: fault.word(),
+            count: counts.of(kind, fault),
+        };
+        there.map(report).collect()
+    }
 }
 
 /// Latency of the acknowledgements, ms.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::delivery::tests::{counts, evidence};
 use crate::delivery::{Cause, Counts, Ending, Evidence, FailureClass, NotStarted};
-use crate::faults::FaultSet;
+use crate::faults::{Fault, FaultSet};
 use crate::kafka::properties;
 use crate::settings::Inputs;
 
@@ -33,6 +33,7 @@ fn report_with(counts: Counts, end: RunEnd, faults: FaultCounts) -> Report {
     let identity = Identity { run_id: "night".into(), run_seed: 7, started_at };
     let run = Run {
         identity,
+        seed_sha256: Some("0".repeat(64)),
         planned: [Some(20); 2],
         totals: Totals { counts, ..Totals::default() },
         lateness: Times::default(),

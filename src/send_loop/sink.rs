@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::plan::{Act, Record};
+use crate::plan::{Emission, Record};
 
 /// The queue has no room for a record: try again after an answer came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,8 +17,8 @@ pub trait Sink {
     /// # Errors
     /// [`QueueFull`].
     fn try_send(&self, record: &Record<'_>, late_by: Duration) -> Result<(), QueueFull>;
-    /// A fault keeps a record from being sent, now or at all.
-    fn withheld(&self, _record: &Record<'_>, _act: Act) {}
+    /// A record had its turn: it was enqueued, or a fault keeps it from being sent, now or at all.
+    fn had_turn(&self, _emission: &Emission, _record: &Record<'_>) {}
     /// Takes in the answers that came. Called now and then, also while none is waited for.
     fn take_in(&self) {}
     /// Completes after an answer came: once it is taken in there may be room, or nothing left to wait

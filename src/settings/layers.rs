@@ -124,7 +124,7 @@ fn defaults(inputs: &Inputs) -> Vec<Layer> {
 /// others, where somebody did. Of those of the events only a flag beats what a report says.
 fn past(inputs: &Inputs, librdkafka: Librdkafka, of_the_events: bool) -> Option<Layer> {
     /// What belongs to the other process, and not to its run.
-    const ITS_OWN: [&str; 4] = ["REPORT_FILE", "PROFILE", "RUST_LOG", "EGRESS_ALLOW"];
+    const ITS_OWN: [&str; 5] = ["REPORT_FILE", "ANSWER_KEY", "PROFILE", "RUST_LOG", "EGRESS_ALLOW"];
     let past = inputs.past.as_ref()?;
     let values = past.values.iter().filter(|(name, _, is_chosen)| {
         let is_event = OF_THE_EVENTS.contains(&name.as_str());

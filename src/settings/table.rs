@@ -173,6 +173,13 @@ settings! {
                is +offset from the first event, as in +10m, or an RFC 3339 time; * in HOST and GPU \
                is any text",
     }
+    answer_key: PathBuf {
+        name: "ANSWER_KEY",
+        parse: parse::path,
+        expected: "a path in a directory that can be written, or - for stdout",
+        help: "path of the answer key, NDJSON: each record that differs from a clean run, and what \
+               a correct consumer comes to; - = stdout",
+    }
     record_key: RecordKey {
         name: "RECORD_KEY",
         parse: parse::record_key,

@@ -168,6 +168,7 @@ fn every_setting_takes_a_good_value() {
         ("SHARD", "1/2"),
         ("FAULTS", "duplicate=0.01,late=1/200:120s,malformed=0.001"),
         ("INCIDENTS", "throttle=0.6@+10m/5m:vm*/0,surge@2026-01-01T00:00:00Z/1h"),
+        ("ANSWER_KEY", "-"),
         ("RECORD_KEY", "none"),
         ("RECORD_HEADERS", "off"),
         ("DELIVERY_TIMEOUT_SEC", "5"),
@@ -233,7 +234,9 @@ fn every_setting_refuses_a_bad_value_by_name_value_source_and_expectation() {
         ("EGRESS_ALLOW", "kafka"),
         ("RUST_LOG", "vm4=loud"),
     ];
-    for definition in DEFINITIONS.iter().filter(|d| d.name != "REPORT_FILE") {
+    for definition in
+        DEFINITIONS.iter().filter(|d| !["REPORT_FILE", "ANSWER_KEY"].contains(&d.name))
+    {
         assert!(bad.iter().any(|(name, _)| *name == definition.name), "{}", definition.name);
     }
     for (name, value) in bad {
@@ -530,6 +533,7 @@ fn every_setting_is_of_the_events_or_of_the_process_that_sends_them() {
         "EVENT_TIME_GUARD",
         "DELIVERY_TIMEOUT_SEC",
         "REPORT_FILE",
+        "ANSWER_KEY",
         "PROFILE",
         "EGRESS_ALLOW",
         "RUST_LOG",

@@ -8,6 +8,8 @@ mod row;
 
 use std::fmt;
 
+use sha2::{Digest, Sha256};
+
 pub(crate) use json::RawFields;
 
 /// The seed file that is compiled in, for runs without one.
@@ -84,6 +86,21 @@ pub struct Seed {
     pub rows: Vec<Row>,
     /// Warnings about values that are accepted but probably not meant.
     pub warnings: Vec<String>,
+}
+
+impl Seed {
+    /// SHA-256 of the rows, in hexadecimal digits: white space between fields makes no difference.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        for row in &self.rows {
+            for Field { key_json, value_json, .. } in &row.fields {
+                hash.update(format!("{key_json}:{value_json},"));
+            }
+            hash.update("\n");
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// Why a seed file is not valid, and where.

@@ -100,13 +100,13 @@ fn is_inside(seen: &Seen) -> bool {
 
 /// What a consumer makes of the records of some keys in a stretch of time.
 fn figures(records: &Records, is_of: impl Fn(&str) -> bool, from: i64, to: i64) -> Figures {
-    let (mut sums, mut all) = (BTreeMap::<&str, f64>::new(), 0.0);
+    let mut sums = BTreeMap::<&str, f64>::new();
     let mut figures = Figures::default();
     for ((_, kind), seen) in records {
         if !(from..to).contains(&seen.ms) {
             continue;
         }
-        all += f64::from(u8::from(*kind == Kind::Token));
+        figures.all_usages += u64::from(*kind == Kind::Token);
         if !is_of(&seen.key) {
             continue;
         }
@@ -118,7 +118,8 @@ fn figures(records: &Records, is_of: impl Fn(&str) -> bool, from: i64, to: i64) 
             }
             Kind::Token => {
                 figures.usages += 1;
-                &["latency_ms", "completion_tokens"][..]
+                figures.completion_tokens += value["completion_tokens"].as_u64().unwrap();
+                &["latency_ms"][..]
             }
         };
         for field in fields {
@@ -130,7 +131,7 @@ fn figures(records: &Records, is_of: impl Fn(&str) -> bool, from: i64, to: i64) 
         (count > 0.0).then_some((mean * 1e4).round() / 1e4)
     };
     let (metrics, usages) = (figures.metrics as f64, figures.usages as f64);
-    let completion = sums.get("completion_tokens").copied().unwrap_or_default();
+    let (all, completion) = (figures.all_usages as f64, figures.completion_tokens as f64);
     Figures {
         usage_share: (all > 0.0).then_some((usages / all * 1e4).round() / 1e4),
         utilization: mean("utilization", metrics),

@@ -12,6 +12,7 @@
     reason = "a test fails by panicking; nobody links to it"
 )]
 
+mod answer_key;
 mod bar;
 mod causes;
 mod cli;
