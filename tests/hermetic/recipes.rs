@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 use crate::cluster::{Cluster, TOPICS};
-use crate::common::program;
+use crate::common::{blocks, program};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -11,16 +11,6 @@ const README: &str = include_str!("../../README.md");
 
 /// The broker of the documents.
 const BROKER: &str = "kafka-1:9092";
-
-/// The code blocks of a language in the part of a page below a heading.
-fn blocks<'a>(page: &'a str, heading: &str, language: &str) -> Vec<&'a str> {
-    let (_, part) =
-        page.split_once(&format!("# {heading}\n")).unwrap_or_else(|| panic!("no {heading}"));
-    let part = part.split("\n#").next().unwrap_or_default();
-    let fence = format!("```{language}\n");
-    let blocks = part.split(fence.as_str()).skip(1);
-    blocks.filter_map(|rest| rest.split("```\n").next()).collect()
-}
 
 /// A directory in which recipes run as they stand, but with this broker for that of the documents, and
 /// with `etc` below it for `/etc/vm4-producer`.

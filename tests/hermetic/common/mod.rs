@@ -255,6 +255,16 @@ pub fn validator(schema: &str) -> Validator {
     jsonschema::options().should_validate_formats(true).build(&schema).expect("a valid schema")
 }
 
+/// The code blocks of a language in the part of a page below a heading.
+pub fn blocks<'a>(page: &'a str, heading: &str, language: &str) -> Vec<&'a str> {
+    let (_, part) =
+        page.split_once(&format!("# {heading}\n")).unwrap_or_else(|| panic!("no {heading}"));
+    let part = part.split("\n##").next().unwrap_or_default();
+    let fence = format!("```{language}\n");
+    let blocks = part.split(fence.as_str()).skip(1);
+    blocks.filter_map(|rest| rest.split("```\n").next()).collect()
+}
+
 /// A loopback address at which nobody listens: bound for as long as the tests run, so that no server
 /// of another test gets it.
 pub fn nobody() -> String {

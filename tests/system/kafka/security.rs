@@ -6,7 +6,7 @@ mod cluster;
 use super::records;
 use crate::broker::Operation;
 use crate::cluster::{PARTITIONS, Topics};
-use crate::common::{Finished, Producer};
+use crate::common::{Finished, Producer, blocks};
 use certificates::Certificates;
 use cluster::{PASSWORD, Secure, WRONG, keeps_its_secrets, log_in, log_in_with_token, secure};
 
@@ -46,6 +46,27 @@ fn each_mechanism_delivers_over_tls() {
     let finished = log_in_with_token(run(secure, &topics)).finish();
     delivers(&finished, &topics);
     println!("OAUTHBEARER over TLS: 40 of 40 in {:?}", finished.elapsed);
+}
+
+#[test]
+fn the_settings_that_the_readme_shows_deliver() {
+    let secure = secure();
+    let topics = Topics::create(&secure.broker, "login-readme");
+    let shown = blocks(include_str!("../../../README.md"), "TLS and a password", "sh");
+    // The run of the others gives address and user; here they come from the env file alone.
+    let run = Producer::new(["run"]);
+    let authority = run.file("ca.pem", &secure.authority);
+    let lines = shown[0]
+        .replace("kafka-1:9093", &secure.address())
+        .replace("/etc/vm4-producer/ca.pem", authority.to_str().unwrap())
+        .replace("USERNAME=vm4", "USERNAME=ann");
+    let env = run.file("vm4-producer.env", format!("{lines}{}SLEEP_SEC=0\n", topics.settings()));
+    run.file("credentials/sasl.password", PASSWORD);
+    let credentials = run.directory().join("credentials");
+    let run = run.set("VM4_PRODUCER_ENV", env).set("CREDENTIALS_DIRECTORY", credentials);
+    let finished = run.finish();
+    finished.exits(0).says("40 of 40 planned records delivered");
+    keeps_its_secrets(&finished);
 }
 
 #[test]

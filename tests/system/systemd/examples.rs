@@ -2,6 +2,7 @@
 
 use super::installed::{ENV_FILE, Installed, UNIT};
 use super::on_every_release;
+use crate::common::blocks;
 use crate::machine::{Machine, Release};
 use crate::package::package;
 use crate::promtool;
@@ -11,6 +12,7 @@ on_every_release! {
     the_example_that_feeds_node_exporter_replaces_its_file,
     the_example_that_notifies_tells_how_each_batch_ended,
     every_rhythm_of_the_documents_is_one_that_systemd_knows,
+    the_drop_ins_of_the_readme_do_what_it_says,
     a_batch_with_other_settings_can_be_run_in_the_foreground,
     the_package_s_own_test_passes,
 }
@@ -164,6 +166,32 @@ fn every_rhythm_of_the_documents_is_one_that_systemd_knows(release: Release) {
     for rhythm in rhythms {
         machine.run(&["systemd-analyze", "calendar", rhythm]).success();
     }
+}
+
+fn the_drop_ins_of_the_readme_do_what_it_says(release: Release) {
+    let installed = Installed::new(release);
+    let machine = &installed.machine;
+    let readme = include_str!("../../../README.md");
+    let rhythm = blocks(readme, "Another rhythm", "ini");
+    installed.drop_in("vm4-producer.timer", rhythm[0]);
+    let calendar = machine.show("vm4-producer.timer", "TimersCalendar");
+    assert!(calendar.contains("OnCalendar=*-*-* *:*:00/10"), "{calendar}");
+    assert!(!calendar.contains("*:*:00 "), "the shipped interval is gone: {calendar}");
+
+    let units = blocks(readme, "Be told when a batch fails", "ini");
+    assert_eq!(units.len(), 2, "a drop-in and a unit");
+    for unit in units {
+        let path = unit.lines().next().and_then(|line| line.strip_prefix("# "));
+        machine.put(path.expect("the path of the file"), unit, 0o644);
+    }
+    machine.run(&["systemctl", "daemon-reload"]).success();
+    let settings = machine.read(ENV_FILE);
+    machine.put(ENV_FILE, format!("{settings}BATCH=many\n"), 0o644);
+    machine.run(&["systemctl", "start", UNIT]);
+    machine.wait_until("the alert is in the journal", || {
+        let entries = machine.journal(&["-p", "crit"]);
+        entries.iter().any(|entry| entry["MESSAGE"] == "vm4-producer.service: exit-code, exit 78")
+    });
 }
 
 fn a_batch_with_other_settings_can_be_run_in_the_foreground(release: Release) {
