@@ -3,8 +3,11 @@
 //! Nothing is remembered that can be computed: each record that is read names its pair, and the plan
 //! gives the record that was sent. What is kept is two bits a record, and where the latest ones were.
 //! Every record that is read is one of: first copy intact, first copy altered, extra copy, unexpected
-//! (this run, a pair that it does not have), foreign. Every planned record is found or missing.
+//! (this run, a record that it does not have), foreign. Every planned record is found or missing. A
+//! copy that the fault `duplicate` makes is a record of its own; what a fault drops, or an incident
+//! leaves out, is none.
 
+mod absent;
 mod account;
 mod amount;
 mod by_value;
@@ -14,9 +17,12 @@ mod copies;
 mod examine;
 mod missing;
 mod order;
+mod outline;
+mod pair;
 mod places;
 mod record;
 mod seen;
+mod slots;
 mod streams;
 mod tally;
 mod timetable;
@@ -27,7 +33,7 @@ mod words;
 
 use std::collections::HashMap;
 
-pub use account::{Account, TopicAccount, VerdictRow};
+pub use account::{Account, TopicAccount};
 pub use amount::Amounts;
 pub use changes::{ChangeAccount, Example};
 pub use copies::{CopyAccount, CopyOrigin};
@@ -36,13 +42,13 @@ pub use order::{Dropped, OrderAccount};
 pub use record::Read;
 pub use tally::{Foreign, ReadAccount};
 pub use torn::TornAccount;
-pub use verdicts::{Listed, Verdict, Verdicts};
+pub use verdicts::{Listed, Verdict, VerdictRow, Verdicts};
 pub use words::Look;
 
 use crate::event::Kind;
 use crate::plan::{Buffer, Plan};
 use by_value::{ByValue, Match};
-use examine::{Differs, Examined, examine};
+use outline::Outline;
 use timetable::Timetable;
 use topic::Topic;
 use torn::Torn;
@@ -69,8 +75,7 @@ pub struct Expectation<'p> {
 #[derive(Debug)]
 pub struct Audit<'p> {
     expectation: Expectation<'p>,
-    /// Places of the shard that there are records of; `None` if that is not known.
-    end: Option<u64>,
+    outline: Outline,
     buffer: Buffer<'p>,
     timetable: Timetable,
     by_value: ByValue,
@@ -86,10 +91,6 @@ impl<'p> Audit<'p> {
     pub fn new(expectation: Expectation<'p>) -> Self {
         let plan = expectation.plan;
         let start = plan.event_start().unwrap_or(plan.identity.started_at);
-        let generated = |verdicts: &[Verdicts; 2]| {
-            verdicts.iter().map(|verdicts| verdicts.generated).max().unwrap_or_default()
-        };
-        let end = expectation.verdicts.as_ref().map(generated).or(expectation.planned);
         let gpus = plan.gpus();
         Self {
             timetable: Timetable::new(plan, start),
@@ -98,8 +99,8 @@ impl<'p> Audit<'p> {
             by_value: ByValue::default(),
             torn: Torn::default(),
             gpus: (0..gpus).map(|gpu| (plan.key_of(gpu).as_bytes(), gpu)).collect(),
+            outline: Outline::of(&expectation),
             expectation,
-            end,
         }
     }
 
@@ -125,13 +126,13 @@ impl<'p> Audit<'p> {
     /// Records of the run that were found so far, each counted once.
     #[must_use]
     pub fn found(&self) -> u64 {
-        self.topics.iter().map(|topic| topic.seen.found()).sum()
+        self.topics.iter().map(Topic::found).sum()
     }
 
     /// Records that are to be found, if known.
     #[must_use]
     pub fn wanted(&self) -> Option<u64> {
-        self.end.map(|end| end * 2)
+        self.outline.records
     }
 
     /// Whether every record was found.
@@ -162,59 +163,6 @@ impl<'p> Audit<'p> {
         let topic = &mut self.topics[read.kind as usize];
         topic.read.unexpected += 1;
         topic.unexpected.get_or_insert_with(|| Example::of(read, seq, read.timestamp_ms));
-    }
-
-    fn of_pair(&mut self, read: &Read<'_>, seq: u64) {
-        let Expectation { plan, ran_ms, .. } = self.expectation;
-        let shard = plan.shard();
-        let Some(place) = shard.place_of(seq) else {
-            return self.topics[read.kind as usize].foreigners.shard();
-        };
-        let is_backfill = plan.event_start().is_some();
-        let due = is_backfill.then(|| self.timetable.ms(place)).flatten();
-        if self.end.is_some_and(|end| place >= end) || (is_backfill && due.is_none()) {
-            return self.unexpected(read, Some(seq));
-        }
-        let gpu = plan.gpu_of(seq);
-        let mut examined = examine(plan, seq, due, read, &mut self.buffer);
-        let partitions = self.expectation.partitions[read.kind as usize];
-        let topic = &mut self.topics[read.kind as usize];
-        topic.partition(plan, read, gpu, partitions, &mut examined);
-        let Examined { ts_ms, is_reencoded, differs } = examined;
-        let is_outside = ran_ms.is_some_and(|(from, to)| ts_ms < from || ts_ms > to);
-        topic.outside += u64::from(is_outside);
-        let is_altered = differs.iter().any(Differs::alters);
-        let is_first = topic.seen.mark(place);
-        let read_as = &mut topic.read;
-        read_as.reencoded += u64::from(is_reencoded);
-        match (is_first, is_altered) {
-            (true, false) => read_as.first_intact += 1,
-            (true, true) => read_as.first_altered += 1,
-            (false, _) => read_as.extra_copies += 1,
-        }
-        for differs in differs {
-            topic.changes.note(differs, || Example::of(read, Some(seq), Some(ts_ms)));
-        }
-        let at = topic.streams.note(
-            read,
-            (seq, place, gpu),
-            ts_ms,
-            streams::Kept { is_first, is_changed: is_altered || is_reencoded, is_outside },
-        );
-        if let Some(arrived) =
-            read.timestamp_ms.filter(|_| read.has_append_time).or(read.seen_at_ms)
-            && is_first
-        {
-            let ms = u64::try_from(arrived.saturating_sub(ts_ms)).unwrap_or_default();
-            topic.latency.record(std::time::Duration::from_millis(ms));
-        }
-        let twins = &self.topics[1 - read.kind as usize];
-        if is_first && twins.seen.contains(place) {
-            let twin = twins.streams.places.of(place);
-            let comparable = self.expectation.partitions;
-            let common = comparable[0] == comparable[1] && plan.has_keys();
-            self.torn.note(at, twin, common, seq);
-        }
     }
 }
 

@@ -20,6 +20,7 @@ pub use emissions::{Act, Emission};
 pub use identity::Identity;
 pub use incident_log::{Figures, IncidentLine, IncidentLog};
 pub use keys::{keys, partition_of};
+pub use recall::When;
 pub use record::{FAULT, Header, Headers, Record};
 
 use crate::event::json::{self, CONTENT_TYPE, LastTs, MetricWriter};

@@ -2,28 +2,18 @@
 
 use serde::Serialize;
 
-use super::missing::{Gone, Log, Missing};
+use super::absent::Absent;
+use super::missing::Log;
 use super::places::REMEMBERED;
 use super::tally::ReadAccount;
 use super::topic::Topic;
-use super::verdicts::Verdict;
+use super::verdicts::VerdictRow;
 use super::{
     Audit, ChangeAccount, CopyAccount, Example, LogPartition, MissingAccount, OrderAccount,
     TornAccount, name,
 };
 use crate::event::Kind;
 use crate::histogram::Quantiles;
-
-/// What the producer said of records, and which of them are there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct VerdictRow {
-    /// `acknowledged`, `failed`, `unresolved` or `unknown`.
-    pub verdict: &'static str,
-    /// Records that are there.
-    pub present: u64,
-    /// Records that are not.
-    pub missing: u64,
-}
 
 /// The account of one topic.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,13 +22,17 @@ pub struct TopicAccount {
     pub topic: String,
     /// Event type.
     pub event: &'static str,
-    /// Records that were planned; null where that is not known.
+    /// One record for each planned pair, and the declared copies; null where that is not known.
     pub planned: Option<u64>,
+    /// Copies that the fault `duplicate` makes of pairs that the run came to.
+    pub declared_copies: u64,
     /// Planned records that the run never generated: it was stopped before.
     pub not_generated: u64,
-    /// Records that a fault of the run left out.
+    /// Records that the fault `drop` left out.
     pub dropped: u64,
-    /// Records that are there: `planned - not_generated - dropped = found + missing`.
+    /// Records that incidents left out.
+    pub left_out: u64,
+    /// Records that are there: `planned - not_generated - dropped - left_out = found + missing`.
     pub found: u64,
     /// Records that are not.
     pub missing: u64,
@@ -58,6 +52,8 @@ pub struct TopicAccount {
     pub first_unexpected: Option<Example>,
     /// Order.
     pub order: OrderAccount,
+    /// Records of which nothing tells the time, so that they were not compared.
+    pub untimed: u64,
     /// From the event's time to the log, or to this reader, ms.
     pub latency_ms: Option<Quantiles>,
     /// Records whose time is outside the run of the report: another start with the same run id.
@@ -93,26 +89,33 @@ impl Audit<'_> {
     /// Closes the audit: these are the logs that were read.
     #[must_use]
     pub fn finish(mut self, logs: [Log; 2]) -> Account {
-        let end = self.end.unwrap_or_else(|| {
-            self.topics.iter().map(|topic| topic.seen.end()).max().unwrap_or_default()
+        let known = self.outline.end;
+        let end = known.unwrap_or_else(|| {
+            let slots = self.topics.iter().flat_map(|topic| [&topic.originals, &topic.copies]);
+            slots.map(|slots| slots.seen.end()).max().unwrap_or_default()
         });
-        self.alone(end);
         let mut could_not_tell = Vec::new();
-        if self.end.is_none() {
+        if known.is_none() {
             could_not_tell.push(
                 "how many pairs were planned: what is missing behind the last one that was found"
                     .to_owned(),
             );
         }
-        let missing = Kind::BOTH.map(|kind| self.missing(kind, end, &logs[kind as usize]));
+        let absent = Kind::BOTH.map(|kind| self.absent(kind, end, &logs[kind as usize]));
         let Self { expectation, topics, torn, .. } = self;
-        let mut accounts = Vec::new();
-        for (((kind, topic), log), missing) in
-            Kind::BOTH.into_iter().zip(topics).zip(logs).zip(missing)
-        {
-            let planned = expectation.planned.or(self.end);
-            accounts.push(account(kind, topic, log, (planned, end), missing));
-        }
+        let planned = expectation.planned.or(known);
+        let verdicts = match &expectation.verdicts {
+            Some(both) => both.each_ref().map(|verdicts| Some(verdicts.counts)),
+            None => [None; 2],
+        };
+        let of_topics = topics.into_iter().zip(logs).zip(absent).zip(verdicts);
+        let accounts: Vec<_> = Kind::BOTH
+            .into_iter()
+            .zip(of_topics)
+            .map(|(kind, (((topic, log), absent), counts))| {
+                account(kind, topic, log, (planned, end), (absent, counts))
+            })
+            .collect();
         let torn = torn.0;
         tell(&accounts, &torn, &mut could_not_tell);
         let closed = torn.pairs() == 0 && accounts.iter().all(is_closed);
@@ -126,75 +129,30 @@ impl Audit<'_> {
             could_not_tell,
         }
     }
-
-    /// Pairs of which one record is there.
-    fn alone(&mut self, end: u64) {
-        let [metric, token] = &self.topics;
-        for place in token.seen.missing(end).filter(|place| metric.seen.contains(*place)) {
-            self.torn.alone(true, self.expectation.plan.shard().seq_at(place));
-        }
-        for place in metric.seen.missing(end).filter(|place| token.seen.contains(*place)) {
-            self.torn.alone(false, self.expectation.plan.shard().seq_at(place));
-        }
-    }
-
-    /// The missing records of a topic by cause, and the table of verdicts.
-    fn missing(&self, kind: Kind, end: u64, log: &Log) -> (Vec<MissingAccount>, Vec<VerdictRow>) {
-        let (expectation, topic) = (&self.expectation, &self.topics[kind as usize]);
-        let verdicts = expectation.verdicts.as_ref().map(|verdicts| &verdicts[kind as usize]);
-        let step = u64::from(expectation.plan.shard().count);
-        let (mut missing, mut by_verdict) = (Missing::default(), [0_u64; 4]);
-        for place in topic.seen.missing(end) {
-            let seq = expectation.plan.shard().seq_at(place);
-            let verdict = verdicts.map_or(Verdict::Unknown, |verdicts| verdicts.of(seq));
-            by_verdict[verdict as usize] += 1;
-            let gpu = expectation.plan.gpu_of(seq);
-            let (key, partitions) =
-                (expectation.plan.key_of(gpu), expectation.partitions[kind as usize]);
-            let home = topic.home(gpu, key, partitions);
-            let gone = Gone {
-                seq,
-                verdict,
-                log: log.partitions.iter().find(|log| Some(log.partition) == home),
-                read: home.and_then(|home| topic.streams.span(home)),
-                key_highest: topic.streams.highest_of(gpu),
-                other_last: topic.last_of_others(gpu),
-                compacts: log.compacts,
-            };
-            missing.note(&gone, step);
-        }
-        let totals = match verdicts {
-            Some(verdicts) => [verdicts.counts[0], verdicts.counts[1], verdicts.counts[2], 0],
-            None => [0, 0, 0, end],
-        };
-        let rows = Verdict::ALL.into_iter().zip(totals).zip(by_verdict);
-        let rows = rows.map(|((verdict, total), missing)| VerdictRow {
-            verdict: verdict.word(),
-            present: total.saturating_sub(missing),
-            missing,
-        });
-        (missing.account(), rows.filter(|row| row.present + row.missing > 0).collect())
-    }
 }
 
-/// The account of one topic.
+/// The account of one topic of so many planned pairs, of which the run came to those below `end`.
 fn account(
     kind: Kind,
     topic: Topic,
     log: Log,
     (planned, end): (Option<u64>, u64),
-    (missing_by_cause, verdicts): (Vec<MissingAccount>, Vec<VerdictRow>),
+    (absent, counts): (Absent, Option<[u64; 3]>),
 ) -> TopicAccount {
-    let found = topic.seen.found();
+    let found = topic.found();
+    let Absent { copies, dropped, left_out, unsent, records: missing, .. } = absent;
+    let (missing_by_cause, verdicts) = absent.account(counts, found + missing);
     TopicAccount {
         topic: log.topic,
         event: name(kind),
-        planned,
-        not_generated: planned.unwrap_or(end).saturating_sub(end),
-        dropped: 0,
+        planned: planned.map(|pairs| pairs + copies),
+        declared_copies: copies,
+        not_generated: planned.unwrap_or(end).saturating_sub(end) + unsent,
+        dropped,
+        left_out,
         found,
-        missing: end - found,
-        repeated: topic.seen.repeated(),
+        missing,
+        repeated: topic.originals.seen.repeated() + topic.copies.seen.repeated(),
         read: ReadAccount { foreign: topic.foreigners.0, ..topic.read },
         verdicts,
         missing_by_cause,
@@ -202,6 +160,7 @@ fn account(
         changes: topic.changes.account(),
         first_unexpected: topic.unexpected,
         order: topic.streams.order(),
+        untimed: topic.untimed,
         latency_ms: topic.latency.quantiles(),
         outside_run: topic.outside,
         told_by_value: topic.by_value,
@@ -222,6 +181,12 @@ fn tell(topics: &[TopicAccount], torn: &TornAccount, out: &mut Vec<String>) {
         if topic.ambiguous > 0 {
             let n = topic.ambiguous;
             out.push(format!("which pairs {n} records of {name} without headers are"));
+        }
+        if topic.untimed > 0 {
+            out.push(format!(
+                "whether {} records of {name} are as they were sent: nothing tells their time",
+                topic.untimed
+            ));
         }
         if topic.told_by_value > 0 {
             out.push(format!(

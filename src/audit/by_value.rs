@@ -1,6 +1,8 @@
 //! Which pair a record without headers is, by what its value says.
 
-use super::examine::{at_ms, ts_of};
+use std::collections::BTreeSet;
+
+use super::examine::{Asked, ts_of};
 use super::record::Read;
 use super::timetable::Timetable;
 use crate::event::Kind;
@@ -44,16 +46,34 @@ impl ByValue {
         let Some(ms) = ts_of(read.value).or(own) else { return Match::None };
         let is_backfill = plan.event_start().is_some();
         let around = if is_backfill { 0 } else { AROUND_MS };
-        let due = timetable.between(ms - around, ms + around, MOST_TRIED);
+        let mut due = timetable.between(ms - around, ms + around, MOST_TRIED);
+        if let Some(shift) = plan.clock_skew() {
+            let ms = ms - i64::try_from(shift.as_millis()).unwrap_or_default();
+            due.extend(timetable.between(ms - around, ms + around, MOST_TRIED));
+        }
         // Values of one partition come in the order of their pairs.
         let last = self.last[read.kind as usize];
+        let has_value = read.value.is_some_and(|value| !value.is_empty());
         let near = if is_backfill { 0..0 } else { last.saturating_sub(32)..last + 224 };
-        let is_pair = |place: &u64, buffer: &mut Buffer<'p>| {
-            let expected = at_ms(plan, read.kind, shard.seq_at(*place), ms, buffer);
+        let key = read.key.flatten();
+        let mut is_pair = |place: &u64| {
+            let asked = asked(plan, shard.seq_at(*place), read.kind, timetable, *place);
+            let at = asked.due_ms.filter(|_| is_backfill);
+            let at = at.unwrap_or_else(|| asked.unshifted(plan, ms));
+            let expected = asked.expected(plan, at, buffer);
+            // Many have no value at all: their keys tell them apart, as far as they do.
             expected.value == read.value
+                && (has_value || key.is_none() || key == expected.key.map(str::as_bytes))
         };
         let tried = near.chain(due.iter().copied());
-        if let Some(place) = tried.into_iter().find(|place| is_pair(place, buffer)) {
+        if !has_value {
+            let same: BTreeSet<_> = tried.clone().filter(&mut is_pair).collect();
+            match (same.len(), same.first()) {
+                (0, _) => {}
+                (1, Some(place)) => return Match::Pair(shard.seq_at(*place)),
+                _ => return Match::Ambiguous,
+            }
+        } else if let Some(place) = tried.into_iter().find(&mut is_pair) {
             self.last[read.kind as usize] = place;
             return Match::Pair(shard.seq_at(place));
         }
@@ -61,13 +81,33 @@ impl ByValue {
             return Match::None;
         }
         let Some(gpu) = gpu_of(plan, read) else { return Match::None };
-        let mut same =
-            due.iter().map(|place| shard.seq_at(*place)).filter(|seq| plan.has_gpu(*seq, &gpu));
+        let has_gpu = |place: &u64| {
+            let (host, index) = &gpu;
+            let moment_ms = || timetable.ms(*place).unwrap_or_default();
+            let own = plan.gpu_at(read.kind, shard.seq_at(*place), moment_ms);
+            own.and_then(|own| plan.key_of(own).rsplit_once('/')).is_some_and(|(own, number)| {
+                number.parse() == Ok(*index) && host.as_ref().is_none_or(|host| host == own)
+            })
+        };
+        let mut same = due.iter().copied().filter(has_gpu).map(|place| shard.seq_at(place));
         match (same.next(), same.next()) {
             (Some(seq), None) => Match::Pair(seq),
             (Some(_), Some(_)) => Match::Ambiguous,
             (None, _) => Match::None,
         }
+    }
+}
+
+/// The record of a pair whose copy has the same value.
+fn asked(plan: &Plan, seq: u64, kind: Kind, timetable: &mut Timetable, place: u64) -> Asked {
+    let is_backfill = plan.event_start().is_some();
+    let is_asked = is_backfill || plan.incidents().is_some();
+    Asked {
+        seq,
+        kind,
+        faults: plan.faults_at(seq, kind),
+        due_ms: is_asked.then(|| timetable.ms(place)).flatten(),
+        is_backfill,
     }
 }
 

@@ -54,25 +54,29 @@ pub(super) fn shortened(text: &str) -> String {
     }
 }
 
-/// The differences of a value from the expected one; none if it is the same JSON in other bytes.
-pub(super) fn differences(expected: &[u8], found: Option<&[u8]>) -> Vec<Difference> {
-    let whole = |change, found: &[u8]| {
-        vec![Difference {
-            pointer: String::new(),
-            change,
-            expected: shortened(&String::from_utf8_lossy(expected)),
-            found: shortened(&String::from_utf8_lossy(found)),
-        }]
+/// The differences of a value from the expected one; none if it is the same JSON in other bytes. What
+/// a fault left without a value, or without JSON, is compared as a whole.
+pub(super) fn differences(expected: Option<&[u8]>, found: Option<&[u8]>) -> Vec<Difference> {
+    if expected == found {
+        return Vec::new();
+    }
+    let text = |bytes: Option<&[u8]>| shortened(&String::from_utf8_lossy(bytes.unwrap_or(b"null")));
+    let whole = |change| {
+        let (expected, found) = (text(expected), text(found));
+        vec![Difference { pointer: String::new(), change, expected, found }]
     };
-    let Some(found) = found else { return whole(Change::Tombstone, b"null") };
-    let Ok(was) = serde_json::from_slice::<Value>(found) else {
-        return whole(Change::NotJson, found);
-    };
-    // What the program writes is JSON.
-    let wanted = serde_json::from_slice::<Value>(expected).unwrap_or_default();
-    let mut differences = Vec::new();
-    compare(&wanted, &was, &mut String::new(), &mut differences);
-    differences
+    let Some(expected) = expected else { return whole(Change::Added) };
+    let Some(found) = found else { return whole(Change::Tombstone) };
+    let json = |bytes| serde_json::from_slice::<Value>(bytes).ok();
+    match (json(expected), json(found)) {
+        (Some(wanted), Some(was)) => {
+            let mut differences = Vec::new();
+            compare(&wanted, &was, &mut String::new(), &mut differences);
+            differences
+        }
+        (Some(_), None) => whole(Change::NotJson),
+        (None, _) => whole(Change::Value),
+    }
 }
 
 fn compare(expected: &Value, found: &Value, at: &mut String, out: &mut Vec<Difference>) {
@@ -143,7 +147,7 @@ mod tests {
     use super::*;
 
     fn told(expected: &str, found: &str) -> Vec<String> {
-        let differences = differences(expected.as_bytes(), Some(found.as_bytes()));
+        let differences = differences(Some(expected.as_bytes()), Some(found.as_bytes()));
         let told = |d: &Difference| {
             format!("{} {} {} -> {}", d.change.word(), d.pointer, d.expected, d.found)
         };
@@ -172,7 +176,7 @@ mod tests {
             ]
         );
         assert_eq!(told("{}", "{"), ["not-json  {} -> {"]);
-        assert_eq!(differences(b"{}", None)[0].change, Change::Tombstone);
+        assert_eq!(differences(Some(b"{}"), None)[0].change, Change::Tombstone);
     }
 
     #[test]

@@ -109,18 +109,19 @@ pub(super) struct Copies {
     before: u64,
     /// Whether the copies that are near repeat the partition from its first record on.
     from_the_beginning: bool,
-    last: Option<u64>,
+    /// The offset of the first copy of the last of them.
+    last: Option<i64>,
 }
 
 impl Copies {
-    /// Notes a copy. The partition has so many first copies by now, and this is its lowest seq.
-    pub(super) fn note(&mut self, copied: &Copied, firsts: u64, lowest: Option<u64>) -> CopyOrigin {
+    /// Notes a copy. The partition has so many first copies by now, and they begin at this offset.
+    pub(super) fn note(&mut self, copied: &Copied, firsts: u64, begins: Option<i64>) -> CopyOrigin {
         let Copied { seq, at, first, .. } = *copied;
         let (same, distance, other_time) = match first {
             Some(first) => {
                 let same = first.partition == at.partition;
                 let distance = same.then(|| at.offset.abs_diff(first.offset));
-                (same, distance, first.ts_ms != at.ts_ms)
+                (same, distance, first.pair_ms != at.pair_ms)
             }
             None => (true, None, false),
         };
@@ -137,11 +138,12 @@ impl Copies {
             CopyOrigin::Replay
         };
         if origin == CopyOrigin::Retry {
+            let first = first.map(|first| first.offset);
             match self.last {
-                None => (self.before, self.from_the_beginning) = (firsts, lowest == Some(seq)),
-                Some(last) => self.from_the_beginning &= seq > last,
+                None => (self.before, self.from_the_beginning) = (firsts, begins == first),
+                Some(last) => self.from_the_beginning &= first > Some(last),
             }
-            self.last = Some(seq);
+            self.last = first;
         }
         self.group(origin).add(seq, same, distance);
         origin
@@ -200,7 +202,7 @@ mod tests {
     /// The origins of the copies of one partition: seq, offset, offset of the first copy.
     fn origins(copied: &[(u64, i64, i64)], firsts: u64) -> Vec<(CopyOrigin, u64)> {
         let mut copies = Copies::default();
-        let place = |offset, ts_ms| Place { ts_ms, offset, partition: 0 };
+        let place = |offset, pair_ms| Place { pair_ms, offset, partition: 0 };
         for (seq, at, first) in copied {
             let copied = Copied {
                 seq: *seq,
@@ -228,11 +230,11 @@ mod tests {
 
     #[test]
     fn a_copy_of_another_time_or_partition_or_with_other_bytes_is_told_apart() {
-        let origin = |ts_ms, partition, is_changed| {
+        let origin = |pair_ms, partition, is_changed| {
             let copied = Copied {
                 seq: 1,
-                at: Place { ts_ms: 5, offset: 9, partition: 0 },
-                first: Some(Place { ts_ms, offset: 8, partition }),
+                at: Place { pair_ms: 5, offset: 9, partition: 0 },
+                first: Some(Place { pair_ms, offset: 8, partition }),
                 is_changed,
                 is_declared: false,
                 is_of_another_start: false,

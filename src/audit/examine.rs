@@ -6,7 +6,8 @@ use serde_json::Value;
 use super::compare::{Change, differences, shortened};
 use super::record::Read;
 use crate::event::Kind;
-use crate::plan::{Buffer, Plan, Record};
+use crate::faults::{Fault, FaultSet};
+use crate::plan::{Buffer, Plan, Record, When};
 
 /// Which part of a record differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,43 +56,94 @@ impl Differs {
     }
 }
 
+/// The record of the plan that a record is held against.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) seq: u64,
+    pub(super) kind: Kind,
+    /// The faults in force.
+    pub(super) faults: FaultSet,
+    /// When it is due by the schedule, ms since 1970, where that is asked for.
+    pub(super) due_ms: Option<i64>,
+    /// Whether that is its event time: the clock did not give it.
+    pub(super) is_backfill: bool,
+}
+
+impl Asked {
+    /// The record as it was sent, had its pair this event time.
+    pub(super) fn expected<'a, 'p>(
+        &self,
+        plan: &'p Plan,
+        ms: i64,
+        buffer: &'a mut Buffer<'p>,
+    ) -> Record<'a> {
+        let at = Timestamp::from_millisecond(ms).unwrap_or_default();
+        let when = When { at, moment_ms: self.due_ms.unwrap_or(ms) };
+        plan.expected((self.seq, self.kind), when, self.faults, buffer)
+    }
+
+    /// The event time of the pair from a time that its record shows, which a fault may have shifted.
+    pub(super) fn unshifted(&self, plan: &Plan, ms: i64) -> i64 {
+        let shift = plan.clock_skew().filter(|_| self.faults.has(Fault::ClockSkew));
+        ms - shift.map_or(0, |shift| i64::try_from(shift.as_millis()).unwrap_or_default())
+    }
+}
+
 /// What the comparison of a record came to.
 #[derive(Debug, Default)]
 pub(super) struct Examined {
-    /// Its event time, ms since 1970.
+    /// The event time of its pair, ms since 1970.
+    pub(super) pair_ms: i64,
+    /// The time that the record shows a consumer: another one where a fault shifted it.
     pub(super) ts_ms: i64,
+    /// Whether neither the record nor its pair's other one has its time: it was not compared.
+    pub(super) is_untimed: bool,
     /// Whether the value is the same JSON in other bytes.
     pub(super) is_reencoded: bool,
     pub(super) differs: Vec<Differs>,
 }
 
-/// Holds a record against the pair `seq`; `due_ms` is its event time where the plan knows it.
+/// Holds a record against the one of the plan. The pair's other record was from `twin_ms`, if it is
+/// known.
 pub(super) fn examine<'p>(
     plan: &'p Plan,
-    seq: u64,
-    due_ms: Option<i64>,
+    asked: &Asked,
+    twin_ms: Option<i64>,
     read: &Read<'_>,
     buffer: &mut Buffer<'p>,
 ) -> Examined {
     let own = (!read.has_append_time).then_some(read.timestamp_ms).flatten();
-    let at = due_ms.or(own).or_else(|| ts_of(read.value)).unwrap_or_default();
-    let mut examined = Examined { ts_ms: at, ..Examined::default() };
-    let expected = at_ms(plan, read.kind, seq, at, buffer);
+    let in_value = || ts_of(read.value);
+    // The run's own clock is not known: where record and value disagree, what fits best tells.
+    let at = match asked.due_ms.filter(|_| asked.is_backfill) {
+        Some(due) => Some(due),
+        None => own.or_else(in_value).map(|ms| asked.unshifted(plan, ms)).or(twin_ms),
+    };
+    let pair_ms = at.unwrap_or_default();
+    let mut examined = Examined { pair_ms, ..Examined::default() };
+    let expected = asked.expected(plan, pair_ms, buffer);
+    examined.ts_ms = expected.timestamp_ms;
     if expected.value == read.value {
         beside_the_value(&expected, read, &mut examined.differs);
         return examined;
     }
-    let mut found = differences(expected.value.unwrap_or_default(), read.value);
-    // The run's own clock is not known: where record and value disagree, the intact value tells.
-    let other = ts_of(read.value).filter(|other| due_ms.is_none() && *other != at);
-    if let Some(other) = other.filter(|_| !found.is_empty()) {
-        let expected = at_ms(plan, read.kind, seq, other, buffer);
-        let again = differences(expected.value.unwrap_or_default(), read.value);
-        if again.len() < found.len() {
-            (found, examined.ts_ms) = (again, other);
+    if at.is_none() {
+        examined.is_untimed = true;
+        return examined;
+    }
+    let mut found = differences(expected.value, read.value);
+    if !asked.is_backfill && !found.is_empty() {
+        let shown = in_value().map(|ms| asked.unshifted(plan, ms));
+        for other in [shown, twin_ms].into_iter().flatten().filter(|other| *other != pair_ms) {
+            let expected = asked.expected(plan, other, buffer);
+            let again = differences(expected.value, read.value);
+            if expected.value == read.value || again.len() < found.len() {
+                (examined.ts_ms, examined.pair_ms) = (expected.timestamp_ms, other);
+                found = again;
+            }
         }
     }
-    let expected = at_ms(plan, read.kind, seq, examined.ts_ms, buffer);
+    let expected = asked.expected(plan, examined.pair_ms, buffer);
     examined.is_reencoded = found.is_empty() && expected.value != read.value;
     examined.differs.extend(found.into_iter().map(|found| Differs {
         part: Part::Value,
@@ -102,18 +154,6 @@ pub(super) fn examine<'p>(
     }));
     beside_the_value(&expected, read, &mut examined.differs);
     examined
-}
-
-/// The record of a pair at a time in ms.
-pub(super) fn at_ms<'a, 'p>(
-    plan: &'p Plan,
-    kind: Kind,
-    seq: u64,
-    ms: i64,
-    buffer: &'a mut Buffer<'p>,
-) -> Record<'a> {
-    let at = Timestamp::from_millisecond(ms).unwrap_or_default();
-    plan.record_at(kind, seq, at, buffer)
 }
 
 /// Key, timestamp and headers.
@@ -192,11 +232,15 @@ pub(super) fn ts_of(value: Option<&[u8]>) -> Option<i64> {
     let value = value?;
     let quick = value.windows(MARK.len()).position(|window| window == MARK).and_then(|at| {
         let text = value.get(at + MARK.len()..at + MARK.len() + 24)?;
-        std::str::from_utf8(text).ok()?.parse::<Timestamp>().ok()
+        let at = std::str::from_utf8(text).ok()?.parse::<Timestamp>().ok()?;
+        Some(at.as_millisecond())
     });
     let slowly = || {
         let json: Value = serde_json::from_slice(value).ok()?;
-        json.get("ts")?.as_str()?.parse::<Timestamp>().ok()
+        match json.get("ts")? {
+            Value::String(text) => Some(text.parse::<Timestamp>().ok()?.as_millisecond()),
+            ms => ms.as_i64(),
+        }
     };
-    quick.or_else(slowly).map(|ts| ts.as_millisecond())
+    quick.or_else(slowly)
 }

@@ -79,6 +79,8 @@ impl Why {
 pub struct MissingAccount {
     /// Why.
     pub why: Why,
+    /// Whether they are the copies that the fault `duplicate` makes.
+    pub of_copies: bool,
     /// How many.
     pub records: u64,
     /// The first ranges of seq, first and last.
@@ -96,11 +98,13 @@ const MOST_RANGES: usize = 32;
 #[derive(Debug)]
 pub(super) struct Gone<'a> {
     pub(super) seq: u64,
+    /// Whether it is the copy that a fault makes.
+    pub(super) is_copy: bool,
     pub(super) verdict: Verdict,
     /// Its partition, if its key tells.
     pub(super) log: Option<&'a LogPartition>,
-    /// Lowest and highest seq that were read of that partition.
-    pub(super) read: Option<(u64, u64)>,
+    /// Whether it was sent before all that was read of that partition, or behind all of it.
+    pub(super) is_outside: [bool; 2],
     /// The highest seq of its key that was read.
     pub(super) key_highest: Option<u64>,
     /// Where the last record of another run with its key is.
@@ -117,8 +121,7 @@ impl Gone<'_> {
         }
         if let Some(log) = self.log {
             let LogPartition { partition, log_start, end, .. } = *log;
-            let before_all = self.read.is_none_or(|(lowest, _)| seq < lowest);
-            let behind_all = self.read.is_none_or(|(_, highest)| seq > highest);
+            let [before_all, behind_all] = self.is_outside;
             match log.acknowledged {
                 Some((first, _)) if log_start > first && before_all => {
                     let evidence = format!(
@@ -162,14 +165,15 @@ impl Gone<'_> {
 
 /// The missing records of one topic, by cause, each with the last one.
 #[derive(Debug, Default)]
-pub(super) struct Missing(BTreeMap<Why, (MissingAccount, u64)>);
+pub(super) struct Missing(BTreeMap<(bool, Why), (MissingAccount, u64)>);
 
 impl Missing {
     /// Notes a record that is not there. They come in ascending order, `step` apart in a shard.
     pub(super) fn note(&mut self, gone: &Gone<'_>, step: u64) {
-        let ((why, evidence), seq) = (gone.why(), gone.seq);
-        let none = || MissingAccount { why, records: 0, ranges: vec![], more: 0, evidence };
-        let (account, last) = self.0.entry(why).or_insert_with(|| (none(), seq));
+        let ((why, evidence), seq, of_copies) = (gone.why(), gone.seq, gone.is_copy);
+        let none =
+            || MissingAccount { why, of_copies, records: 0, ranges: vec![], more: 0, evidence };
+        let (account, last) = self.0.entry((of_copies, why)).or_insert_with(|| (none(), seq));
         let follows = account.records > 0 && *last + step == seq;
         account.records += 1;
         *last = seq;
@@ -194,9 +198,10 @@ mod tests {
     fn why(verdict: Verdict, log: LogPartition, read: Option<(u64, u64)>, compacts: bool) -> Why {
         let gone = Gone {
             seq: 5,
+            is_copy: false,
             verdict,
             log: Some(&log),
-            read,
+            is_outside: read.map_or([true; 2], |(lowest, highest)| [5 < lowest, 5 > highest]),
             key_highest: Some(9),
             other_last: None,
             compacts,
@@ -232,9 +237,10 @@ mod tests {
         let why = |other_last, compacts| {
             let gone = Gone {
                 seq: 5,
+                is_copy: false,
                 verdict: Verdict::Acknowledged,
                 log: Some(&log),
-                read: Some((9, 9)),
+                is_outside: [true, false],
                 key_highest: None,
                 other_last,
                 compacts,
@@ -252,9 +258,10 @@ mod tests {
         let mut missing = Missing::default();
         let gone = |seq| Gone {
             seq,
+            is_copy: false,
             verdict: Verdict::Acknowledged,
             log: None,
-            read: None,
+            is_outside: [true; 2],
             key_highest: None,
             other_last: None,
             compacts: false,

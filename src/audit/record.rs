@@ -32,9 +32,4 @@ impl Read<'_> {
         let mut headers = self.headers?.iter();
         headers.find(|(found, _)| *found == name).map(|(_, value)| *value)
     }
-
-    /// Where it is, as the key of its stream: records of one partition have an order.
-    pub(super) fn stream(&self) -> (Kind, i32) {
-        (self.kind, self.partition.unwrap_or(-1))
-    }
 }

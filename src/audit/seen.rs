@@ -108,13 +108,14 @@ impl Seen {
         }
     }
 
-    /// The places below `end` that were not read, ascending.
-    pub(super) fn missing(&self, end: u64) -> impl Iterator<Item = u64> {
-        let chunks = (0..end.div_ceil(CHUNK)).filter(|index| {
+    /// The places from `from` on and below `end` that were not read, ascending.
+    pub(super) fn missing(&self, from: u64, end: u64) -> impl Iterator<Item = u64> {
+        let chunks = (from / CHUNK..end.div_ceil(CHUNK)).filter(|index| {
             let chunk = usize::try_from(*index).ok().and_then(|index| self.chunks.get(index));
             !matches!(chunk, Some(Chunk::Whole))
         });
-        let places = chunks.flat_map(move |index| index * CHUNK..((index + 1) * CHUNK).min(end));
+        let places =
+            chunks.flat_map(move |index| (index * CHUNK).max(from)..((index + 1) * CHUNK).min(end));
         places.filter(|place| !self.contains(*place))
     }
 
@@ -141,7 +142,7 @@ mod tests {
         assert!(!seen.mark(7));
         assert!(!seen.mark(7));
         assert_eq!((seen.found(), seen.repeated(), seen.end()), (CHUNK, 1, CHUNK));
-        assert_eq!(seen.missing(CHUNK + 2).collect::<Vec<_>>(), [CHUNK, CHUNK + 1]);
+        assert_eq!(seen.missing(0, CHUNK + 2).collect::<Vec<_>>(), [CHUNK, CHUNK + 1]);
     }
 
     proptest! {
@@ -162,7 +163,7 @@ mod tests {
             prop_assert_eq!(seen.repeated(), counts.values().filter(|n| **n > 1).count() as u64);
             prop_assert_eq!(seen.end(), counts.keys().last().map_or(0, |last| last + 1));
             let missing: Vec<_> = (0..3 * CHUNK).filter(|p| !counts.contains_key(p)).collect();
-            prop_assert_eq!(seen.missing(3 * CHUNK).collect::<Vec<_>>(), missing);
+            prop_assert_eq!(seen.missing(0, 3 * CHUNK).collect::<Vec<_>>(), missing);
         }
     }
 }

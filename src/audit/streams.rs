@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 
 use super::copies::{self, Copied, Copies, CopyAccount};
 use super::order::{Order, OrderAccount, Stream};
-use super::places::{Place, Places};
-use super::record::Read;
+use super::places::Place;
+use super::slots::Slot;
 
 /// One partition of a topic.
 #[derive(Debug, Default)]
 struct Partition {
     order: Stream,
     copies: Copies,
+    /// First copies, and where the first of them is.
     firsts: u64,
-    /// Lowest and highest seq of its first copies.
+    begins: Option<i64>,
+    /// Lowest and highest seq of its first copies that were not held back.
     span: Option<(u64, u64)>,
 }
 
@@ -22,16 +24,17 @@ struct Partition {
 pub(super) struct Streams {
     partitions: BTreeMap<i32, Partition>,
     order: Order,
-    /// Where the latest first copies were.
-    pub(super) places: Places,
 }
 
 /// What is to be kept of a record.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kept {
+    pub(super) slot: Slot,
     pub(super) is_first: bool,
     pub(super) is_changed: bool,
     pub(super) is_outside: bool,
+    /// Whether it was not held back.
+    pub(super) is_on_time: bool,
 }
 
 impl Streams {
@@ -40,39 +43,40 @@ impl Streams {
         Self { order: Order::new(gpus), ..Self::default() }
     }
 
-    /// Notes a record of the run; returns where it is.
+    /// Notes a record of the run, and where it and its first copy are.
     pub(super) fn note(
         &mut self,
-        read: &Read<'_>,
-        (seq, place, gpu): (u64, u64, usize),
+        seq: u64,
+        gpu: usize,
+        (at, first): (Place, Option<Place>),
         ts_ms: i64,
         kept: Kept,
-    ) -> Place {
-        let (_, number) = read.stream();
-        let at = Place { ts_ms, offset: read.offset, partition: number };
-        let partition = self.partitions.entry(number).or_default();
+    ) {
+        let partition = self.partitions.entry(at.partition).or_default();
         if kept.is_first {
             partition.firsts += 1;
-            let (lowest, highest) = partition.span.unwrap_or((seq, seq));
-            partition.span = Some((lowest.min(seq), highest.max(seq)));
+            partition.begins.get_or_insert(at.offset);
+        }
+        if kept.is_first && kept.slot == Slot::Original {
+            if kept.is_on_time {
+                let (lowest, highest) = partition.span.unwrap_or((seq, seq));
+                partition.span = Some((lowest.min(seq), highest.max(seq)));
+            }
             self.order.read(&mut partition.order, seq, gpu, ts_ms);
-            self.places.note(place, at);
         } else {
             let copied = Copied {
                 seq,
                 at,
-                first: self.places.of(place),
+                first,
                 is_changed: kept.is_changed,
-                is_declared: false,
+                is_declared: kept.is_first,
                 is_of_another_start: kept.is_outside,
             };
-            let lowest = partition.span.map(|(lowest, _)| lowest);
-            partition.copies.note(&copied, partition.firsts, lowest);
+            partition.copies.note(&copied, partition.firsts, partition.begins);
         }
-        at
     }
 
-    /// Lowest and highest seq that were read of a partition.
+    /// Lowest and highest seq that were read of a partition, among records that were not held back.
     pub(super) fn span(&self, partition: i32) -> Option<(u64, u64)> {
         self.partitions.get(&partition)?.span
     }

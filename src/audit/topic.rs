@@ -3,17 +3,20 @@
 use super::changes::{Changes, Example};
 use super::compare::Change;
 use super::examine::{Differs, Examined, Part};
+use super::places::Place;
 use super::record::Read;
-use super::seen::Seen;
-use super::streams::Streams;
+use super::slots::{Slot, Slots};
+use super::streams::{Kept, Streams};
 use super::tally::{Foreigners, ReadAccount};
+use crate::faults::{Fault, FaultSet};
 use crate::histogram::Times;
-use crate::plan::{Plan, partition_of};
+use crate::plan::{FAULT, Plan, partition_of};
 
 /// What was read of one topic.
 #[derive(Debug, Default)]
 pub(super) struct Topic {
-    pub(super) seen: Seen,
+    pub(super) originals: Slots,
+    pub(super) copies: Slots,
     pub(super) read: ReadAccount,
     pub(super) changes: Changes,
     pub(super) foreigners: Foreigners,
@@ -24,6 +27,8 @@ pub(super) struct Topic {
     others: Vec<Option<i64>>,
     pub(super) unexpected: Option<Example>,
     pub(super) outside: u64,
+    /// Records that were not compared, because nothing tells their time.
+    pub(super) untimed: u64,
     pub(super) ambiguous: u64,
     pub(super) by_value: u64,
     pub(super) latency: Times,
@@ -38,6 +43,57 @@ impl Topic {
             others: vec![None; gpus],
             ..Self::default()
         }
+    }
+
+    /// Records that were found, each counted once.
+    pub(super) fn found(&self) -> u64 {
+        self.originals.seen.found() + self.copies.seen.found()
+    }
+
+    pub(super) fn slots(&mut self, slot: Slot) -> &mut Slots {
+        match slot {
+            Slot::Original => &mut self.originals,
+            Slot::Copy => &mut self.copies,
+        }
+    }
+
+    /// Which of the two a record is, where these faults are in force: its header tells, or else what is
+    /// still to come.
+    pub(super) fn slot(&self, place: u64, faults: FaultSet, read: &Read<'_>) -> Slot {
+        if !faults.has(Fault::Duplicate) {
+            return Slot::Original;
+        }
+        let header = |faults: FaultSet| (!faults.is_empty()).then(|| faults.to_string());
+        let is_of = |faults| header(faults).as_deref().map(str::as_bytes) == read.header(FAULT);
+        let has_headers = read.header("run").is_some();
+        if has_headers && is_of(faults) {
+            return Slot::Copy;
+        }
+        let is_original = has_headers && is_of(faults.without(Fault::Duplicate));
+        let has_come = self.originals.seen.contains(place) && !self.copies.seen.contains(place);
+        if has_come && !is_original { Slot::Copy } else { Slot::Original }
+    }
+
+    /// Notes a record of the run; returns where it is.
+    pub(super) fn note(
+        &mut self,
+        read: &Read<'_>,
+        (seq, place, gpu): (u64, u64, usize),
+        (pair_ms, ts_ms): (i64, i64),
+        kept: Kept,
+    ) -> Place {
+        let at = Place { pair_ms, offset: read.offset, partition: read.partition.unwrap_or(-1) };
+        let original = self.originals.places.of(place);
+        let slots = self.slots(kept.slot);
+        let first = slots.places.of(place);
+        if kept.is_first {
+            slots.places.note(place, at);
+        }
+        // A copy that a fault made is held against its original, and every other against its first.
+        let is_declared = kept.is_first && kept.slot == Slot::Copy;
+        let first = if is_declared { original } else { first };
+        self.streams.note(seq, gpu, (at, first), ts_ms, kept);
+        at
     }
 
     /// The partition in which the records of a GPU are.

@@ -41,7 +41,7 @@ impl Torn {
             self.0.not_compared += 1;
             return;
         };
-        let other_time = twin.ts_ms != at.ts_ms;
+        let other_time = twin.pair_ms != at.pair_ms;
         let other_partition = common && twin.partition != at.partition;
         self.0.other_time += u64::from(other_time);
         self.0.other_partition += u64::from(other_partition);

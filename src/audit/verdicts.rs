@@ -1,5 +1,18 @@
 //! What the producer said of each record of a topic.
 
+use serde::Serialize;
+
+/// What the producer said of records, and which of them are there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerdictRow {
+    /// `acknowledged`, `failed`, `unresolved` or `unknown`.
+    pub verdict: &'static str,
+    /// Records that are there.
+    pub present: u64,
+    /// Records that are not.
+    pub missing: u64,
+}
+
 /// What the producer said of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
@@ -60,17 +73,21 @@ pub struct Verdicts {
     pub failed: Listed,
     /// Neither acknowledged nor given up.
     pub unresolved: Listed,
-    /// How many records of the shard were generated.
+    /// The same of copies that the fault `duplicate` makes: failed, and unresolved.
+    pub copies: [Listed; 2],
+    /// How many records of the shard were generated, copies included.
     pub generated: u64,
     /// How many were acknowledged, failed and unresolved.
     pub counts: [u64; 3],
 }
 
 impl Verdicts {
-    /// The verdict on a record that was generated.
+    /// The verdict on a record that was generated, or on its copy.
     #[must_use]
-    pub fn of(&self, seq: u64) -> Verdict {
-        match (self.failed.contains(seq), self.unresolved.contains(seq)) {
+    pub fn of(&self, seq: u64, is_copy: bool) -> Verdict {
+        let [failed, unresolved] =
+            if is_copy { self.copies.each_ref() } else { [&self.failed, &self.unresolved] };
+        match (failed.contains(seq), unresolved.contains(seq)) {
             (Some(true), _) => Verdict::Failed,
             (_, Some(true)) => Verdict::Unresolved,
             (Some(false), Some(false)) => Verdict::Acknowledged,
@@ -91,7 +108,7 @@ mod tests {
             unresolved: listed(&[[10, 11]], true),
             ..Verdicts::default()
         };
-        let told = [0, 2, 3, 4, 7, 10, 12].map(|seq| verdicts.of(seq));
+        let told = [0, 2, 3, 4, 7, 10, 12].map(|seq| verdicts.of(seq, false));
         use Verdict::{Acknowledged, Failed, Unknown, Unresolved};
         assert_eq!(told, [Acknowledged, Failed, Failed, Acknowledged, Failed, Unresolved, Unknown]);
         assert_eq!(listed(&[], true).contains(0), None);

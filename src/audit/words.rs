@@ -17,10 +17,14 @@ pub trait Look {
 type Row = (&'static str, fn(&TopicAccount) -> u64);
 
 /// The rows of the table. Those that begin with two spaces stand only where they count something.
-const ROWS: [Row; 13] = [
-    ("planned", |t| t.planned.unwrap_or(t.not_generated + t.dropped + t.found + t.missing)),
+const ROWS: [Row; 15] = [
+    ("planned", |t| {
+        t.planned.unwrap_or(t.not_generated + t.dropped + t.left_out + t.found + t.missing)
+    }),
+    ("  of them copies, by a fault", |t| t.declared_copies),
     ("  not generated", |t| t.not_generated),
     ("  left out by a fault", |t| t.dropped),
+    ("  left out by an incident", |t| t.left_out),
     ("= found", |t| t.found),
     ("+ missing", |t| t.missing),
     ("read", |t| t.read.records),

@@ -69,8 +69,7 @@ pub fn demo(settings: &Settings) -> Exit {
     match sent(settings, &seed, identity.clone(), &cluster, &stop, client) {
         Ok((report, client)) => {
             let plan = Plan::new(settings, &seed, identity);
-            let unknown = verify::not_known(settings);
-            let unshown = show(&broker, &cluster.config, &report, &plan, unknown, &stop).err();
+            let unshown = show(&broker, &cluster.config, &report, &plan, &stop).err();
             publish(settings, &report, client, &stop, unshown)
         }
         Err(exit) => exit,
@@ -83,17 +82,16 @@ fn show(
     config: &Config,
     report: &Report,
     plan: &Plan,
-    unknown: Option<&str>,
     stop: &Stop,
 ) -> Result<(), Problem> {
     let seen = stop.received().count();
-    let (text, account) = read_back(broker, config, report, plan, unknown)
+    let (text, account) = read_back(broker, config, report, plan)
         .map_err(|error| (format!("cannot read the records back: {error}"), Exit::IoErr))?;
     let printing = Apart::start(move || write(&text));
     match printing.and_then(|mut printing| printing.wait(stop, seen, None)) {
-        Ok(Waited::Done(Ok(())) | Waited::Late) => match account {
-            Some(account) if !account.closed => Err((account.verdict(), Exit::IoErr)),
-            _ => Ok(()),
+        Ok(Waited::Done(Ok(())) | Waited::Late) => match account.closed {
+            false => Err((account.verdict(), Exit::IoErr)),
+            true => Ok(()),
         },
         Ok(Waited::Signal(signal)) => {
             Err((format!("{} ended the printing", signal.name()), Exit::Signalled(signal)))
@@ -102,20 +100,16 @@ fn show(
     }
 }
 
-/// The records as the broker has them, and the account of them, if the run can be judged.
+/// The records as the broker has them, and the account of them.
 fn read_back(
     broker: &EmbeddedBroker,
     config: &Config,
     report: &Report,
     plan: &Plan,
-    unknown: Option<&str>,
-) -> Result<(String, Option<Account>), String> {
+) -> Result<(String, Account), String> {
     let mut table = Table::default();
     let past = PastRun::parse(report.json().as_bytes()).map_err(|error| error.to_string())?;
-    let mut audit = match unknown {
-        None => Ok(Audit::new(verify::expectation(&past, plan, [None, None]))),
-        Some(setting) => Err(format!("not judged, because of {setting}")),
-    };
+    let mut audit = Audit::new(verify::expectation(&past, plan, [None, None]));
     let [metric, token] = Kind::BOTH.map(|kind| plan.topic(kind));
     let topics = match metric == token {
         true => vec![(metric, None)],
@@ -126,9 +120,7 @@ fn read_back(
         let take = |record: &ReadRecord<'_>| {
             let kind = verify::cluster::kind_of(of_topic, record);
             table.add(name, kind, record);
-            if let Ok(audit) = &mut audit {
-                verify::cluster::take(audit, kind, record, false);
-            }
+            verify::cluster::take(&mut audit, kind, record, false);
         };
         reader::read(config, name, &from, READ_WITHIN, || false, take)
             .map_err(|error| error.to_string())?;
@@ -142,8 +134,7 @@ fn read_back(
     let pairs = report.topics.iter().map(|topic| topic.acknowledged).max();
     debug!("{} records came back", table.records);
     let logs = Kind::BOTH.map(|kind| Log { topic: plan.topic(kind).to_owned(), ..Log::default() });
-    let account = audit.map(|audit| audit.finish(logs));
-    let finding = account.as_ref().map_or_else(String::clone, Account::finding);
-    let table = table.text(pairs.unwrap_or(0));
-    Ok((format!("{table}verify: {finding}\n{NEXT}\n"), account.ok()))
+    let account = audit.finish(logs);
+    let (table, finding) = (table.text(pairs.unwrap_or(0)), account.finding());
+    Ok((format!("{table}verify: {finding}\n{NEXT}\n"), account))
 }

@@ -21,7 +21,7 @@ use crate::event::Kind;
 use crate::exit::Exit;
 use crate::host::signals::Stop;
 use crate::host::spool::Spool;
-use crate::plan::{Buffer, Plan, Record};
+use crate::plan::{Buffer, Plan, Record, When};
 use crate::send_loop::{self, Limits, QueueFull, Sink};
 use crate::settings::Settings;
 use envelope::Envelopes;
@@ -33,7 +33,7 @@ pub fn generate(
     values_only: bool,
     only: Option<(u64, Option<Timestamp>)>,
 ) -> Exit {
-    if settings.incidents.is_some() && settings.event_start.is_none() {
+    if settings.incidents.is_some() && settings.event_start.is_none() && only.is_none() {
         let because = "generate waits for no pair, so without EVENT_START no time would pass";
         let error = settings.refuse("INCIDENTS", because.into());
         return give_up(&error.to_string(), Exit::Config);
@@ -144,16 +144,24 @@ impl<W: Write> Lines<W> {
         Ok(())
     }
 
-    /// Writes the records of one pair.
+    /// Writes the records of one pair, each with its copy if it has one.
     fn pair(self, plan: &Plan, seq: u64, at: Option<Timestamp>) -> Exit {
-        let Some(at) = at.or_else(|| plan.due_at(seq)) else {
+        let due = plan.due_at(seq);
+        let Some(at) = at.or(due) else {
             return refuse(&format!("pair {seq} is not among those of the run"), Exit::Usage);
         };
+        let moment_ms = due.unwrap_or(at).as_millisecond();
         let mut buffer = Buffer::default();
         let written = Kind::BOTH
             .into_iter()
-            .filter(|kind| plan.has_record(*kind, seq, at))
-            .try_for_each(|kind| self.write(&plan.record_at(kind, seq, at, &mut buffer)));
+            .filter(|kind| plan.gpu_at(*kind, seq, || moment_ms).is_some())
+            .flat_map(|kind| {
+                plan.faults_at(seq, kind).of_copies().map(move |faults| (kind, faults))
+            })
+            .try_for_each(|(kind, faults)| {
+                let when = When { at, moment_ms };
+                self.write(&plan.expected((seq, kind), when, faults, &mut buffer))
+            });
         match written.and_then(|()| self.finish()) {
             Ok(()) => Exit::Success,
             Err(error) => exit_of_output(&error),

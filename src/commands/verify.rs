@@ -115,17 +115,7 @@ pub(crate) fn verify(settings: &Settings, options: &VerifyOptions, past: &Past) 
 
 type Audited = (Account, Box<dyn Look>, Option<Problem>);
 
-/// The setting of a run whose records this version does not regenerate, if there is one.
-pub(super) fn not_known(settings: &Settings) -> Option<&'static str> {
-    let (faults, incidents) = (settings.faults.is_some(), settings.incidents.is_some());
-    if faults { Some("FAULTS") } else { incidents.then_some("INCIDENTS") }
-}
-
 fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<Audited, Problem> {
-    if let Some(setting) = not_known(settings) {
-        let text = format!("verify cannot judge a run with {setting} in this version");
-        return Err((text, Exit::Config));
-    }
     let identity = identity(settings, past)?;
     let seed = seed(settings).map_err(|e| (e.to_string(), e.cause.exit()))?;
     let plan = Plan::new(settings, &seed, identity);
@@ -192,7 +182,7 @@ pub(super) fn expectation<'p>(
     const AHEAD_MS: i64 = 100;
     let ran = (run.started_at.as_millisecond(), run.ended_at.as_millisecond() + AHEAD_MS);
     Expectation {
-        planned: plan.schedule.planned_pairs().or(run.planned()),
+        planned: plan.schedule.planned_pairs().or(run.planned().filter(|_| plan.is_clean())),
         verdicts: Some(run.verdicts()),
         ran_ms: plan.event_start().is_none().then_some(ran),
         partitions,

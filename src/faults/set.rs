@@ -45,6 +45,13 @@ impl FaultSet {
         Self(self.0 & !Self::from(fault).0)
     }
 
+    /// The kinds at each record that is sent where these are in force: at the record, and at its copy.
+    pub fn of_copies(self) -> impl Iterator<Item = Self> {
+        let record = (!self.has(Fault::Drop)).then(|| self.without(Fault::Duplicate));
+        let copy = self.has(Fault::Duplicate).then_some(self);
+        record.into_iter().chain(copy)
+    }
+
     /// The kinds, in their order.
     pub fn iter(self) -> impl Iterator<Item = Fault> {
         Fault::ALL.into_iter().filter(move |fault| self.has(*fault))

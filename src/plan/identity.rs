@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::times::whole_millisecond;
 use crate::settings::Settings;
 
 /// Who a run is.
@@ -11,7 +12,8 @@ pub struct Identity {
     pub run_id: String,
     /// Seed of all its random streams.
     pub run_seed: u64,
-    /// Wall clock at the start.
+    /// Wall clock at the start, in whole milliseconds: a report names it so, and the schedule of a run
+    /// without `EVENT_START` begins there.
     pub started_at: Timestamp,
 }
 
@@ -23,6 +25,6 @@ impl Identity {
         let start = settings.event_start.unwrap_or(now);
         let made = || format!("{}-{run_seed}", start.strftime("%Y%m%dT%H%M%S.%3fZ"));
         let run_id = settings.run_id.clone().unwrap_or_else(made);
-        Self { run_id, run_seed, started_at: now }
+        Self { run_id, run_seed, started_at: whole_millisecond(now) }
     }
 }

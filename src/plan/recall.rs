@@ -1,50 +1,75 @@
 //! A record of the plan again, from what was read of it.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Buffer, Plan, Record, event_time, whole_millisecond};
 use crate::event::Kind;
-use crate::faults::FaultSet;
+use crate::faults::{Fault, FaultSet};
 use crate::settings::RecordKey;
 use crate::workload::Shard;
 
+/// When a pair happens: its event time, and the moment of the incidents at which it is due, ms since
+/// 1970. In a live run the first is the clock's, and the second the schedule's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct When {
+    /// Its event time, before any fault.
+    pub at: Timestamp,
+    /// What [`Plan::due_at`] says.
+    pub moment_ms: i64,
+}
+
+impl From<Timestamp> for When {
+    fn from(at: Timestamp) -> Self {
+        Self { at, moment_ms: at.as_millisecond() }
+    }
+}
+
 impl Plan {
-    /// The record of a clean run of a pair whose event time is known, as from the record that was read
-    /// back.
-    pub fn record_at<'a, 'p>(
-        &'p self,
-        kind: Kind,
-        seq: u64,
-        at: Timestamp,
-        buffer: &'a mut Buffer<'p>,
-    ) -> Record<'a> {
-        self.expected((seq, kind), whole_millisecond(at), FaultSet::NONE, buffer)
+    /// Whether every record is that of a clean run: nothing is done on purpose.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.faults.is_off() && self.incidents().is_none()
     }
 
-    /// The record of the pair `seq` at `at` with these faults: those of [`Plan::declared`], or none
-    /// for the record of a clean run. A copy differs from its original by `duplicate` among them.
-    ///
-    /// Incidents are those of `at`. In a live run that is the time of the clock, and the schedule's is
-    /// another: a pair at the edge of an incident may be taken for one on its other side.
+    /// The kinds of faults in force at a record and its copy.
+    #[must_use]
+    pub fn faults_at(&self, seq: u64, kind: Kind) -> FaultSet {
+        if self.faults.is_off() {
+            return FaultSet::NONE;
+        }
+        self.faults.of_pair(seq)[kind as usize]
+    }
+
+    /// How far the fault `clock-skew` moves the times of a pair, where it can be in force.
+    #[must_use]
+    pub fn clock_skew(&self) -> Option<SignedDuration> {
+        self.faults.shift(Fault::ClockSkew.into())
+    }
+
+    /// The record of the pair `seq` with these faults: those of [`Plan::faults_at`], or none for the
+    /// record of a clean run. A copy differs from its original by `duplicate` among them.
     pub fn expected<'a, 'p>(
         &'p self,
         (seq, kind): (u64, Kind),
-        at: Timestamp,
+        when: impl Into<When>,
         faults: FaultSet,
         buffer: &'a mut Buffer<'p>,
     ) -> Record<'a> {
+        let When { at, moment_ms } = when.into();
+        let at = whole_millisecond(at);
         if buffer.pair.as_ref().is_none_or(|pair| (pair.seq, pair.at) != (seq, at)) {
-            let moment = || at.as_millisecond();
-            buffer.pair = Some(self.workload.pair_amid(seq, at, moment, &mut buffer.recent));
+            buffer.pair = Some(self.workload.pair_amid(seq, at, || moment_ms, &mut buffer.recent));
         }
         self.write(kind, faults, 0, buffer)
     }
 
-    /// Whether incidents leave the record of a kind of a pair that is due at `at`.
+    /// The number of the GPU whose key a record has, below [`Self::gpus`]; `None` where incidents
+    /// leave the record out. `moment_ms` says when the pair is due; it is asked if there are incidents.
     #[must_use]
-    pub fn has_record(&self, kind: Kind, seq: u64, at: Timestamp) -> bool {
-        let [usage, metric] = self.workload.gpus().sends(seq, || at.as_millisecond());
-        if kind == Kind::Metric { metric } else { usage }
+    pub fn gpu_at(&self, kind: Kind, seq: u64, moment_ms: impl FnOnce() -> i64) -> Option<usize> {
+        let [usage, metric] = self.workload.gpus().routes(seq, moment_ms);
+        let (host, row) = if kind == Kind::Metric { metric } else { usage }?;
+        Some(host * self.gpus_of_a_host + row)
     }
 
     /// When a pair is due, by the schedule from the start of the run.
@@ -67,13 +92,6 @@ impl Plan {
         self.keys.len()
     }
 
-    /// The number of a pair's GPU, below [`Self::gpus`].
-    #[must_use]
-    pub fn gpu_of(&self, seq: u64) -> usize {
-        let (host, row) = self.workload.gpus().shares.of(seq);
-        host * self.gpus_of_a_host + row
-    }
-
     /// The key of a GPU by its number, `HOST/GPU_INDEX`.
     #[must_use]
     pub fn key_of(&self, gpu: usize) -> &str {
@@ -90,14 +108,5 @@ impl Plan {
     #[must_use]
     pub fn has_keys(&self) -> bool {
         self.key == RecordKey::Gpu
-    }
-
-    /// Whether a pair is from the GPU with this host, if it is known, and index.
-    #[must_use]
-    pub fn has_gpu(&self, seq: u64, (host, index): &(Option<String>, u64)) -> bool {
-        let key = self.key_of(self.gpu_of(seq));
-        key.rsplit_once('/').is_some_and(|(own, number)| {
-            number.parse() == Ok(*index) && host.as_ref().is_none_or(|host| host == own)
-        })
     }
 }

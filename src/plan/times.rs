@@ -41,7 +41,8 @@ impl Plan {
 
     /// Which records of a pair incidents leave: its usage, and its metric.
     pub(super) fn sends(&self, due: Due) -> [bool; 2] {
-        self.workload.gpus().sends(due.seq, || self.moment(due.offset))
+        let routes = self.workload.gpus().routes(due.seq, || self.moment(due.offset));
+        routes.map(|gpu| gpu.is_some())
     }
 
     /// The first millisecond from `now` on in which the pair's GPU has no other, if the rate leaves

@@ -55,6 +55,7 @@ struct PastTopic {
     failed: u64,
     unresolved: u64,
     seq: PastSeq,
+    duplicates_seq: PastSeq,
     partitions: Vec<PastPartition>,
 }
 
@@ -110,7 +111,7 @@ impl PastRun {
         Ok(run)
     }
 
-    /// Pairs that were planned, where that was known.
+    /// Records of a topic that were planned, where that was known: its pairs, in a clean run.
     #[must_use]
     pub fn planned(&self) -> Option<u64> {
         self.topics[0].planned
@@ -128,6 +129,8 @@ impl PastRun {
             Verdicts {
                 failed: listed(&topic.seq.failed),
                 unresolved: listed(&topic.seq.unresolved),
+                copies: [&topic.duplicates_seq.failed, &topic.duplicates_seq.unresolved]
+                    .map(listed),
                 generated: topic.generated,
                 counts: [topic.acknowledged, topic.failed, topic.unresolved],
             }

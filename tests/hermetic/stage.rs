@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use data_encoding::BASE64;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use serde_json::Value;
@@ -18,14 +19,21 @@ pub struct Travelling {
     pub partition: i32,
     pub timestamp_ms: i64,
     pub key: Option<String>,
+    /// The key that it was sent with.
+    pub own_key: Option<String>,
     pub headers: Vec<(String, String)>,
-    pub value: String,
+    /// None is a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// The kinds of faults that it was sent with.
+    pub faults: Vec<String>,
 }
 
 /// What was done, as `verify` counts it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Done {
     pub missing: [BTreeSet<u64>; 2],
+    /// Of the copies that the run made on purpose.
+    pub missing_copies: [BTreeSet<u64>; 2],
     pub altered: [u64; 2],
     pub reencoded: [u64; 2],
     pub copies: [u64; 2],
@@ -35,6 +43,8 @@ pub struct Done {
     pub changes: [BTreeMap<(String, String, String), u64>; 2],
     /// Pairs whose records are in partitions of different numbers.
     pub other_partition: u64,
+    /// Pairs of which a record was deleted, and the other one is there: only metrics, only usages.
+    pub alone: [u64; 2],
     /// Records behind one of a higher seq of their partition.
     pub out_of_place: [u64; 2],
 }
@@ -43,20 +53,28 @@ pub struct Done {
 pub fn travelling(ndjson: &str, own: bool, partition_of: impl Fn(&str) -> i32) -> Vec<Travelling> {
     let record = |line: &str| {
         let json: Value = serde_json::from_str(line).unwrap();
-        let value = line.split_once(",\"value\":").unwrap().1;
+        let value = match line.split_once(",\"value\":") {
+            Some((_, "null}")) => None,
+            Some((_, value)) => Some(value.as_bytes()[..value.len() - 1].to_vec()),
+            None => Some(BASE64.decode(json["value_base64"].as_str().unwrap().as_bytes()).unwrap()),
+        };
         let key = json["key"].as_str().map(str::to_owned);
         // In the order in which they are sent.
-        let headers = ["run", "seq", "content-type"];
-        let headers = headers.map(|name| (name, json["headers"][name].as_str().unwrap()));
+        let fault = json["headers"]["fault"].as_str();
+        let names = ["run", "seq", "content-type"].into_iter().chain(fault.map(|_| "fault"));
+        let headers: Vec<_> =
+            names.map(|name| (name, json["headers"][name].as_str().unwrap())).collect();
         Travelling {
             topic: usize::from(json["topic"] == "token.usage.v1"),
             own,
             seq: headers[1].1.parse().unwrap(),
             partition: partition_of(key.as_deref().unwrap()),
             timestamp_ms: json["timestamp"].as_i64().unwrap(),
+            own_key: key.clone(),
             key,
-            headers: headers.map(|(n, v)| (n.to_owned(), v.to_owned())).into(),
-            value: value[..value.len() - 1].to_owned(),
+            headers: headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+            value,
+            faults: fault.unwrap_or_default().split_terminator(',').map(str::to_owned).collect(),
         }
     };
     ndjson.lines().map(record).collect()
@@ -78,18 +96,26 @@ impl Done {
     fn count(&mut self, records: &[Travelling]) {
         let mut highest = BTreeMap::new();
         let mut seen = BTreeSet::new();
-        let mut homes = BTreeMap::<u64, BTreeMap<usize, i32>>::new();
-        for record in records.iter().filter(|record| record.own) {
+        let mut homes = BTreeMap::<u64, BTreeMap<usize, _>>::new();
+        for record in records.iter().filter(|record| record.own && !record.is_copy()) {
             if !seen.insert((record.topic, record.seq)) {
                 continue;
             }
             let highest = highest.entry((record.topic, record.partition)).or_insert(record.seq);
             self.out_of_place[record.topic] += u64::from(*highest > record.seq);
             *highest = (*highest).max(record.seq);
-            homes.entry(record.seq).or_default().insert(record.topic, record.partition);
+            let home = (record.own_key.clone(), record.partition);
+            homes.entry(record.seq).or_default().insert(record.topic, home);
         }
-        let apart = homes.values().filter(|homes| homes.len() == 2 && homes[&0] != homes[&1]);
+        // Of a pair that two GPUs share, the partitions differ.
+        let apart = homes.values().filter(|homes| {
+            homes.len() == 2 && homes[&0].0 == homes[&1].0 && homes[&0].1 != homes[&1].1
+        });
         self.other_partition = apart.count() as u64;
+        self.alone = [0, 1].map(|there| {
+            let gone = self.missing[1 - there].iter();
+            gone.filter(|seq| seen.contains(&(there, **seq))).count() as u64
+        });
     }
 }
 
@@ -105,14 +131,19 @@ pub fn through(records: Vec<Travelling>, seed: u64, every: u32) -> (Vec<Travelli
         } else if rng.random_ratio(1, every) {
             match rng.random_range(0..ACTS) {
                 0 => {
-                    done.missing[topic].insert(record.seq);
+                    let missing =
+                        if record.is_copy() { &mut done.missing_copies } else { &mut done.missing };
+                    missing[topic].insert(record.seq);
                     continue;
                 }
                 1 => {
                     done.copies[topic] += 1;
                     out.push(record.clone());
                 }
-                act @ 2..=6 => record.change_value(act, &mut done),
+                act @ 2..=6 if record.has_own_value() => record.change_value(act, &mut done),
+                2..=6 => record.break_value(&mut done),
+                // Without its headers a copy is its original.
+                9 if record.is_copy() => record.change_beside(10, &mut done),
                 act => record.change_beside(act, &mut done),
             }
         }
@@ -129,32 +160,61 @@ pub fn through(records: Vec<Travelling>, seed: u64, every: u32) -> (Vec<Travelli
 }
 
 impl Travelling {
+    /// Whether a fault of the run made it.
+    pub fn is_copy(&self) -> bool {
+        self.faults.iter().any(|fault| fault == "duplicate")
+    }
+
+    /// Whether its value is that of a clean run.
+    fn has_own_value(&self) -> bool {
+        let beside = ["duplicate", "late", "out-of-order", "clock-skew"];
+        self.faults.iter().all(|fault| beside.contains(&fault.as_str()))
+    }
+
+    /// Breaks a value that a fault has changed already.
+    fn break_value(&mut self, done: &mut Done) {
+        let is = |kind: &str| self.faults.iter().any(|fault| fault == kind);
+        let change = match (is("tombstone"), is("malformed")) {
+            (true, _) => "added",
+            (_, true) => "value",
+            _ => "not-json",
+        };
+        self.value = Some(b"{broken".to_vec());
+        done.change(self.topic, "value", "", change);
+    }
+
     fn change_value(&mut self, act: usize, done: &mut Done) {
-        let mut json: Value = serde_json::from_str(&self.value).unwrap();
+        let text = String::from_utf8(self.value.take().unwrap()).unwrap();
+        self.value = Some(self.changed(text, act, done).into_bytes());
+    }
+
+    fn changed(&self, mut value: String, act: usize, done: &mut Done) -> String {
+        let mut json: Value = serde_json::from_str(&value).unwrap();
         match act {
             2 => {
-                self.value = serde_json::to_string_pretty(&json).unwrap();
+                value = serde_json::to_string_pretty(&json).unwrap();
                 done.reencoded[self.topic] += 1;
             }
             3 => {
                 json["gpu_index"] = Value::from(99);
-                self.value = json.to_string();
+                value = json.to_string();
                 done.change(self.topic, "value", "/gpu_index", "value");
             }
             4 => {
                 json.as_object_mut().unwrap().remove("gpu_index");
-                self.value = json.to_string();
+                value = json.to_string();
                 done.change(self.topic, "value", "/gpu_index", "removed");
             }
             5 => {
-                self.value = self.value.replacen('{', "{\"by/stage\":true,", 1);
+                value = value.replacen('{', "{\"by/stage\":true,", 1);
                 done.change(self.topic, "value", "/by~1stage", "added");
             }
             _ => {
-                self.value.truncate(self.value.len() / 2);
+                value.truncate(value.len() / 2);
                 done.change(self.topic, "value", "", "not-json");
             }
         }
+        value
     }
 
     fn change_beside(&mut self, act: usize, done: &mut Done) {

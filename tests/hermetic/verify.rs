@@ -1,12 +1,12 @@
 //! `verify`: what a stage did to the records of a run is named, no more of it and no less.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use vm4_producer::audit::{Account, Audit, Expectation, Log, Read};
+use vm4_producer::audit::{Account, Audit, CopyOrigin, Expectation, Log, Read};
 use vm4_producer::event::Kind;
 use vm4_producer::kafka::properties;
-use vm4_producer::plan::{Identity, Plan};
+use vm4_producer::plan::{self, Identity, Plan};
 use vm4_producer::settings::{Inputs, Settings};
 use vm4_producer::workload::seed;
 
@@ -15,14 +15,9 @@ use crate::common::{Finished, Producer, validator};
 use crate::process::generated;
 use crate::stage::{Done, Travelling, through, travelling};
 
-/// The partition, of three, of the keys of the shipped seed, as a Java client has it: `vm4/0` and
-/// `vm4/1` share one.
+/// The partition, of three, of a key, as a Java client has it.
 fn partition_of(key: &str) -> i32 {
-    match key {
-        "vm4/0" | "vm4/1" => 1,
-        "vm4/5" | "vm4/7" => 0,
-        _ => 2,
-    }
+    plan::partition_of(key.as_bytes(), 3)
 }
 
 const RUN: [(&str, &str); 5] = [
@@ -33,6 +28,19 @@ const RUN: [(&str, &str); 5] = [
     ("BATCH", "400"),
 ];
 
+/// The same run with every kind of fault and of incident.
+fn with_all() -> Vec<(&'static str, &'static str)> {
+    let faults = "duplicate=0.06:2s,late=0.05:3s,out-of-order=0.05:9,clock-skew=0.05:-30s,drop=0.05,\
+        tombstone=0.04,malformed=0.05,missing-field=0.04,null-field=0.04,wrong-type=0.04,\
+        extra-field=0.04,renamed-field=0.04,duplicate-key=0.04,sentinel=0.05,failed-request=0.05,\
+        oversize=0.04:2000";
+    let incidents = "throttle@+10s/20s:gpu01/0,gpu-lost@+20s/40s:gpu02/*,ecc-restart@+50s/40s:gpu03/1,\
+        noisy-neighbour@+60s/20s:*/0,surge=3@+80s/20s,stuck-gauge@+90s/30s:gpu01/1,\
+        exporter-silent@+110s/20s:gpu03";
+    let hosts = ("HOSTNAME", "gpu[01-03]");
+    [&RUN[..], &[hosts, ("FAULTS", faults), ("INCIDENTS", incidents)]].concat()
+}
+
 fn settings(variables: &[(&str, &str)]) -> Settings {
     let all = [("VM4_PRODUCER_ENV", "/dev/null")];
     let all = all.iter().chain(variables);
@@ -41,8 +49,8 @@ fn settings(variables: &[(&str, &str)]) -> Settings {
 }
 
 /// The account of records that came through a stage.
-fn account(records: &[Travelling]) -> Account {
-    let settings = settings(&RUN);
+fn account(run: &[(&str, &str)], records: &[Travelling]) -> Account {
+    let settings = settings(run);
     let seed = seed::parse(seed::BUILT_IN.as_bytes()).unwrap();
     let identity = Identity::new(&settings, settings.event_start.unwrap(), 0);
     let plan = Plan::new(&settings, &seed, identity);
@@ -64,7 +72,7 @@ fn account(records: &[Travelling]) -> Account {
             has_append_time: false,
             key: Some(record.key.as_ref().map(String::as_bytes)),
             headers: Some(&headers),
-            value: Some(record.value.as_bytes()),
+            value: record.value.as_deref(),
             seen_at_ms: None,
         });
     }
@@ -76,10 +84,12 @@ fn account(records: &[Travelling]) -> Account {
 fn told(account: &Account) -> Done {
     let [metric, token] = &account.topics[..] else { panic!("two topics: {account:?}") };
     let of = |count: fn(&vm4_producer::audit::TopicAccount) -> u64| [count(metric), count(token)];
-    let missing = [metric, token].map(|topic| {
-        let ranges = topic.missing_by_cause.iter().flat_map(|cause| &cause.ranges);
-        ranges.flat_map(|[first, last]| *first..=*last).collect()
-    });
+    let missing = |of_copies| {
+        [metric, token].map(|topic| {
+            let causes = topic.missing_by_cause.iter().filter(|c| c.of_copies == of_copies);
+            causes.flat_map(|c| &c.ranges).flat_map(|[first, last]| *first..=*last).collect()
+        })
+    };
     let changes = [metric, token].map(|topic| {
         let changes = topic.changes.iter();
         changes
@@ -87,7 +97,8 @@ fn told(account: &Account) -> Done {
             .collect::<BTreeMap<_, _>>()
     });
     Done {
-        missing,
+        missing: missing(false),
+        missing_copies: missing(true),
         altered: of(|topic| topic.read.first_altered),
         reencoded: of(|topic| topic.read.reencoded),
         copies: of(|topic| topic.read.extra_copies),
@@ -95,14 +106,15 @@ fn told(account: &Account) -> Done {
         by_value: of(|topic| topic.told_by_value),
         changes,
         other_partition: account.torn.other_partition,
+        alone: [account.torn.only_metric, account.torn.only_token],
         out_of_place: of(|topic| topic.order.out_of_place),
     }
 }
 
 /// The records of this run and of another one, in turns.
-fn two_runs() -> Vec<Travelling> {
-    let own = travelling(&generated(&RUN), true, partition_of);
-    let other = [RUN.as_slice(), &[("RUN_ID", "other"), ("BATCH", "90")]].concat();
+fn two_runs(run: &[(&str, &str)]) -> Vec<Travelling> {
+    let own = travelling(&generated(run), true, partition_of);
+    let other = [run, &[("RUN_ID", "other"), ("BATCH", "90")]].concat();
     let other = travelling(&generated(&other), false, partition_of);
     let mut mixed = Vec::new();
     let mut other = other.into_iter();
@@ -118,41 +130,102 @@ fn two_runs() -> Vec<Travelling> {
 /// Every equation of the account holds.
 fn is_balanced(account: &Account, done: &Done, records: usize) {
     let mut read = 0;
-    for (topic, missing) in account.topics.iter().zip(&done.missing) {
+    for (number, topic) in account.topics.iter().enumerate() {
+        let missing = done.missing[number].len() + done.missing_copies[number].len();
         let parts = &topic.read;
         let sum = parts.first_intact + parts.first_altered + parts.extra_copies;
         assert_eq!(parts.records, sum + parts.unexpected + parts.foreign.records);
-        assert_eq!(topic.found + topic.missing, 400);
+        let planned = topic.planned.unwrap();
+        assert_eq!(planned, 400 + topic.declared_copies);
+        let left_out = topic.dropped + topic.left_out;
+        assert_eq!(planned - topic.not_generated - left_out, topic.found + topic.missing);
+        let copies = topic.copies.iter().filter(|copies| copies.origin == CopyOrigin::Declared);
+        let copies: u64 = copies.map(|copies| copies.records).sum();
+        assert_eq!(topic.declared_copies, copies + done.missing_copies[number].len() as u64);
         assert_eq!(topic.found, parts.first_intact + parts.first_altered);
-        assert_eq!(topic.missing, missing.len() as u64);
+        assert_eq!(topic.missing, missing as u64);
         assert_eq!(parts.unexpected, 0);
         read += parts.records;
     }
     assert_eq!(read, records as u64);
-    let [metric, token] = &done.missing;
-    assert_eq!(account.torn.only_metric, token.difference(metric).count() as u64);
-    assert_eq!(account.torn.only_token, metric.difference(token).count() as u64);
     assert_eq!((account.torn.other_time, account.torn.not_compared), (0, 0));
 }
 
-#[test]
-fn of_a_hundred_mixtures_each_is_named_exactly() {
-    let records = two_runs();
+/// A hundred mixtures of what a stage does to the records of a run, each of which is named exactly.
+fn of_a_hundred_mixtures(run: &[(&str, &str)]) {
+    let records = two_runs(run);
     for (seed, every) in (0..100).zip([5, 20, 100, 400].into_iter().cycle()) {
         let (through, done) = through(records.clone(), seed, every);
-        let account = account(&through);
+        let account = account(run, &through);
         assert_eq!(told(&account), done, "mixture {seed}");
         is_balanced(&account, &done, through.len());
+        let missing = done.missing.iter().chain(&done.missing_copies);
         let is_as_sent = [&done.altered, &done.copies].iter().all(|n| n.iter().sum::<u64>() == 0)
-            && done.missing.iter().all(std::collections::BTreeSet::is_empty);
+            && missing.map(BTreeSet::len).sum::<usize>() == 0;
         assert_eq!(account.closed, is_as_sent, "mixture {seed}");
     }
 }
 
 #[test]
+fn of_a_hundred_mixtures_each_is_named_exactly() {
+    of_a_hundred_mixtures(&RUN);
+}
+
+#[test]
+fn of_a_hundred_mixtures_of_a_run_with_every_fault_and_incident_each_is_named_exactly() {
+    of_a_hundred_mixtures(&with_all());
+}
+
+#[test]
+fn a_run_with_every_fault_and_incident_closes_and_says_what_was_left_out() {
+    let run = with_all();
+    let records = travelling(&generated(&run), true, partition_of);
+    let account = account(&run, &records);
+    let out_of_place = told(&account).out_of_place;
+    assert_eq!(told(&account), Done { out_of_place, ..Done::default() });
+    assert!(account.closed);
+    assert_eq!(account.could_not_tell, Vec::<String>::new());
+    let [metric, token] = &account.topics[..] else { panic!("two topics") };
+    assert!(metric.left_out > 0 && token.left_out == 0, "{} {}", metric.left_out, token.left_out);
+    for topic in [metric, token] {
+        assert!(topic.dropped > 0 && topic.declared_copies > 0 && topic.order.out_of_place > 0);
+    }
+    // Every kind is among them.
+    let kinds: BTreeSet<_> = records.iter().flat_map(|record| &record.faults).collect();
+    assert_eq!(kinds.len(), 15, "all but drop: {kinds:?}");
+}
+
+#[test]
+fn shards_of_a_run_with_faults_and_incidents_close_each_by_itself() {
+    for index in 0..3 {
+        let shard = format!("{index}/3");
+        let run = [&with_all()[..], &[("SHARD", &shard)]].concat();
+        let mut records = travelling(&generated(&run), true, partition_of);
+        let other = [&with_all()[..], &[("SHARD", "3/4")]].concat();
+        assert!(account(&run, &records).closed, "{shard}");
+        records.extend(travelling(&generated(&other), true, partition_of));
+        let account = account(&run, &records);
+        assert!(account.topics[0].read.foreign.other_shards > 0);
+    }
+}
+
+#[test]
+fn a_record_that_a_fault_dropped_is_unexpected_where_it_is_there() {
+    let run = [&RUN[..], &[("FAULTS", "drop=0.1")]].concat();
+    let all = travelling(&generated(&RUN), true, partition_of);
+    let account = account(&run, &all);
+    for topic in &account.topics {
+        assert!(topic.dropped > 10);
+        assert_eq!(topic.read.unexpected, topic.dropped);
+        assert_eq!((topic.found + topic.dropped, topic.missing), (400, 0));
+    }
+    assert!(!account.closed);
+}
+
+#[test]
 fn records_that_are_as_they_were_sent_close_the_account() {
-    let records = two_runs();
-    let account = account(&records);
+    let records = two_runs(&RUN);
+    let account = account(&RUN, &records);
     assert_eq!(told(&account), Done { foreign: [90, 90], ..Done::default() });
     assert!(account.closed);
     assert_eq!(account.could_not_tell, Vec::<String>::new());
@@ -224,8 +297,9 @@ fn a_record_that_differs_is_shown_as_it_was_read_and_as_it_was_sent() {
 #[test]
 fn bare_values_and_kcat_s_lines_are_taken_too() {
     let text = generated(&RUN);
-    let values: String =
-        travelling(&text, true, partition_of).iter().map(|r| format!("{}\n", r.value)).collect();
+    let value = |r: &Travelling| String::from_utf8(r.value.clone().unwrap()).unwrap();
+    let records = travelling(&text, true, partition_of);
+    let values: String = records.iter().map(|r| format!("{}\n", value(r))).collect();
     let account = in_json(verified(&values, &["--json"], &RUN).exits(0));
     assert_eq!(account["topics"][0]["told_by_value"], json!(400));
     let told = account["could_not_tell"].to_string();
@@ -238,11 +312,11 @@ fn bare_values_and_kcat_s_lines_are_taken_too() {
         let headers: Vec<_> = r.headers.iter().flat_map(|(n, v)| [n, v]).collect();
         let line = json!({
             "topic": TOPICS[r.topic], "partition": r.partition, "offset": r.seq, "tstype": "create",
-            "ts": r.timestamp_ms, "broker": 1, "headers": headers, "key": r.key, "payload": r.value,
+            "ts": r.timestamp_ms, "broker": 1, "headers": headers, "key": r.key, "payload": value(r),
         });
         format!("{line}\n")
     };
-    let lines: String = travelling(&text, true, partition_of).iter().map(kcat).collect();
+    let lines: String = records.iter().map(kcat).collect();
     let account = in_json(verified(&lines, &["--json"], &RUN).exits(0));
     assert_eq!(account["topics"][1]["read"]["first_intact"], json!(400));
     assert_eq!(account["topics"][1]["told_by_value"], json!(0));
@@ -294,6 +368,127 @@ fn a_run_is_verified_from_its_report_alone() {
     finished.exits(74);
     assert!(finished.stdout.contains("600 missing"), "{}", finished.stdout);
     assert!(finished.stdout.contains("300 LOST (acknowledged, and not there): pairs 0-299"));
+}
+
+/// Faults and incidents that fit into a run of seconds.
+const SHORT: [(&str, &str); 4] = [
+    (
+        "FAULTS",
+        "duplicate=0.05:300ms,late=0.05:400ms,out-of-order=0.05:9,clock-skew=0.05,drop=0.05,\
+         tombstone=0.05,malformed=0.1,missing-field=0.05,null-field=0.05,wrong-type=0.05,\
+         renamed-field=0.05,duplicate-key=0.05,sentinel=0.05,failed-request=0.05,oversize=0.02:2000",
+    ),
+    (
+        "INCIDENTS",
+        "gpu-lost@+200ms/500ms:vm4/0,ecc-restart@+900ms/600ms:vm4/1,surge=2@+1s/500ms,\
+         exporter-silent@+1600ms/200ms:vm4,stuck-gauge@+1s/1s:vm4/*,throttle@+0/1s",
+    ),
+    ("SLEEP_SEC", "0.01"),
+    ("ARRIVALS", "poisson"),
+];
+
+/// A run against the cluster that has all of it, at the time of the clock.
+fn with_short(cluster: &Cluster, batch: &str) -> Producer {
+    let run = cluster.run().set("BATCH", batch);
+    SHORT.iter().fold(run, |run, (name, value)| run.set(name, value))
+}
+
+/// Verifies a run from its report, whatever the environment says.
+fn from_report(report: &Value, arguments: &[&str]) -> Finished {
+    let mut producer = Producer::new(["verify"]);
+    let file = producer.file("run.json", report.to_string());
+    producer.command().arg("--report").arg(file).args(arguments);
+    producer.finish()
+}
+
+#[test]
+fn a_live_run_with_faults_and_incidents_is_closed_from_its_report() {
+    let cluster = Cluster::start();
+    let run = with_short(&cluster, "300").finish();
+    run.exits(0);
+    let account = in_json(from_report(run.report(), &["--json"]).exits(0));
+    for topic in account["topics"].as_array().unwrap() {
+        let of = |name: &str| topic[name].as_u64().unwrap();
+        assert_eq!(of("planned"), 300 + of("declared_copies"));
+        assert_eq!(of("planned") - of("dropped") - of("left_out"), of("found"));
+        assert!(of("declared_copies") > 0 && of("dropped") > 0, "{topic}");
+        assert_eq!((topic["changes"].clone(), of("untimed")), (json!([]), 0));
+        assert_eq!(topic["copies"][0]["origin"], "declared");
+    }
+    assert!(account["topics"][0]["left_out"].as_u64() > Some(0), "{account}");
+    // From the settings alone, without a report: the id says when it began.
+    let id = run.report()["run_id"].as_str().unwrap();
+    let verify = Producer::new(["verify", "--run", id, "--batch", "300"]);
+    let verify = verify.set("KAFKA_BOOTSTRAP", cluster.bootstrap());
+    let verify = SHORT.iter().fold(verify, |run, (name, value)| run.set(name, value));
+    let words = verify.finish();
+    assert!(words.exits(0).stdout.starts_with("CLOSED: "), "{}", words.stdout);
+}
+
+#[test]
+fn what_a_stopped_run_held_back_was_not_generated() {
+    let cluster = Cluster::start();
+    let running = with_short(&cluster, "100000").set("FAULTS", "late=0.5:1h,duplicate=0.5:1h");
+    let running = running.start();
+    cluster.read(TOPICS[1], 100);
+    running.signal("TERM");
+    let run = running.finish();
+    run.exits(143);
+    let account = in_json(from_report(run.report(), &["--json"]).exits(0));
+    for (number, topic) in account["topics"].as_array().unwrap().iter().enumerate() {
+        let of = |name: &str| topic[name].as_u64().unwrap();
+        assert_eq!(of("found"), run.report()["topics"][number]["generated"].as_u64().unwrap());
+        let came = of("planned") - of("not_generated") - of("left_out");
+        assert_eq!((came, of("missing")), (of("found"), 0));
+        assert!(of("declared_copies") > 20 && of("not_generated") > 99_000, "{topic}");
+    }
+}
+
+#[test]
+fn the_commands_of_a_record_with_faults_print_it_as_it_was_sent() {
+    let cluster = Cluster::start();
+    let run = with_short(&cluster, "300").finish();
+    let report = run.exits(0).report();
+    let records: Vec<_> = TOPICS.iter().flat_map(|topic| cluster.read(topic, usize::MAX)).collect();
+    // Through a stage that takes the headers `fault` away: the first of each kind is shown.
+    let line = |record: &crate::cluster::Received, topic: usize| {
+        let headers: serde_json::Map<_, _> = record
+            .headers
+            .iter()
+            .filter(|(name, _)| name != "fault")
+            .map(|(name, value)| (name.clone(), json!(value)))
+            .collect();
+        let (key, value) = (&record.key, &record.value);
+        format!(
+            "{}\n",
+            json!({"topic": TOPICS[topic], "key": key, "headers": headers,
+                "timestamp": record.timestamp_ms, "value": value})
+        )
+    };
+    let tombstones = records.iter().filter(|record| {
+        record.headers.iter().any(|(name, value)| name == "fault" && value == "missing-field")
+    });
+    let lines: String = tombstones
+        .map(|record| line(record, usize::from(record.value.contains("prompt_tokens"))))
+        .collect();
+    let mut verify = Producer::new(["verify"]);
+    let report = verify.file("run.json", report.to_string());
+    let input = verify.file("records.ndjson", &lines);
+    verify.command().arg("--report").arg(report).arg("--input").arg(input);
+    let finished = verify.finish();
+    let stdout = &finished.exits(74).stdout;
+    let at = stdout.lines().position(|line| line.contains("header fault (removed): missing-field"));
+    let sent = stdout.lines().nth(at.expect(stdout) + 2).unwrap();
+    let command = sent.split_once("vm4-producer ").expect(sent).1;
+    let words: Vec<_> = command.split_whitespace().map(|word| word.trim_matches('\'')).collect();
+    let seq = words[words.iter().position(|word| *word == "--seq").unwrap() + 1];
+    let shown = Producer::new(&words).finish();
+    let shown = &shown.exits(0).stdout;
+    let is_it = |record: &&crate::cluster::Received| {
+        shown.contains(&format!("\"value\":{}", record.value))
+            && record.headers.iter().any(|(name, value)| name == "seq" && value == seq)
+    };
+    assert!(records.iter().any(|record| is_it(&record)), "{command}\n{shown}");
 }
 
 #[test]

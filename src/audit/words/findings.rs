@@ -15,7 +15,9 @@ pub(super) fn line(text: &mut String, what: &str, words: &str) {
 
 pub(super) fn findings(topic: &TopicAccount, look: &dyn Look, text: &mut String) {
     let name = &topic.topic;
-    for MissingAccount { why, records, ranges, more, evidence } in &topic.missing_by_cause {
+    for missing in &topic.missing_by_cause {
+        let MissingAccount { why, of_copies, records, ranges, more, evidence } = missing;
+        let what = if *of_copies { "copies that a fault makes, " } else { "" };
         let shown: Vec<_> = ranges.iter().take(MOST_RANGES).map(range).collect();
         let more = *more + ranges.len().saturating_sub(MOST_RANGES) as u64;
         let more = if more > 0 { format!(" and {more} more ranges") } else { String::new() };
@@ -24,7 +26,7 @@ pub(super) fn findings(topic: &TopicAccount, look: &dyn Look, text: &mut String)
         line(
             text,
             "missing",
-            &format!("{name}: {records} {words}: pairs {seqs}{more}; {evidence}"),
+            &format!("{name}: {records} {what}{words}: pairs {seqs}{more}; {evidence}"),
         );
         if let Some([first, _]) = ranges.first() {
             line(text, "  sent", &look.sent(topic, *first, None));

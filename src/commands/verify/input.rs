@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::Path;
 
+use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -36,6 +37,8 @@ struct Line<'a> {
     tstype: Option<String>,
     #[serde(borrow, alias = "payload", default, deserialize_with = "some")]
     value: Option<&'a RawValue>,
+    /// A value that is no text.
+    value_base64: Option<String>,
 }
 
 /// A field that is there, null or not.
@@ -114,6 +117,7 @@ fn take(
         timestamp: None,
         tstype: None,
         value: None,
+        value_base64: None,
     };
     let line: Line<'_> = match serde_json::from_slice::<Line<'_>>(text) {
         Ok(line) if line.value.is_some() || line.topic.is_some() => line,
@@ -123,7 +127,10 @@ fn take(
             return Err(format!("it is not a record: {error}; {what}"));
         }
     };
+    let base64 = line.value_base64.as_ref().map(|text| BASE64.decode(text.as_bytes()));
+    let base64 = base64.transpose().map_err(|error| format!("value_base64: {error}"))?;
     let value = match line.value {
+        _ if base64.is_some() => base64,
         // Something else than an event is a text in JSON: of kcat, or of a value that is not JSON.
         Some(raw) if raw.get().starts_with('"') => string(raw).map(String::into_bytes),
         Some(raw) if raw.get() == "null" => None,

@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use crate::settings::{DEFINITIONS, Settings};
 
 /// Settings that decide the bytes of a record.
-const OF_A_RECORD: [&str; 9] = [
+const OF_A_RECORD: [&str; 11] = [
     "GPU_SEED",
     "SLEEP_SEC",
     "HOSTNAME",
@@ -18,6 +18,8 @@ const OF_A_RECORD: [&str; 9] = [
     "RECORD_KEY",
     "RECORD_HEADERS",
     "BATCH",
+    "FAULTS",
+    "INCIDENTS",
 ];
 
 struct Commands {
@@ -44,6 +46,10 @@ pub(super) fn of(settings: &Settings, options: &VerifyOptions, plan: &Plan) -> B
         if !value.is_empty() && definition.default != Some(value) {
             generate.push_str(&format!(" --{} {}", definition.flag(), quoted(value)));
         }
+    }
+    if plan.event_start().is_none() && plan.incidents().is_some() {
+        // What happens to a pair is a matter of the schedule, which began with the run.
+        generate.push_str(&format!(" --event-start {:.3}", identity.started_at));
     }
     Box::new(Commands { source, generate, is_backfill: plan.event_start().is_some() })
 }

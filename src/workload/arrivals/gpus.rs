@@ -22,23 +22,19 @@ impl Gpus {
     /// metric.
     #[must_use]
     pub fn of(&self, seq: u64, ms: impl FnOnce() -> i64) -> [Gpu; 2] {
-        let own = self.shares.of(seq);
+        let own = || self.shares.of(seq);
         let of = |(host, row): (usize, usize)| (host, self.indexes[row]);
-        match &self.incidents {
-            None => [of(own); 2],
-            Some(incidents) => {
-                let route = incidents.route(seq, own, ms());
-                [route.served, route.measured].map(|gpu| of(gpu.unwrap_or(own)))
-            }
-        }
+        self.routes(seq, ms).map(|gpu| of(gpu.unwrap_or_else(own)))
     }
 
-    /// Which records of a pair there are that comes at `ms`: usage, then metric.
+    /// Host and row of the GPUs of a pair that comes at `ms`: that of its usage, then that of its
+    /// metric; `None` for a record that there is not.
     #[must_use]
-    pub fn sends(&self, seq: u64, ms: impl FnOnce() -> i64) -> [bool; 2] {
-        let Some(incidents) = &self.incidents else { return [true; 2] };
-        let route = incidents.route(seq, self.shares.of(seq), ms());
-        [route.served, route.measured].map(|gpu| gpu.is_some())
+    pub fn routes(&self, seq: u64, ms: impl FnOnce() -> i64) -> [Option<(usize, usize)>; 2] {
+        let own = self.shares.of(seq);
+        let Some(incidents) = &self.incidents else { return [Some(own); 2] };
+        let route = incidents.route(seq, own, ms());
+        [route.served, route.measured]
     }
 
     /// Whether pairs that are `mean` apart leave room for a millisecond between two of one GPU.

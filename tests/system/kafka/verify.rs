@@ -207,3 +207,75 @@ fn append_times_are_no_change_and_tell_the_latency() {
     assert!(account["topics"][0]["latency_ms"]["max"].is_number(), "{account}");
     assert_eq!(account["topics"][1]["latency_ms"], Value::Null);
 }
+
+/// Every kind of fault, and every incident, in a run of seconds.
+const ALL: [(&str, &str); 5] = [
+    (
+        "FAULTS",
+        "duplicate=0.04:300ms,late=0.04:400ms,out-of-order=0.04:9,clock-skew=0.04,drop=0.04,\
+         tombstone=0.04,malformed=0.04,missing-field=0.04,null-field=0.04,wrong-type=0.04,\
+         extra-field=0.04,renamed-field=0.04,duplicate-key=0.04,sentinel=0.04,\
+         failed-request=0.04,oversize=0.01:70000",
+    ),
+    (
+        "INCIDENTS",
+        "gpu-lost@+200ms/500ms:gpu01/*,ecc-restart@+900ms/600ms:gpu02/1,surge=2@+1s/500ms,\
+         exporter-silent@+1600ms/200ms:gpu03,stuck-gauge@+1s/1s:*/2,throttle@+0/1s,\
+         noisy-neighbour@+500ms/1s:*/0",
+    ),
+    ("HOSTNAME", "gpu[01-03]"),
+    ("ARRIVALS", "poisson"),
+    ("SLEEP_SEC", "0.002"),
+];
+
+#[test]
+fn a_run_with_every_fault_and_incident_is_closed_and_its_loss_is_found() {
+    let broker = cluster::plain();
+    let kept = Kept::new(Topics::create_with(broker, "broken", 6, &[]));
+    let batch = [("BATCH", "1500")];
+    kept.run(&[&ALL[..], &batch].concat()).finish().exits(0);
+    let account_of = |code| account(&kept.verify(), code);
+    let whole = account_of(0);
+    for topic in whole["topics"].as_array().expect("topics") {
+        let of = |name: &str| topic[name].as_u64().expect("a count");
+        assert!(of("dropped") > 20 && of("declared_copies") > 20, "{topic}");
+        assert_eq!(of("planned") - of("dropped") - of("left_out"), of("found"));
+        assert_eq!(topic["copies"][0]["origin"], "declared");
+        assert_eq!(topic["changes"], json!([]));
+    }
+    assert!(whole["topics"][0]["left_out"].as_u64() > Some(0), "{whole}");
+
+    // What the log's start has passed is expired: originals and copies, no more.
+    let partition = (0..6)
+        .find(|at| {
+            let read = &whole["topics"][1]["partitions"][*at]["records"];
+            read.as_u64() > Some(100)
+        })
+        .expect("a partition with records");
+    broker.delete_records(&kept.topics.token, i32::try_from(partition).expect("small"), 50);
+    let after = account_of(74);
+    assert_eq!(missing(&after, 0), []);
+    let gone = missing(&after, 1);
+    assert_eq!(gone.iter().map(|(_, records)| records).sum::<u64>(), 50, "{gone:?}");
+    assert!(gone.iter().all(|(why, _)| why == "expired"), "{gone:?}");
+}
+
+#[test]
+fn a_shard_of_a_run_with_faults_is_closed_by_its_own_report() {
+    let kept = Kept::new(Topics::create_with(cluster::plain(), "shards", 3, &[]));
+    let run = [("RUN_ID", "parts"), ("RUN_SEED", "5"), ("EVENT_TIME_GUARD", "off")];
+    let run = [&ALL[..], &run, &[("BATCH", "900"), ("EVENT_START", "2026-01-01T00:00:00Z")]];
+    let mut reports = Vec::new();
+    for index in 0..3 {
+        let (shard, report) = (format!("{index}/3"), kept.path(&format!("report-{index}.json")));
+        let own = [("SHARD", shard.as_str()), ("REPORT_FILE", report.as_str())];
+        kept.run(&[&run.concat()[..], &own].concat()).finish().exits(0);
+        reports.push(report);
+    }
+    for report in reports {
+        let finished = Producer::new(["verify", "--json", "--report", &report]).finish();
+        let account = account(&finished, 0);
+        let foreign = &account["topics"][0]["read"]["foreign"];
+        assert!(foreign["other_shards"].as_u64() > Some(500), "{foreign}");
+    }
+}

@@ -1,0 +1,170 @@
+//! What is not there when all was read: left out on purpose, not sent, or missing.
+
+use std::time::Duration;
+
+use super::Audit;
+use super::missing::{Gone, Log, Missing, MissingAccount};
+use super::verdicts::{Verdict, VerdictRow};
+use crate::event::Kind;
+use crate::faults::{Declared, Fault, Hold};
+
+/// The records of a topic that are not there.
+#[derive(Debug, Default)]
+pub(super) struct Absent {
+    missing: Missing,
+    by_verdict: [u64; 4],
+    /// Copies that the fault `duplicate` makes, there or not.
+    pub(super) copies: u64,
+    /// Records that a fault dropped.
+    pub(super) dropped: u64,
+    /// Records that incidents left out.
+    pub(super) left_out: u64,
+    /// Records of pairs that had begun which were not sent: the run was stopped before.
+    pub(super) unsent: u64,
+    /// Records that are missing.
+    pub(super) records: u64,
+}
+
+impl Absent {
+    /// The missing records by cause, and the table of verdicts: of so many records that are there or
+    /// missing.
+    pub(super) fn account(
+        self,
+        counts: Option<[u64; 3]>,
+        records: u64,
+    ) -> (Vec<MissingAccount>, Vec<VerdictRow>) {
+        let totals = match counts {
+            Some([acknowledged, failed, unresolved]) => [acknowledged, failed, unresolved, 0],
+            None => [0, 0, 0, records],
+        };
+        let rows = Verdict::ALL.into_iter().zip(totals).zip(self.by_verdict);
+        let rows = rows.map(|((verdict, total), missing)| VerdictRow {
+            verdict: verdict.word(),
+            present: total.saturating_sub(missing),
+            missing,
+        });
+        (self.missing.account(), rows.filter(|row| row.present + row.missing > 0).collect())
+    }
+}
+
+impl Audit<'_> {
+    /// Looks through the pairs below `end` for the records of a topic that are not there.
+    pub(super) fn absent(&mut self, kind: Kind, end: u64, log: &Log) -> Absent {
+        let plan = self.expectation.plan;
+        let mut absent = Absent::default();
+        if plan.is_clean() {
+            let next = |audit: &Self, from| {
+                audit.topics[kind as usize].originals.seen.missing(from, end).next()
+            };
+            let mut place = next(self, 0);
+            while let Some(missing) = place {
+                self.missing(kind, missing, false, log, &mut absent);
+                place = next(self, missing + 1);
+            }
+            return absent;
+        }
+        for place in 0..end {
+            let seq = plan.shard().seq_at(place);
+            let faults = plan.faults_at(seq, kind);
+            if plan.gpu_at(kind, seq, || self.timetable.ms(place).unwrap_or_default()).is_none() {
+                absent.left_out += 1;
+                continue;
+            }
+            if faults.has(Fault::Drop) {
+                absent.dropped += 1;
+                continue;
+            }
+            absent.copies += u64::from(faults.has(Fault::Duplicate));
+            let slots = [false, true]
+                .into_iter()
+                .filter(|is_copy| !is_copy || faults.has(Fault::Duplicate));
+            for is_copy in slots {
+                let topic = &self.topics[kind as usize];
+                let slots = if is_copy { &topic.copies } else { &topic.originals };
+                if self.outline.is_unsent(kind, place, is_copy) {
+                    absent.unsent += 1;
+                } else if !slots.seen.contains(place) {
+                    self.missing(kind, place, is_copy, log, &mut absent);
+                }
+            }
+        }
+        absent
+    }
+
+    /// Notes a record that is missing.
+    fn missing(&mut self, kind: Kind, place: u64, is_copy: bool, log: &Log, absent: &mut Absent) {
+        let plan = self.expectation.plan;
+        let seq = plan.shard().seq_at(place);
+        let verdicts = self.expectation.verdicts.as_ref().map(|both| &both[kind as usize]);
+        let verdict = verdicts.map_or(Verdict::Unknown, |verdicts| verdicts.of(seq, is_copy));
+        absent.records += 1;
+        absent.by_verdict[verdict as usize] += 1;
+        if !is_copy && self.topics[1 - kind as usize].originals.seen.contains(place) {
+            self.torn.alone(kind == Kind::Token, seq);
+        }
+        let moment_ms = || self.timetable.ms(place).unwrap_or_default();
+        let Some(gpu) = plan.gpu_at(kind, seq, moment_ms) else { return };
+        let partitions = self.expectation.partitions[kind as usize];
+        let home = self.topics[kind as usize].home(gpu, plan.key_of(gpu), partitions);
+        let is_outside = self.is_outside(kind, place, is_copy, home);
+        let topic = &self.topics[kind as usize];
+        let gone = Gone {
+            seq,
+            is_copy,
+            verdict,
+            log: log.partitions.iter().find(|log| Some(log.partition) == home),
+            is_outside,
+            key_highest: topic.streams.highest_of(gpu),
+            other_last: topic.last_of_others(gpu),
+            compacts: log.compacts,
+        };
+        absent.missing.note(&gone, u64::from(plan.shard().count));
+    }
+
+    /// Whether a record was sent before all that was read of a partition, or behind all of it: of the
+    /// records that were not held back, which keep their order.
+    fn is_outside(
+        &mut self,
+        kind: Kind,
+        place: u64,
+        is_copy: bool,
+        home: Option<i32>,
+    ) -> [bool; 2] {
+        let streams = &self.topics[kind as usize].streams;
+        let Some((lowest, highest)) = home.and_then(|home| streams.span(home)) else {
+            return [true; 2];
+        };
+        let shard = self.expectation.plan.shard();
+        if self.expectation.plan.is_clean() {
+            let seq = shard.seq_at(place);
+            return [seq < lowest, seq > highest];
+        }
+        let sent = self.sent_at(kind, place, is_copy);
+        let [lowest, highest] = [lowest, highest].map(|seq| {
+            let place = shard.place_of(seq).unwrap_or_default();
+            (self.timetable.ms(place).unwrap_or_default(), seq)
+        });
+        [sent < lowest, sent > highest]
+    }
+
+    /// When a record is sent by the schedule, ms since 1970, and behind which pair of that time.
+    fn sent_at(&mut self, kind: Kind, place: u64, is_copy: bool) -> (i64, u64) {
+        let plan = self.expectation.plan;
+        let seq = plan.shard().seq_at(place);
+        let Declared { hold, copy_after, .. } = plan.declared(seq, kind);
+        let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let mut due = |place| self.timetable.ms(place).unwrap_or(i64::MAX);
+        let sent = match hold {
+            None => (due(place), seq),
+            Some(Hold::Time(time)) => (due(place).saturating_add(ms(time)), 0),
+            Some(Hold::Pairs(pairs)) => {
+                let passed = place + pairs.div_ceil(u64::from(plan.shard().count));
+                (due(passed), seq + pairs)
+            }
+        };
+        match copy_after.filter(|_| is_copy) {
+            Some(after) => (sent.0.saturating_add(ms(after)), 0),
+            None => sent,
+        }
+    }
+}

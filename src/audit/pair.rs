@@ -1,0 +1,76 @@
+//! A record of the run: which record of the plan it is, and what becomes of it in the account.
+
+use std::time::Duration;
+
+use super::examine::{Asked, Differs, Examined, examine};
+use super::slots::Slot;
+use super::streams::Kept;
+use super::{Audit, Example, Expectation, Read};
+use crate::event::Kind;
+use crate::faults::Fault;
+
+impl Audit<'_> {
+    /// Takes a record of the pair `seq`.
+    pub(super) fn of_pair(&mut self, read: &Read<'_>, seq: u64) {
+        let Expectation { plan, ran_ms, partitions, .. } = self.expectation;
+        let (kind, number) = (read.kind, read.kind as usize);
+        let Some(place) = plan.shard().place_of(seq) else {
+            return self.topics[number].foreigners.shard();
+        };
+        if self.outline.end.is_some_and(|end| place >= end) {
+            return self.unexpected(read, Some(seq));
+        }
+        let is_backfill = plan.event_start().is_some();
+        let is_asked = is_backfill || plan.incidents().is_some();
+        let due_ms = is_asked.then(|| self.timetable.ms(place)).flatten();
+        let faults = plan.faults_at(seq, kind);
+        let gpus = Kind::BOTH.map(|kind| plan.gpu_at(kind, seq, || due_ms.unwrap_or_default()));
+        let slot = self.topics[number].slot(place, faults, read);
+        let is_copy = slot == Slot::Copy;
+        let Some(gpu) = gpus[number].filter(|_| {
+            is_asked == due_ms.is_some()
+                && !faults.has(Fault::Drop)
+                && !self.outline.is_unsent(kind, place, is_copy)
+        }) else {
+            return self.unexpected(read, Some(seq));
+        };
+        let in_force = if is_copy { faults } else { faults.without(Fault::Duplicate) };
+        let asked = Asked { seq, kind, faults: in_force, due_ms, is_backfill };
+        let twins = &self.topics[1 - number];
+        let twin = twins.originals.seen.contains(place);
+        let twin = twin.then(|| twins.originals.places.of(place));
+        let twin_ms = twin.flatten().map(|twin| twin.pair_ms);
+        let mut examined = examine(plan, &asked, twin_ms, read, &mut self.buffer);
+        let topic = &mut self.topics[number];
+        topic.partition(plan, read, gpu, partitions[number], &mut examined);
+        let Examined { pair_ms, ts_ms, is_untimed, is_reencoded, differs } = examined;
+        topic.untimed += u64::from(is_untimed);
+        let is_outside =
+            !is_untimed && ran_ms.is_some_and(|(from, to)| pair_ms < from || pair_ms > to);
+        topic.outside += u64::from(is_outside);
+        let is_altered = differs.iter().any(Differs::alters);
+        let is_first = topic.slots(slot).seen.mark(place);
+        let read_as = &mut topic.read;
+        read_as.reencoded += u64::from(is_reencoded);
+        match (is_first, is_altered) {
+            (true, false) => read_as.first_intact += 1,
+            (true, true) => read_as.first_altered += 1,
+            (false, _) => read_as.extra_copies += 1,
+        }
+        for differs in differs {
+            topic.changes.note(differs, || Example::of(read, Some(seq), Some(pair_ms)));
+        }
+        let (is_changed, is_on_time) = (is_altered || is_reencoded, !faults.is_held());
+        let kept = Kept { slot, is_first, is_changed, is_outside, is_on_time };
+        let at = topic.note(read, (seq, place, gpu), (pair_ms, ts_ms), kept);
+        let appended = read.timestamp_ms.filter(|_| read.has_append_time);
+        if let Some(arrived) = appended.or(read.seen_at_ms).filter(|_| is_first && !is_untimed) {
+            let ms = u64::try_from(arrived.saturating_sub(ts_ms)).unwrap_or_default();
+            topic.latency.record(Duration::from_millis(ms));
+        }
+        if let Some(twin) = twin.filter(|_| is_first && !is_copy && !is_untimed) {
+            let common = partitions[0] == partitions[1] && plan.has_keys() && gpus[0] == gpus[1];
+            self.torn.note(at, twin, common, seq);
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! A pair's record and the copy that a fault makes of it: which of either were read, and where.
+
+use super::places::Places;
+use super::seen::Seen;
+
+/// Which of two records with the same pair and topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slot {
+    /// The pair's own.
+    Original,
+    /// The one that the fault `duplicate` makes.
+    Copy,
+}
+
+/// The records of one slot.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    pub(super) seen: Seen,
+    /// Where the latest first copies were.
+    pub(super) places: Places,
+}
