@@ -5,6 +5,7 @@
 //! their own. It takes `java`, `kcat`, `openssl` and `ip`, and `mvn` the first time. With
 //! `VM4_SOAK` set, what happens to runs only now and then is tried many times; see `make soak`.
 
+mod answer_key;
 mod consumers;
 mod contract;
 mod delivery;
