@@ -6,7 +6,7 @@ mod options;
 mod verbosity;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -14,12 +14,13 @@ use clap_complete::Shell;
 use crate::answer_key;
 use crate::audit;
 use crate::event::Kind;
+use crate::expect;
 use crate::host::terminal::Style;
 use crate::report;
 use crate::settings::Key;
 pub(crate) use flags::SettingFlags;
 pub(crate) use help::EXAMPLES;
-pub(crate) use options::VerifyOptions;
+pub(crate) use options::{ExpectOptions, VerifyOptions};
 use verbosity::Verbosity;
 
 const ABOUT: &str = "Sends synthetic GPU and LLM token events to Kafka, and accounts for each";
@@ -87,6 +88,13 @@ pub(crate) enum Action {
         #[command(flatten)]
         flags: SettingFlags,
     },
+    /// Print what a correct consumer shows for a run, window by window
+    Expect {
+        #[command(flatten)]
+        options: ExpectOptions,
+        #[command(flatten)]
+        flags: SettingFlags,
+    },
     /// Read the records of a run back, and say of each what became of it
     Verify {
         #[command(flatten)]
@@ -110,7 +118,7 @@ pub(crate) enum Action {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// Print the JSON Schema of an event, of the report or of the account of verify
+    /// Print the JSON Schema of an event or of what a command writes
     Schema {
         #[arg(value_name = "TOPIC")]
         name: Schema,
@@ -127,6 +135,7 @@ impl Action {
             Self::Run(SettingFlags(flags))
             | Self::Demo(SettingFlags(flags))
             | Self::Generate { flags: SettingFlags(flags), .. }
+            | Self::Expect { flags: SettingFlags(flags), .. }
             | Self::Verify { flags: SettingFlags(flags), .. }
             | Self::Doctor { flags: SettingFlags(flags), .. }
             | Self::Egress { flags: SettingFlags(flags), .. } => flags,
@@ -136,6 +145,25 @@ impl Action {
             | Self::Completions { .. }
             | Self::Man => &[],
         }
+    }
+
+    /// The report, and the id, of the past run that it is about.
+    pub(crate) fn asks_about(&self) -> Option<(Option<&Path>, Option<&str>)> {
+        match self {
+            Self::Expect { options, .. } => Some((options.report.as_deref(), None)),
+            Self::Verify { options, .. } => {
+                Some((options.report.as_deref(), options.run.as_deref()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a signal ends the process, with nothing left to do.
+    pub(crate) fn ends_on_signal(&self) -> bool {
+        matches!(
+            self,
+            Self::Doctor { .. } | Self::Egress { .. } | Self::Expect { .. } | Self::Generate { .. }
+        )
     }
 }
 
@@ -163,6 +191,8 @@ pub(crate) enum Schema {
     AnswerKey,
     #[value(name = "verify.v1")]
     Verify,
+    #[value(name = "expect.v1")]
+    Expect,
 }
 
 impl Schema {
@@ -173,6 +203,7 @@ impl Schema {
             Self::Report => report::SCHEMA,
             Self::AnswerKey => answer_key::SCHEMA,
             Self::Verify => audit::SCHEMA,
+            Self::Expect => expect::SCHEMA,
         }
     }
 }

@@ -4,6 +4,7 @@ mod columns;
 pub mod demo;
 pub mod doctor;
 pub mod egress;
+pub mod expect;
 pub mod generate;
 pub mod history;
 pub mod man;

@@ -15,7 +15,8 @@
 //! 6. [`kafka`] enqueues records in librdkafka, and hands its delivery reports to [`delivery`].
 //! 7. [`delivery::Outcome`] is exit code and reason of these counts; [`report`] shows both.
 //!
-//! The other way round, [`audit`] holds what was read back against the plan.
+//! The other way round, [`audit`] holds what was read back against the plan, and [`expect`] says what a
+//! correct consumer of it shows.
 //!
 //! Beside this path: [`event_time`] holds event times against the topics' limits, [`egress`] the
 //! brokers against the unit's allow list, and [`host`] is log, notify socket, terminal and files.
@@ -54,6 +55,7 @@ pub mod egress;
 pub mod event;
 pub mod event_time;
 pub mod exit;
+pub mod expect;
 pub mod faults;
 pub mod histogram;
 pub mod host;
@@ -97,14 +99,14 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
     let environment = std::env::vars_os().collect();
     let mut inputs = Inputs { flags, environment, command_defaults, ..Inputs::default() };
     let mut past = Past::default();
-    if let Action::Verify { options, .. } = &action {
-        match recall(options.report.as_deref(), options.run.as_deref(), &mut inputs) {
+    if let Some((report, run)) = action.asks_about() {
+        match recall(report, run, &mut inputs) {
             Ok(found) => past = found,
             Err((problem, exit)) => return with_log("info", || commands::refuse(&problem, exit)),
         }
     }
     let settings = || Settings::load(&inputs, properties::check);
-    if matches!(action, Action::Doctor { .. } | Action::Egress { .. } | Action::Generate { .. }) {
+    if action.ends_on_signal() {
         pid1::end_on_signal();
     }
     match action {
@@ -133,6 +135,9 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
         Action::Generate { values, seq, at, .. } => {
             let only = seq.map(|seq| (seq, at));
             with_settings(false, settings(), |s| commands::generate::generate(s, values, only))
+        }
+        Action::Expect { options, .. } => {
+            with_settings(false, settings(), |s| commands::expect::expect(s, &options, &past))
         }
         Action::Verify { options, .. } => {
             with_settings(false, settings(), |s| commands::verify::verify(s, &options, &past))

@@ -225,7 +225,7 @@ impl Plan {
     }
 
     fn key(&self, gpu: GpuId) -> &str {
-        self.key_of(gpu.host * self.gpus_of_a_host + gpu.row)
+        self.key_of(self.number_of(gpu))
     }
 
     /// The headers of a record; the text of its `seq` is written into `text`.

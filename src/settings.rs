@@ -35,7 +35,7 @@ pub use error::{LoadError, SettingError, lacking_rights};
 pub use events::OF_THE_EVENTS;
 pub use hosts::Hosts;
 pub use listing::Listed;
-pub use parse::{EventTimeGuard, Pace, RecordHeaders, RecordKey};
+pub use parse::{EventTimeGuard, Pace, RecordHeaders, RecordKey, time};
 pub use properties::{Librdkafka, Properties, PropertyError};
 pub use security::Oddity;
 pub use source::{

@@ -132,6 +132,12 @@ impl Workload {
         &self.gpus
     }
 
+    /// The name of the language model that the GPUs of a row of the seed serve.
+    #[must_use]
+    pub fn model_of(&self, row: usize) -> &str {
+        &self.members[row].model
+    }
+
     /// The constants of a row of the seed.
     #[cfg(test)]
     fn hardware(&self, row: usize) -> &Hardware {

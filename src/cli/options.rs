@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+
+use crate::expect::{By, Format};
+use crate::settings;
 
 /// The options of `verify`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -29,6 +32,74 @@ pub(crate) struct VerifyOptions {
     /// Print the account as JSON; its schema is verify.v1
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The options of `expect`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct ExpectOptions {
+    /// Length of a window of event time, as in 60s; windows begin at multiples of it
+    #[arg(long, value_name = "TIME", value_parser = window)]
+    pub(crate) window: Duration,
+    /// One row a window for each of these: gpu, model, host, separated by commas
+    #[arg(long, value_name = "KEYS", value_parser = by, default_value = "", hide_default_value = true)]
+    pub(crate) by: By,
+    /// How long after its end a window takes late records, by stream time
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = whole_ms)]
+    pub(crate) allowed_lateness: Duration,
+    /// Partitions of both topics, each of which has a stream time of its own; the report's, or 1
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) partitions: Option<u32>,
+    /// How the rows are written
+    #[arg(long, value_enum, default_value_t = RowFormat::Ndjson)]
+    pub(crate) format: RowFormat,
+    /// The report of the run (REPORT_FILE): its settings, and how much of it was sent
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+/// The formats of `expect`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RowFormat {
+    /// One JSON object a line; its schema is expect.v1
+    Ndjson,
+    /// Comma-separated values below a header
+    Csv,
+}
+
+impl From<RowFormat> for Format {
+    fn from(format: RowFormat) -> Self {
+        match format {
+            RowFormat::Ndjson => Self::Ndjson,
+            RowFormat::Csv => Self::Csv,
+        }
+    }
+}
+
+/// Whole milliseconds, as event times are.
+fn whole_ms(text: &str) -> Result<Duration, String> {
+    let time = settings::time(text).filter(|time| time.subsec_nanos() % 1_000_000 == 0);
+    time.ok_or_else(|| "expected whole milliseconds, at most 365d, as in 500ms, 60s, 1h".to_owned())
+}
+
+fn window(text: &str) -> Result<Duration, String> {
+    let time = whole_ms(text)?;
+    if time.is_zero() { Err("expected at least 1ms, as in 60s".to_owned()) } else { Ok(time) }
+}
+
+fn by(text: &str) -> Result<By, String> {
+    let mut by = By::default();
+    for key in text.split(',').filter(|_| !text.is_empty()) {
+        let part = match key {
+            "gpu" => &mut by.gpu,
+            "model" => &mut by.model,
+            "host" => &mut by.host,
+            _ => return Err(format!("{key:?} is no key; expected gpu, model or host")),
+        };
+        if std::mem::replace(part, true) {
+            return Err(format!("{key} is there twice; expected each key once"));
+        }
+    }
+    Ok(by)
 }
 
 fn kind_and_name(text: &str) -> Result<(String, String), String> {

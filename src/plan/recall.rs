@@ -6,7 +6,7 @@ use super::{Buffer, Plan, Record, event_time, whole_millisecond};
 use crate::event::Kind;
 use crate::faults::{Fault, FaultSet};
 use crate::settings::RecordKey;
-use crate::workload::Shard;
+use crate::workload::{GpuId, Shard};
 
 /// When a pair happens: its event time, and the moment of the incidents at which it is due, ms since
 /// 1970. In a live run the first is the clock's, and the second the schedule's.
@@ -90,6 +90,24 @@ impl Plan {
     #[must_use]
     pub fn gpus(&self) -> usize {
         self.keys.len()
+    }
+
+    /// The number of a GPU, below [`Self::gpus`].
+    #[must_use]
+    pub fn number_of(&self, gpu: GpuId) -> usize {
+        gpu.host * self.gpus_of_a_host + gpu.row
+    }
+
+    /// The row of the seed, from 0, of a GPU by its number.
+    #[must_use]
+    pub fn row_of(&self, gpu: usize) -> usize {
+        gpu % self.gpus_of_a_host
+    }
+
+    /// The language model that a GPU serves, by its number.
+    #[must_use]
+    pub fn model_of(&self, gpu: usize) -> &str {
+        self.workload.model_of(self.row_of(gpu))
     }
 
     /// The key of a GPU by its number, `HOST/GPU_INDEX`.

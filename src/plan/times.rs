@@ -33,6 +33,23 @@ impl Plan {
         *latest
     }
 
+    /// The timestamp of a record in a run with `EVENT_START`, and when its pair is due, ms since 1970.
+    /// They differ if a fault shifts the record's.
+    #[must_use]
+    pub fn timestamps_ms(&self, emission: &Emission) -> (i64, i64) {
+        let due = event_time(self.start, emission.due);
+        let shift = self.faults.shift(emission.faults);
+        let at = shift.map_or(due, |shift| shifted(due, shift));
+        (at.as_millisecond(), due.as_millisecond())
+    }
+
+    /// How far at most a fault sets the timestamp of a record back, ms.
+    #[must_use]
+    pub fn most_set_back_ms(&self) -> i64 {
+        let shift = self.clock_skew().unwrap_or_default();
+        i64::try_from(shift.as_millis()).map_or(i64::MAX, |ms| (-ms).max(0))
+    }
+
     /// The moment of the incidents at which a pair is due, ms since 1970. That is its event time; in a
     /// live run the clock may say something else, but what happens to a pair is the schedule's.
     pub(super) fn moment(&self, due: Duration) -> i64 {

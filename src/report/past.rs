@@ -50,6 +50,7 @@ impl PastSetting {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 struct PastTopic {
     planned: Option<u64>,
+    partition_count: Option<u32>,
     generated: u64,
     acknowledged: u64,
     failed: u64,
@@ -115,6 +116,24 @@ impl PastRun {
     #[must_use]
     pub fn planned(&self) -> Option<u64> {
         self.topics[0].planned
+    }
+
+    /// Records of each topic that were handed to the client library.
+    #[must_use]
+    pub fn generated(&self) -> [u64; 2] {
+        self.topics.each_ref().map(|topic| topic.generated)
+    }
+
+    /// Partitions of each topic, where the run came to know them.
+    #[must_use]
+    pub fn partition_counts(&self) -> [Option<u32>; 2] {
+        self.topics.each_ref().map(|topic| topic.partition_count)
+    }
+
+    /// Records that were not acknowledged: they may be missing in the topics.
+    #[must_use]
+    pub fn not_acknowledged(&self) -> u64 {
+        self.topics.iter().map(|topic| topic.failed + topic.unresolved).sum()
     }
 
     /// What the producer said of each topic's records.

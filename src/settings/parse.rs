@@ -78,8 +78,8 @@ fn seconds(text: &str, min: f64, max: f64) -> Result<Duration, Refusal> {
 /// The longest run there can be, and the longest time in it, s: a year.
 const LONGEST_SEC: f64 = 31_536_000.0;
 
-/// A time within a run.
-pub(super) fn time(text: &str) -> Option<Duration> {
+/// A time within a run: seconds, or a number with a unit; at most a year.
+pub fn time(text: &str) -> Option<Duration> {
     seconds(text, 0.0, LONGEST_SEC).ok()
 }
 

@@ -487,7 +487,15 @@ fn completions_and_man_page_come_from_the_same_definitions() {
 
 #[test]
 fn schemas_are_printed_as_they_are_shipped() {
-    for name in ["gpu.metrics.v1", "token.usage.v1", "report.v1", "answer_key.v1", "verify.v1"] {
+    let names = [
+        "gpu.metrics.v1",
+        "token.usage.v1",
+        "report.v1",
+        "answer_key.v1",
+        "verify.v1",
+        "expect.v1",
+    ];
+    for name in names {
         let path = format!("{}/packaging/schemas/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
         let printed = command(&["schema", name]);
         assert_eq!(printed.exits(0).stdout, std::fs::read_to_string(path).unwrap());

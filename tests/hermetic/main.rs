@@ -25,6 +25,7 @@ mod docs;
 mod doubt;
 mod edges;
 mod egress;
+mod expect;
 mod faults;
 mod history;
 mod host;

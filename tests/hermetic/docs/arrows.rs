@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{program_lines, root, sources};
 
 /// The rooms of the crate from the top down: each may use those behind it.
-const ORDER: [&str; 24] = [
+const ORDER: [&str; 25] = [
     "main",
     "lib",
     "commands",
@@ -16,6 +16,7 @@ const ORDER: [&str; 24] = [
     "kafka",
     "send_loop",
     "audit",
+    "expect",
     "plan",
     "egress",
     "host",
