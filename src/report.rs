@@ -18,7 +18,9 @@ use crate::histogram::{Quantiles, Times};
 use crate::plan::Identity;
 use crate::settings::Settings;
 use crate::workload::{self, Shard};
-pub use parts::{ErrorReport, FaultReport, LatencyReport, SettingReport, TopicReport};
+pub use parts::{
+    ErrorReport, FaultReport, LatencyPartsReport, LatencyReport, SettingReport, TopicReport,
+};
 pub use ranges::{Ranges, SeqReport};
 use words::rate;
 
@@ -152,6 +154,7 @@ impl Report {
             latency_ms: LatencyReport {
                 from_send: totals.from_send.quantiles(),
                 from_intended: totals.from_scheduled.quantiles(),
+                parts: LatencyPartsReport::of(&totals.latency_parts),
             },
             lateness_ms: lateness.quantiles(),
             settings: listing.collect(),

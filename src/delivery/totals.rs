@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Counts, Doubts};
+use super::{Counts, Doubts, LatencyParts};
 use crate::histogram::Times;
 
 /// The offset of each partition of each topic, the metric's first, at or after which a record is.
@@ -23,4 +23,6 @@ pub struct Totals {
     pub from_send: Times,
     /// From the scheduled time to acknowledgement.
     pub from_scheduled: Times,
+    /// Where the time from hand-over went.
+    pub latency_parts: LatencyParts,
 }

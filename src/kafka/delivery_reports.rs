@@ -151,7 +151,8 @@ impl DeliveryReports {
     pub(super) fn close(&self) -> Totals {
         let Some(mut accounting) = lock(&self.accounting).take() else { return Totals::default() };
         accounting.handed_over(self.next());
-        let totals = accounting.close();
+        let mut totals = accounting.close();
+        totals.latency_parts = self.heard().latency_parts;
         let _only_once = self.closed.set(totals.counts.clone());
         totals
     }

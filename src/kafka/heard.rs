@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::statistics::Statistics;
+use rdkafka::statistics::{Broker, Statistics, Window};
 use tracing::{debug, warn};
 
 use super::errors::{class, plain};
-use crate::delivery::FailureClass;
+use crate::delivery::{FailureClass, LatencyParts, Share};
 use crate::host::limits;
 use crate::settings::Server;
 
@@ -21,6 +21,8 @@ pub(super) struct Heard {
     pub(super) exhausted: Option<String>,
     /// The brokers that the client has learned of, if it writes statistics.
     pub(super) learned: Vec<Server>,
+    /// Where the time of the records went, if it writes statistics.
+    pub(super) latency_parts: LatencyParts,
     /// The last error.
     pub(super) last_error: Option<String>,
     /// Errors that are logged already.
@@ -42,6 +44,9 @@ impl Heard {
     }
 
     pub(super) fn statistics(&mut self, statistics: Statistics) {
+        for broker in statistics.brokers.values() {
+            count(&mut self.latency_parts, broker);
+        }
         self.learned = learned_brokers(statistics);
     }
 
@@ -63,6 +68,21 @@ impl Heard {
             _ => self.last_error = Some(text),
         }
     }
+}
+
+/// Counts what a broker's windows of the last interval say.
+fn count(parts: &mut LatencyParts, broker: &Broker) {
+    let add = |share: &mut Share, window: Option<&Window>| {
+        let Some(window) = window else { return };
+        let figures = (u64::try_from(window.sum), u64::try_from(window.cnt));
+        if let (Ok(sum), Ok(count)) = figures {
+            share.add(sum, count);
+        }
+    };
+    add(&mut parts.batching, broker.int_latency.as_ref());
+    add(&mut parts.sending, broker.outbuf_latency.as_ref());
+    add(&mut parts.round_trip, broker.rtt.as_ref());
+    add(&mut parts.throttle, broker.throttle.as_ref());
 }
 
 /// The brokers in a client's statistics that it has learned of, and not only been told.

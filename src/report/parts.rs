@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::SeqReport;
-use crate::delivery::{PartitionCounts, Settled};
+use crate::delivery::{LatencyParts, PartitionCounts, Settled};
 use crate::event::Kind;
 use crate::faults::{Fault, FaultCounts};
 use crate::histogram::Quantiles;
@@ -93,4 +93,29 @@ pub struct LatencyReport {
     pub from_send: Option<Quantiles>,
     /// From the intended time to acknowledgement.
     pub from_intended: Option<Quantiles>,
+    /// The means of what the time from hand-over consists of, if the client measured it.
+    pub parts: Option<LatencyPartsReport>,
+}
+
+/// Means of the parts of the latency, ms.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LatencyPartsReport {
+    /// In the client: from hand-over to a request, and from there to the socket.
+    pub client: f64,
+    /// From the socket to the answer. A client cannot tell network and broker apart.
+    pub network_and_broker: f64,
+    /// How long the broker asks to be left alone after an answer.
+    pub throttle: f64,
+}
+
+impl LatencyPartsReport {
+    /// Of a run in which the client measured them.
+    pub(super) fn of(parts: &LatencyParts) -> Option<Self> {
+        let ms = |us: f64| us.round() / 1e3;
+        Some(Self {
+            client: ms(parts.batching.mean()? + parts.sending.mean()?),
+            network_and_broker: ms(parts.round_trip.mean()?),
+            throttle: ms(parts.throttle.mean().unwrap_or_default() * 1e3),
+        })
+    }
 }

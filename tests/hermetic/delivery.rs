@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::cluster::{Cluster, Received, TOPICS};
-use crate::common::{Finished, Producer, nobody};
+use crate::common::{Finished, Producer, nobody, validator};
 use crate::notify::NotifySocket;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use serde_json::Value;
@@ -280,4 +280,26 @@ fn without_key_and_headers_records_have_none() {
     finished.exits(0);
     let records = cluster.read(TOPICS[0], 20);
     assert!(records.iter().all(|r| r.key.is_none() && r.headers.is_empty()));
+}
+
+#[test]
+fn the_report_of_a_run_that_waits_for_its_pairs_says_what_the_latency_consists_of() {
+    const ROUND_TRIP_MS: u64 = 80;
+    let cluster = Cluster::start();
+    cluster.mock.broker_round_trip_time(1, Duration::from_millis(ROUND_TRIP_MS)).unwrap();
+    // Longer than the client takes to say so for the first time.
+    let paced = cluster.run().set("SLEEP_SEC", "0.05").set("BATCH", "40").finish();
+    paced.exits(0);
+    let latency = &paced.report()["latency_ms"];
+    let part = |name: &str| latency["parts"][name].as_f64().unwrap_or_else(|| panic!("{latency}"));
+    assert!(part("network_and_broker") >= ROUND_TRIP_MS as f64, "{latency}");
+    assert!(part("client") > 0.0, "{latency}");
+    assert!(part("throttle") < 0.001, "{latency}");
+    let schema = validator(vm4_producer::report::SCHEMA);
+    let errors: Vec<_> = schema.iter_errors(paced.report()).map(|e| e.to_string()).collect();
+    assert_eq!(errors, Vec::<String>::new());
+    // At full speed each record would pay for it.
+    let flood = cluster.run().finish();
+    flood.exits(0);
+    assert_eq!(flood.report()["latency_ms"]["parts"], Value::Null);
 }
