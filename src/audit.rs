@@ -15,12 +15,16 @@ mod changes;
 mod compare;
 mod copies;
 mod examine;
+mod flags;
+mod judged;
+mod key_check;
 mod missing;
 mod order;
 mod outline;
 mod pair;
 mod places;
 mod record;
+mod score;
 mod seen;
 mod slots;
 mod streams;
@@ -37,9 +41,12 @@ pub use account::{Account, TopicAccount};
 pub use amount::Amounts;
 pub use changes::{ChangeAccount, Example};
 pub use copies::{CopyAccount, CopyOrigin};
+pub use flags::{Alert, Flags};
+pub use key_check::{KeyAccount, KeyRecord, KeyRow};
 pub use missing::{Log, LogPartition, MissingAccount, Why};
 pub use order::{Dropped, OrderAccount};
 pub use record::Read;
+pub use score::{AlertScore, DetectedAccount, FaultScore, IncidentScore};
 pub use tally::{Foreign, ReadAccount};
 pub use torn::TornAccount;
 pub use verdicts::{Listed, Verdict, VerdictRow, Verdicts};
@@ -48,6 +55,7 @@ pub use words::Look;
 use crate::event::Kind;
 use crate::plan::{Buffer, Plan};
 use by_value::{ByValue, Match};
+use key_check::KeyCheck;
 use outline::Outline;
 use timetable::Timetable;
 use topic::Topic;
@@ -55,6 +63,9 @@ use torn::Torn;
 
 /// The JSON Schema of an account.
 pub const SCHEMA: &str = include_str!("../packaging/schemas/verify.v1.schema.json");
+
+/// The JSON Schema of a line of what a pipeline flagged.
+pub const DETECTED_SCHEMA: &str = include_str!("../packaging/schemas/detected.v1.schema.json");
 
 /// What is known of a run before its records are read.
 #[derive(Debug)]
@@ -81,6 +92,9 @@ pub struct Audit<'p> {
     by_value: ByValue,
     topics: [Topic; 2],
     torn: Torn,
+    /// What a pipeline flagged, if that is to be held against what was done.
+    flags: Option<Flags>,
+    key: Option<KeyCheck>,
     /// The number of each GPU by its key.
     gpus: HashMap<&'p [u8], usize>,
 }
@@ -99,6 +113,8 @@ impl<'p> Audit<'p> {
             by_value: ByValue::default(),
             torn: Torn::default(),
             gpus: (0..gpus).map(|gpu| (plan.key_of(gpu).as_bytes(), gpu)).collect(),
+            flags: None,
+            key: None,
             outline: Outline::of(&expectation),
             expectation,
         }
@@ -106,6 +122,13 @@ impl<'p> Audit<'p> {
 
     /// Takes the next record that was read.
     pub fn read(&mut self, read: &Read<'_>) {
+        self.take(read);
+        if let Some(flags) = &mut self.flags {
+            flags.is_of_another(read.place());
+        }
+    }
+
+    fn take(&mut self, read: &Read<'_>) {
         let topic = &mut self.topics[read.kind as usize];
         topic.read.records += 1;
         let Some(run) = read.header("run") else { return self.without_headers(read) };

@@ -193,6 +193,8 @@ pub(crate) enum Schema {
     Verify,
     #[value(name = "expect.v1")]
     Expect,
+    #[value(name = "detected.v1")]
+    Detected,
 }
 
 impl Schema {
@@ -204,6 +206,7 @@ impl Schema {
             Self::AnswerKey => answer_key::SCHEMA,
             Self::Verify => audit::SCHEMA,
             Self::Expect => expect::SCHEMA,
+            Self::Detected => audit::DETECTED_SCHEMA,
         }
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::workload::{GpuId, Pair, Reading};
 
 /// Which of the two topics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// `gpu.metrics.v1`.
     Metric,

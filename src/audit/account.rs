@@ -9,8 +9,8 @@ use super::tally::ReadAccount;
 use super::topic::Topic;
 use super::verdicts::VerdictRow;
 use super::{
-    Audit, ChangeAccount, CopyAccount, Example, LogPartition, MissingAccount, OrderAccount,
-    TornAccount, name,
+    Audit, ChangeAccount, CopyAccount, DetectedAccount, Example, KeyAccount, LogPartition,
+    MissingAccount, OrderAccount, TornAccount, name,
 };
 use crate::event::Kind;
 use crate::histogram::Quantiles;
@@ -81,6 +81,10 @@ pub struct Account {
     pub topics: Vec<TopicAccount>,
     /// Pairs that do not fit.
     pub torn: TornAccount,
+    /// What an answer key declares, against what was found; null without one.
+    pub answer_key: Option<KeyAccount>,
+    /// What a pipeline flagged, against what was done on purpose; null if that is not asked for.
+    pub detected: Option<DetectedAccount>,
     /// What could not be told, one sentence each.
     pub could_not_tell: Vec<String>,
 }
@@ -102,6 +106,7 @@ impl Audit<'_> {
             );
         }
         let absent = Kind::BOTH.map(|kind| self.absent(kind, end, &logs[kind as usize]));
+        let (answer_key, detected) = self.judge(end);
         let Self { expectation, topics, torn, .. } = self;
         let planned = expectation.planned.or(known);
         let verdicts = match &expectation.verdicts {
@@ -118,7 +123,8 @@ impl Audit<'_> {
             .collect();
         let torn = torn.0;
         tell(&accounts, &torn, &mut could_not_tell);
-        let closed = torn.pairs() == 0 && accounts.iter().all(is_closed);
+        let agrees = answer_key.as_ref().is_none_or(|key| key.agrees);
+        let closed = agrees && torn.pairs() == 0 && accounts.iter().all(is_closed);
         Account {
             run_id: expectation.plan.identity.run_id.clone(),
             run_seed: expectation.plan.identity.run_seed,
@@ -126,6 +132,8 @@ impl Audit<'_> {
             closed,
             topics: accounts,
             torn,
+            answer_key,
+            detected,
             could_not_tell,
         }
     }

@@ -32,4 +32,9 @@ impl Read<'_> {
         let mut headers = self.headers?.iter();
         headers.find(|(found, _)| *found == name).map(|(_, value)| *value)
     }
+
+    /// Where it is.
+    pub(super) fn place(&self) -> (Kind, i32, i64) {
+        (self.kind, self.partition.unwrap_or(-1), self.offset)
+    }
 }

@@ -1,5 +1,7 @@
 //! A pair's record and the copy that a fault makes of it: which of either were read, and where.
 
+use roaring::RoaringTreemap;
+
 use super::places::Places;
 use super::seen::Seen;
 
@@ -18,4 +20,6 @@ pub(super) struct Slots {
     pub(super) seen: Seen,
     /// Where the latest first copies were.
     pub(super) places: Places,
+    /// Records with faults that a stage altered, by place.
+    pub(super) altered: RoaringTreemap,
 }

@@ -50,6 +50,13 @@ impl Topic {
         self.originals.seen.found() + self.copies.seen.found()
     }
 
+    pub(super) fn of_slot(&self, slot: Slot) -> &Slots {
+        match slot {
+            Slot::Original => &self.originals,
+            Slot::Copy => &self.copies,
+        }
+    }
+
     pub(super) fn slots(&mut self, slot: Slot) -> &mut Slots {
         match slot {
             Slot::Original => &mut self.originals,

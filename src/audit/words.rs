@@ -1,6 +1,7 @@
 //! An account for a person: closed or not, one table, and a line a finding.
 
 mod findings;
+mod judged;
 
 use super::{Account, Example, TopicAccount};
 use findings::{findings, line, order};
@@ -59,6 +60,12 @@ impl Account {
                 );
             }
         }
+        if let Some(key) = &self.answer_key {
+            judged::key(key, &mut text);
+        }
+        if let Some(detected) = &self.detected {
+            judged::detected(detected, &mut text);
+        }
         for unknown in &self.could_not_tell {
             line(&mut text, "not told", unknown);
         }
@@ -86,10 +93,20 @@ impl Account {
             (sum(|t| t.read.extra_copies), "extra copies"),
             (sum(|t| t.read.unexpected), "unexpected"),
             (self.torn.pairs(), "torn pairs"),
+            (self.key_differs(), "faults or incidents not as the answer key has them"),
         ];
         let counts = counts.iter().filter(|(count, _)| *count > 0);
         let counts: Vec<_> = counts.map(|(count, what)| format!("{count} {what}")).collect();
         format!("{found} records found, {}", counts.join(", "))
+    }
+
+    /// Faults and incidents in which an answer key differs from what was found.
+    fn key_differs(&self) -> u64 {
+        self.answer_key.as_ref().map_or(0, |key| {
+            let rows = key.records.iter().map(|row| row.declared - row.found + row.undeclared);
+            let incidents = key.incidents_not_found.len() + key.incidents_undeclared.len();
+            rows.sum::<u64>() + incidents as u64
+        })
     }
 
     fn table(&self, text: &mut String) {

@@ -29,6 +29,9 @@ pub(crate) struct VerifyOptions {
     /// How long to wait for the next record
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(crate) timeout: Duration,
+    /// What a pipeline flagged, NDJSON of detected.v1: precision and recall for each kind
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) detected: Option<PathBuf>,
     /// Print the account as JSON; its schema is verify.v1
     #[arg(long)]
     pub(crate) json: bool,

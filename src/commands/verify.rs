@@ -1,15 +1,14 @@
 //! `verify`: reads the records of a run back, and closes the account of them.
 
 pub(super) mod cluster;
+mod detected_file;
 mod input;
+mod key_file;
 mod look;
+mod ndjson;
+mod past;
 
-use std::fs;
-use std::path::Path;
-
-use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::Offset;
+pub use past::{Past, identity, recall};
 
 use super::{complain, exit_of_output, refuse, seed, write};
 use crate::audit::{Account, Audit, Expectation, Log, Look};
@@ -18,9 +17,9 @@ use crate::event::Kind;
 use crate::exit::Exit;
 use crate::host::signals::Stop;
 use crate::kafka::partitions;
-use crate::plan::{Identity, Plan};
+use crate::plan::Plan;
 use crate::report::past::PastRun;
-use crate::settings::{Inputs, Key, PastSettings, Settings};
+use crate::settings::{Origin, Settings};
 
 /// Why a run cannot be verified.
 type Problem = (String, Exit);
@@ -32,76 +31,6 @@ struct Reading {
     unread: Option<Problem>,
     /// What is not known of the topics.
     unknown: Option<String>,
-}
-
-/// What is known of a run that is over, beside its settings.
-#[derive(Debug, Default)]
-pub struct Past {
-    /// What the report says.
-    pub run: Option<PastRun>,
-}
-
-/// Reads the report that the options name, and makes its settings those of `inputs`.
-///
-/// # Errors
-/// In words, with the exit code: the report is missing, or not valid.
-pub fn recall(
-    report: Option<&Path>,
-    run: Option<&str>,
-    inputs: &mut Inputs,
-) -> Result<Past, (String, Exit)> {
-    if let Some(run) = run {
-        inputs.flags.push((Key::Setting("RUN_ID"), run.into()));
-    }
-    let Some(path) = report else { return Ok(Past { run: None }) };
-    let read = fs::read(path);
-    let json = read.map_err(|e| (format!("cannot read {}: {e}", path.display()), Exit::NoInput))?;
-    let bad = |error| (format!("{}: {error}", path.display()), Exit::DataErr);
-    let run = PastRun::parse(&json).map_err(bad)?;
-    // What has no value for a reader is made here again: BATCH where DURATION_SEC ends the run.
-    let settings = run.settings.iter().filter(|s| {
-        !["RUN_ID", "RUN_SEED"].contains(&&*s.name) && !s.source.starts_with("no limit")
-    });
-    let mut values: Vec<_> =
-        settings.map(|s| (s.name.clone(), s.value.clone(), s.is_chosen())).collect();
-    values.push(("RUN_ID".into(), run.run_id.clone(), true));
-    values.push(("RUN_SEED".into(), run.run_seed.to_string(), true));
-    inputs.past = Some(PastSettings { path: path.into(), values });
-    Ok(Past { run: Some(run) })
-}
-
-/// Who the run was.
-///
-/// # Errors
-/// In words: without the seed nothing can be regenerated.
-pub fn identity(settings: &Settings, past: &Past) -> Result<Identity, (String, Exit)> {
-    let missing = |what: &str| {
-        let text = format!("{what}; name the report of the run with --report FILE");
-        (text, Exit::Usage)
-    };
-    if let Some(run) = &past.run {
-        return Ok(Identity {
-            run_id: run.run_id.clone(),
-            run_seed: run.run_seed,
-            started_at: run.started_at,
-        });
-    }
-    let id = settings.run_id.clone();
-    // A name that the program makes is `START-SEED`.
-    let made = id.as_deref().and_then(|id| id.rsplit_once('-'));
-    let seed = settings.run_seed.or_else(|| made?.1.parse().ok());
-    let run_seed = seed.ok_or_else(|| missing("RUN_SEED is not set"))?;
-    let started = made.and_then(|(start, _)| {
-        let start = DateTime::strptime("%Y%m%dT%H%M%S%.fZ", start).ok()?;
-        Offset::UTC.to_timestamp(start).ok()
-    });
-    let started_at = started.or(settings.event_start);
-    let started_at = started_at.unwrap_or_else(Timestamp::now);
-    let identity = Identity::new(settings, started_at, run_seed);
-    match id.or(settings.event_start.map(|_| String::new())) {
-        Some(_) => Ok(identity),
-        None => Err(missing("neither --run nor EVENT_START is given")),
-    }
 }
 
 /// Verifies a run, and prints the account.
@@ -118,6 +47,8 @@ type Audited = (Account, Box<dyn Look>, Option<Problem>);
 fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<Audited, Problem> {
     let identity = identity(settings, past)?;
     let seed = seed(settings).map_err(|e| (e.to_string(), e.cause.exit()))?;
+    let digest = seed.sha256();
+    past.had_seed(&digest, &settings.gpu_seed)?;
     let plan = Plan::new(settings, &seed, identity);
     let mut topics = Kind::BOTH.map(|kind| settings.topic(kind).to_owned());
     for (kind, name) in &options.topics {
@@ -148,10 +79,20 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
             plan: &plan,
         },
     });
+    if let Some(path) = &options.detected {
+        audit.watch(detected_file::read(path, &plan, &topics)?);
+    }
     let reading = match source {
         Source::Lines(lines) => lines.read(&mut audit, &topics)?,
         Source::Logs(cluster) => cluster.read(&mut audit, options, &stop, past),
     };
+    // Another ANSWER_KEY than that of the command line is where the next run writes its own.
+    let is_flag = |key: &crate::settings::Resolved| matches!(key.origin, Origin::Flag(_));
+    if let (Some(path), true) =
+        (&settings.answer_key, settings.resolved("ANSWER_KEY").is_some_and(is_flag))
+    {
+        key_file::check(path, &mut audit, &plan, &digest)?;
+    }
     let look = look::of(settings, options, &plan);
     let mut account = audit.finish(reading.logs);
     if !account.closed {

@@ -63,13 +63,19 @@ impl Plan {
         self.write(kind, faults, 0, buffer)
     }
 
-    /// The number of the GPU whose key a record has, below [`Self::gpus`]; `None` where incidents
-    /// leave the record out. `moment_ms` says when the pair is due; it is asked if there are incidents.
+    /// The numbers of the GPUs whose keys the records of a pair have, below [`Self::gpus`], metric first;
+    /// `None` where incidents leave the record out. `moment_ms` says when the pair is due; it is asked
+    /// if there are incidents.
+    #[must_use]
+    pub fn gpus_at(&self, seq: u64, moment_ms: impl FnOnce() -> i64) -> [Option<usize>; 2] {
+        let [usage, metric] = self.workload.gpus().routes(seq, moment_ms);
+        [metric, usage].map(|gpu| gpu.map(|(host, row)| host * self.gpus_of_a_host + row))
+    }
+
+    /// That of one of its records.
     #[must_use]
     pub fn gpu_at(&self, kind: Kind, seq: u64, moment_ms: impl FnOnce() -> i64) -> Option<usize> {
-        let [usage, metric] = self.workload.gpus().routes(seq, moment_ms);
-        let (host, row) = if kind == Kind::Metric { metric } else { usage }?;
-        Some(host * self.gpus_of_a_host + row)
+        self.gpus_at(seq, moment_ms)[kind as usize]
     }
 
     /// When a pair is due, by the schedule from the start of the run.

@@ -16,6 +16,9 @@ pub struct PastRun {
     pub run_seed: u64,
     /// Version of the workload model that it was sent with.
     pub workload_version: u32,
+    /// SHA-256 of the rows of its seed; `None` where it could not be read.
+    #[serde(default)]
+    pub seed_sha256: Option<String>,
     /// Wall clock at the start.
     #[serde(deserialize_with = "instant")]
     pub started_at: Timestamp,

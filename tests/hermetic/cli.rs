@@ -493,6 +493,7 @@ fn schemas_are_printed_as_they_are_shipped() {
         "report.v1",
         "answer_key.v1",
         "verify.v1",
+        "detected.v1",
         "expect.v1",
     ];
     for name in names {

@@ -39,5 +39,6 @@ mod shards;
 mod stage;
 mod terminal;
 mod verify;
+mod verify_key;
 mod wire;
 mod workload;

@@ -29,7 +29,7 @@ const RUN: [(&str, &str); 5] = [
 ];
 
 /// The same run with every kind of fault and of incident.
-fn with_all() -> Vec<(&'static str, &'static str)> {
+pub fn with_all() -> Vec<(&'static str, &'static str)> {
     let faults = "duplicate=0.06:2s,late=0.05:3s,out-of-order=0.05:9,clock-skew=0.05:-30s,drop=0.05,\
         tombstone=0.04,malformed=0.05,missing-field=0.04,null-field=0.04,wrong-type=0.04,\
         extra-field=0.04,renamed-field=0.04,duplicate-key=0.04,sentinel=0.05,failed-request=0.05,\
@@ -243,7 +243,7 @@ fn verified(ndjson: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Fin
     producer.finish()
 }
 
-fn in_json(finished: &Finished) -> Value {
+pub fn in_json(finished: &Finished) -> Value {
     let account = serde_json::from_str(&finished.stdout).unwrap_or_else(|e| {
         panic!("{e}: {}\n{}", finished.stdout, finished.stderr);
     });
@@ -388,13 +388,13 @@ const SHORT: [(&str, &str); 4] = [
 ];
 
 /// A run against the cluster that has all of it, at the time of the clock.
-fn with_short(cluster: &Cluster, batch: &str) -> Producer {
+pub fn with_short(cluster: &Cluster, batch: &str) -> Producer {
     let run = cluster.run().set("BATCH", batch);
     SHORT.iter().fold(run, |run, (name, value)| run.set(name, value))
 }
 
 /// Verifies a run from its report, whatever the environment says.
-fn from_report(report: &Value, arguments: &[&str]) -> Finished {
+pub fn from_report(report: &Value, arguments: &[&str]) -> Finished {
     let mut producer = Producer::new(["verify"]);
     let file = producer.file("run.json", report.to_string());
     producer.command().arg("--report").arg(file).args(arguments);

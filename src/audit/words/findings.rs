@@ -117,7 +117,7 @@ pub(super) fn order(name: &str, order: &OrderAccount, text: &mut String) {
 }
 
 /// Milliseconds in seconds.
-fn seconds(ms: u64) -> String {
+pub(super) fn seconds(ms: u64) -> String {
     let fraction = format!(".{:03}", ms % 1_000);
     format!("{}{} s", ms / 1_000, fraction.trim_end_matches('0').trim_end_matches('.'))
 }

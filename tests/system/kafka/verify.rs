@@ -279,3 +279,37 @@ fn a_shard_of_a_run_with_faults_is_closed_by_its_own_report() {
         assert!(foreign["other_shards"].as_u64() > Some(500), "{foreign}");
     }
 }
+
+#[test]
+fn what_the_answer_key_declares_is_found_and_a_detector_that_knows_it_is_right() {
+    let kept = Kept::new(Topics::create_with(cluster::plain(), "keyed", 6, &[]));
+    let key = kept.path("key.ndjson");
+    let own = [("BATCH", "1500"), ("ANSWER_KEY", key.as_str())];
+    kept.run(&[&ALL[..], &own].concat()).finish().exits(0);
+    let lines = fs::read_to_string(&key).expect("a key");
+    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line"));
+    let mut flags = String::new();
+    for line in lines.filter(|line| line["type"] == "record") {
+        for kind in line["faults"].as_array().expect("faults") {
+            // One that misses every malformed usage.
+            if kind != "malformed" || line["event"] == "gpu.metrics.v1" {
+                let flag = json!({"topic": line["topic"], "seq": line["seq"], "kind": kind});
+                flags.push_str(&format!("{flag}\n"));
+            }
+        }
+    }
+    let flagged = kept.path("flags.ndjson");
+    fs::write(&flagged, flags).expect("a file of flags");
+    let report = kept.path("report.json");
+    let options = ["--report", &report, "--answer-key", &key, "--detected", &flagged];
+    let finished = Producer::new(["verify", "--json"].iter().chain(&options)).finish();
+    let account = account(&finished, 0);
+    assert_eq!(account["answer_key"]["agrees"], json!(true));
+    let declared = account["answer_key"]["records"].as_array().expect("rows");
+    assert!(declared.iter().all(|row| row["declared"] == row["found"]), "{declared:?}");
+    for score in account["detected"]["faults"].as_array().expect("scores") {
+        assert_eq!(score["precision"], json!(1.0), "{score}");
+        let is_whole = score["recall"] == json!(1.0);
+        assert_eq!(is_whole, score["kind"] != "malformed", "{score}");
+    }
+}

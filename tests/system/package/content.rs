@@ -62,6 +62,7 @@ drwxr-xr-x ./usr/share/vm4-producer/
 -rw-r--r-- ./usr/share/vm4-producer/gpu_seed.json
 drwxr-xr-x ./usr/share/vm4-producer/schemas/
 -rw-r--r-- ./usr/share/vm4-producer/schemas/answer_key.v1.schema.json
+-rw-r--r-- ./usr/share/vm4-producer/schemas/detected.v1.schema.json
 -rw-r--r-- ./usr/share/vm4-producer/schemas/expect.v1.schema.json
 -rw-r--r-- ./usr/share/vm4-producer/schemas/gpu.metrics.v1.schema.json
 -rw-r--r-- ./usr/share/vm4-producer/schemas/report.v1.schema.json

@@ -1,0 +1,107 @@
+//! What a pipeline flagged: records and incidents, as a test of it tells.
+//!
+//! A record is told by its place in the log or by its pair. Either way it is the pair's record of that
+//! topic that is flagged: which of a record and its copy is the duplicate is a matter of taste.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::event::Kind;
+use crate::faults::{Fault, FaultSet};
+use crate::workload::incidents::IncidentKind;
+
+/// What was flagged.
+#[derive(Debug, Default)]
+pub struct Flags {
+    /// By place: topic, partition and offset.
+    at: HashMap<(Kind, i32, i64), Marks>,
+    /// By pair.
+    of: BTreeMap<(u64, Kind), Marks>,
+    pub(super) alerts: Vec<Alert>,
+    /// Lines about records of other runs or topics.
+    pub(super) of_others: u64,
+}
+
+/// How a record was flagged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Marks {
+    /// As these kinds.
+    pub(super) kinds: FaultSet,
+    /// As something, without a kind.
+    pub(super) unnamed: bool,
+}
+
+impl Marks {
+    fn add(&mut self, fault: Option<Fault>) {
+        match fault {
+            Some(fault) => self.kinds = self.kinds.with(fault),
+            None => self.unnamed = true,
+        }
+    }
+
+    fn join(&mut self, other: Self) {
+        self.kinds = other.kinds.iter().fold(self.kinds, FaultSet::with);
+        self.unnamed |= other.unnamed;
+    }
+}
+
+/// An incident that was noticed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alert {
+    /// What is said to have happened.
+    pub kind: IncidentKind,
+    /// To which host; `None` if that is not said.
+    pub host: Option<String>,
+    /// To which of its GPUs.
+    pub gpu: Option<u32>,
+    /// When it was noticed, ms since 1970, in event time.
+    pub at_ms: i64,
+}
+
+impl Flags {
+    /// Flags the record at a place.
+    pub fn flag_at(&mut self, kind: Kind, partition: i32, offset: i64, fault: Option<Fault>) {
+        self.at.entry((kind, partition, offset)).or_default().add(fault);
+    }
+
+    /// Flags a pair's record.
+    pub fn flag_pair(&mut self, seq: u64, kind: Kind, fault: Option<Fault>) {
+        self.of.entry((seq, kind)).or_default().add(fault);
+    }
+
+    /// Notes an incident that was noticed.
+    pub fn alert(&mut self, alert: Alert) {
+        self.alerts.push(alert);
+    }
+
+    /// Notes a line about another run.
+    pub fn of_another(&mut self) {
+        self.of_others += 1;
+    }
+
+    /// A record of the run is at this place: what is flagged there is its pair.
+    pub(super) fn found_at(&mut self, place: (Kind, i32, i64), seq: u64) {
+        if let Some(marks) = self.at.remove(&place) {
+            self.of.entry((seq, place.0)).or_default().join(marks);
+        }
+    }
+
+    /// What is flagged at a place that has no record of the run is about another one.
+    pub(super) fn is_of_another(&mut self, place: (Kind, i32, i64)) {
+        self.of_others += u64::from(self.at.remove(&place).is_some());
+    }
+
+    /// How a pair's record was flagged.
+    pub(super) fn of(&self, seq: u64, kind: Kind) -> Option<Marks> {
+        self.of.get(&(seq, kind)).copied()
+    }
+
+    /// Every record of the run that was flagged.
+    pub(super) fn all(&self) -> impl Iterator<Item = ((u64, Kind), Marks)> {
+        self.of.iter().map(|(record, marks)| (*record, *marks))
+    }
+
+    /// Records that were flagged at places where nothing was read.
+    pub(super) fn nowhere(&self) -> u64 {
+        self.at.len() as u64
+    }
+}

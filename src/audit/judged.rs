@@ -1,0 +1,110 @@
+//! What was done on purpose and is there: what an answer key and a pipeline's flags are held against.
+
+use super::Audit;
+use super::flags::Flags;
+use super::key_check::{KeyAccount, KeyCheck, KeyRecord};
+use super::score::{DetectedAccount, Scores};
+use super::slots::Slot;
+use crate::event::Kind;
+use crate::faults::{Fault, FaultSet};
+
+impl Audit<'_> {
+    /// Watches for the records that a pipeline flagged.
+    pub fn watch(&mut self, flags: Flags) {
+        self.flags = Some(flags);
+    }
+
+    /// Begins an answer key, when all is read.
+    pub fn begin_key(&mut self) {
+        self.key = Some(KeyCheck::new());
+    }
+
+    /// Takes a record that the key declares.
+    pub fn key_record(&mut self, record: &KeyRecord) {
+        // What the run was stopped before is in no topic, and its key says so.
+        if !record.is_sent && !record.faults.has(Fault::Drop) {
+            return;
+        }
+        let plan = self.expectation.plan;
+        let place = plan.shard().place_of(record.seq);
+        let place = place.filter(|place| self.outline.end.is_none_or(|end| *place < end));
+        let slot = if record.is_copy { Slot::Copy } else { Slot::Original };
+        let faults = plan.faults_at(record.seq, record.kind);
+        let in_force = if record.is_copy { faults } else { faults.without(Fault::Duplicate) };
+        let is_found = in_force == record.faults
+            && place.is_some_and(|place| self.is_as_sent(record.kind, slot, place, in_force));
+        if let Some(key) = &mut self.key {
+            key.declared(record, place, is_found);
+        }
+    }
+
+    /// Takes an incident that the key declares, as the text that asked for it.
+    pub fn key_incident(&mut self, text: String) {
+        if let Some(key) = &mut self.key {
+            key.incident(text);
+        }
+    }
+
+    /// Whether a record with these faults is as the plan has it: there, and unaltered; or dropped.
+    fn is_as_sent(&self, kind: Kind, slot: Slot, place: u64, faults: FaultSet) -> bool {
+        let slots = self.topics[kind as usize].of_slot(slot);
+        if faults.has(Fault::Drop) {
+            return !slots.seen.contains(place);
+        }
+        slots.seen.contains(place) && !slots.altered.contains(place)
+    }
+
+    /// The faults that a pair's record and its copy have in the topic, as one.
+    fn there(&mut self, kind: Kind, place: u64) -> FaultSet {
+        let plan = self.expectation.plan;
+        let seq = plan.shard().seq_at(place);
+        let faults = plan.faults_at(seq, kind);
+        let moment_ms = || self.timetable.ms(place).unwrap_or_default();
+        if faults.is_empty() || plan.gpu_at(kind, seq, moment_ms).is_none() {
+            return FaultSet::NONE;
+        }
+        let topic = &self.topics[kind as usize];
+        let [original, copy] =
+            [Slot::Original, Slot::Copy].map(|slot| topic.of_slot(slot).seen.contains(place));
+        match (faults.has(Fault::Drop), original, copy) {
+            (true, false, _) => faults,
+            (true, true, _) | (_, false, false) => FaultSet::NONE,
+            (_, _, true) => faults,
+            (_, _, false) => faults.without(Fault::Duplicate),
+        }
+    }
+
+    /// Holds the key and the flags against what is there of the pairs below `end`.
+    pub(super) fn judge(&mut self, end: u64) -> (Option<KeyAccount>, Option<DetectedAccount>) {
+        let plan = self.expectation.plan;
+        let (mut key, flags) = (self.key.take(), self.flags.take());
+        let mut scores = Scores::new();
+        let pairs = if key.is_none() && flags.is_none() || plan.is_clean() { 0 } else { end };
+        for (place, kind) in (0..pairs).flat_map(|place| Kind::BOTH.map(|kind| (place, kind))) {
+            let there = self.there(kind, place);
+            let seq = plan.shard().seq_at(place);
+            if let Some(flags) = &flags {
+                scores.there(flags, seq, kind, there);
+            }
+            let Some(key) = &mut key else { continue };
+            for slot in [Slot::Original, Slot::Copy] {
+                let faults = match slot {
+                    Slot::Copy if !there.has(Fault::Duplicate) => continue,
+                    Slot::Copy => there,
+                    Slot::Original => there.without(Fault::Duplicate),
+                };
+                if !faults.is_empty() && self.is_as_sent(kind, slot, place, faults) {
+                    key.found(kind, slot, (place, seq), faults);
+                }
+            }
+        }
+        let incidents = plan.incidents().map(|incidents| incidents.planned()).unwrap_or_default();
+        let texts = incidents.iter().map(|planned| planned.incident.text.clone());
+        let truth = |seq, kind| {
+            let place = plan.shard().place_of(seq).filter(|place| *place < end);
+            place.map_or(FaultSet::NONE, |place| self.there(kind, place))
+        };
+        let detected = flags.map(|flags| scores.account(&flags, plan, truth));
+        (key.map(|key| key.account(texts)), detected)
+    }
+}

@@ -1,0 +1,101 @@
+//! The run that is verified: what its report says, or else its settings and its name.
+
+use std::fs;
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+
+use super::Problem;
+use crate::exit::Exit;
+use crate::plan::Identity;
+use crate::report::past::PastRun;
+use crate::settings::{Inputs, Key, PastSettings, Settings};
+
+/// What is known of a run that is over, beside its settings.
+#[derive(Debug, Default)]
+pub struct Past {
+    /// What the report says.
+    pub run: Option<PastRun>,
+}
+
+/// Reads the report that the options name, and makes its settings those of `inputs`.
+///
+/// # Errors
+/// In words, with the exit code: the report is missing, or not valid.
+pub fn recall(
+    report: Option<&Path>,
+    run: Option<&str>,
+    inputs: &mut Inputs,
+) -> Result<Past, (String, Exit)> {
+    if let Some(run) = run {
+        inputs.flags.push((Key::Setting("RUN_ID"), run.into()));
+    }
+    let Some(path) = report else { return Ok(Past { run: None }) };
+    let read = fs::read(path);
+    let json = read.map_err(|e| (format!("cannot read {}: {e}", path.display()), Exit::NoInput))?;
+    let bad = |error| (format!("{}: {error}", path.display()), Exit::DataErr);
+    let run = PastRun::parse(&json).map_err(bad)?;
+    // What has no value for a reader is made here again: BATCH where DURATION_SEC ends the run.
+    let settings = run.settings.iter().filter(|s| {
+        !["RUN_ID", "RUN_SEED"].contains(&&*s.name) && !s.source.starts_with("no limit")
+    });
+    let mut values: Vec<_> =
+        settings.map(|s| (s.name.clone(), s.value.clone(), s.is_chosen())).collect();
+    values.push(("RUN_ID".into(), run.run_id.clone(), true));
+    values.push(("RUN_SEED".into(), run.run_seed.to_string(), true));
+    inputs.past = Some(PastSettings { path: path.into(), values });
+    Ok(Past { run: Some(run) })
+}
+
+/// Who the run was.
+///
+/// # Errors
+/// In words: without the seed nothing can be regenerated.
+pub fn identity(settings: &Settings, past: &Past) -> Result<Identity, (String, Exit)> {
+    let missing = |what: &str| {
+        let text = format!("{what}; name the report of the run with --report FILE");
+        (text, Exit::Usage)
+    };
+    if let Some(run) = &past.run {
+        return Ok(Identity {
+            run_id: run.run_id.clone(),
+            run_seed: run.run_seed,
+            started_at: run.started_at,
+        });
+    }
+    let id = settings.run_id.clone();
+    // A name that the program makes is `START-SEED`.
+    let made = id.as_deref().and_then(|id| id.rsplit_once('-'));
+    let seed = settings.run_seed.or_else(|| made?.1.parse().ok());
+    let run_seed = seed.ok_or_else(|| missing("RUN_SEED is not set"))?;
+    let started = made.and_then(|(start, _)| {
+        let start = DateTime::strptime("%Y%m%dT%H%M%S%.fZ", start).ok()?;
+        Offset::UTC.to_timestamp(start).ok()
+    });
+    let started_at = started.or(settings.event_start);
+    let started_at = started_at.unwrap_or_else(Timestamp::now);
+    let identity = Identity::new(settings, started_at, run_seed);
+    match id.or(settings.event_start.map(|_| String::new())) {
+        Some(_) => Ok(identity),
+        None => Err(missing("neither --run nor EVENT_START is given")),
+    }
+}
+
+impl Past {
+    /// Whether the run had the seed whose rows have this SHA-256, as far as its report tells.
+    ///
+    /// # Errors
+    /// It had another one, of which other records would be made.
+    pub(super) fn had_seed(&self, digest: &str, path: &Path) -> Result<(), Problem> {
+        let was = self.run.as_ref().and_then(|run| run.seed_sha256.as_deref());
+        let Some(was) = was.filter(|was| *was != digest) else { return Ok(()) };
+        let text = format!(
+            "the run had a seed with the SHA-256 {was}, and the one here (GPU_SEED {}) has {digest}; name \
+             the seed of the run with --gpu-seed FILE",
+            path.display()
+        );
+        Err((text, Exit::DataErr))
+    }
+}
