@@ -10,6 +10,7 @@ mod consumers;
 mod contract;
 mod delivery;
 mod doctor;
+mod expect;
 mod limits;
 mod outage;
 mod proxy;

@@ -61,8 +61,13 @@ fn write(directory: &Path, name: &str, text: &str) -> PathBuf {
     path
 }
 
+/// The jars of Kafka Streams.
+pub fn streams_jars() -> PathBuf {
+    jars::of("kafka-streams-4.3.0", include_str!("consumers/streams.xml"))
+}
+
 /// A Java program of one file, with these jars; `java` starts it.
-fn with_jars(mut java: Command, jars: &Path, options: &[&str], file: &Path) -> Command {
+pub fn with_jars(mut java: Command, jars: &Path, options: &[&str], file: &Path) -> Command {
     java.args(options).arg("-cp").arg(format!("{}/*", jars.display())).arg(file);
     java
 }
@@ -96,7 +101,7 @@ fn the_python_consumer_of_the_page_sees_every_pair() {
 #[test]
 fn the_kafka_streams_consumer_of_the_page_joins_every_pair() {
     let (broker, _) = sent();
-    let jars = jars::of("kafka-streams-4.3.0", include_str!("consumers/streams.xml"));
+    let jars = streams_jars();
     let directory = tempfile::tempdir().expect("a directory");
     let file = write(directory.path(), "Pairs.java", code("streams"));
     // Not behind `timeout`: what is killed has to be Java itself.
