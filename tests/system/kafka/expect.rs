@@ -44,6 +44,16 @@ fn by_key<'a>(rows: impl Iterator<Item = &'a str>) -> BTreeMap<String, &'a str> 
     found
 }
 
+/// The metrics of all rows of a view.
+fn metrics(rows: &BTreeMap<String, &str>, view: &str) -> u64 {
+    let of_view = rows.iter().filter(|(key, _)| key.starts_with(&format!("{view} ")));
+    let counts = of_view.map(|(_, row)| {
+        let row: Value = serde_json::from_str(row).expect("JSON");
+        row["metric_records"].as_u64().expect("a count")
+    });
+    counts.sum()
+}
+
 #[test]
 fn the_windows_of_a_day_of_backfill_with_faults_are_those_of_kafka_streams() {
     let broker = cluster::plain();
@@ -101,15 +111,8 @@ fn the_windows_of_a_day_of_backfill_with_faults_are_those_of_kafka_streams() {
     );
     assert_eq!(found.len(), expected.len());
     // The faults show: each view has records that another has not.
-    let records = |view: &str| {
-        let of_view = expected.iter().filter(|(key, _)| key.starts_with(&format!("{view} ")));
-        let counts = of_view.map(|(_, row)| {
-            let row: Value = serde_json::from_str(row).expect("JSON");
-            row["metric_records"].as_u64().expect("a count")
-        });
-        counts.sum::<u64>()
-    };
-    let [all, in_time, first] = ["all", "late_dropped", "deduplicated"].map(records);
+    let [all, in_time, first] =
+        ["all", "late_dropped", "deduplicated"].map(|view| metrics(&expected, view));
     println!(
         "expect: {all} metrics, {} of them late, {} of them copies",
         all - in_time,
