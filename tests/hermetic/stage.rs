@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use data_encoding::BASE64;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use serde_json::Value;
@@ -49,35 +48,63 @@ pub struct Done {
     pub out_of_place: [u64; 2],
 }
 
-/// The records of what `generate` printed, in partitions by their key.
-pub fn travelling(ndjson: &str, own: bool, partition_of: impl Fn(&str) -> i32) -> Vec<Travelling> {
-    let record = |line: &str| {
-        let json: Value = serde_json::from_str(line).unwrap();
-        let value = match line.split_once(",\"value\":") {
-            Some((_, "null}")) => None,
-            Some((_, value)) => Some(value.as_bytes()[..value.len() - 1].to_vec()),
-            None => Some(BASE64.decode(json["value_base64"].as_str().unwrap().as_bytes()).unwrap()),
-        };
-        let key = json["key"].as_str().map(str::to_owned);
-        // In the order in which they are sent.
-        let fault = json["headers"]["fault"].as_str();
-        let names = ["run", "seq", "content-type"].into_iter().chain(fault.map(|_| "fault"));
-        let headers: Vec<_> =
-            names.map(|name| (name, json["headers"][name].as_str().unwrap())).collect();
-        Travelling {
-            topic: usize::from(json["topic"] == "token.usage.v1"),
-            own,
-            seq: headers[1].1.parse().unwrap(),
-            partition: partition_of(key.as_deref().unwrap()),
-            timestamp_ms: json["timestamp"].as_i64().unwrap(),
-            own_key: key.clone(),
-            key,
-            headers: headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
-            value,
-            faults: fault.unwrap_or_default().split_terminator(',').map(str::to_owned).collect(),
-        }
+/// A run that is let through it.
+pub const RUN: [(&str, &str); 5] = [
+    ("RUN_ID", "own"),
+    ("RUN_SEED", "1"),
+    ("EVENT_START", "2026-01-01T00:00:00Z"),
+    ("ARRIVALS", "poisson"),
+    ("BATCH", "400"),
+];
+
+/// The same run with every kind of fault and of incident.
+pub fn with_all() -> Vec<(&'static str, &'static str)> {
+    let faults = "duplicate=0.06:2s,late=0.05:3s,out-of-order=0.05:9,clock-skew=0.05:-30s,drop=0.05,\
+        tombstone=0.04,malformed=0.05,missing-field=0.04,null-field=0.04,wrong-type=0.04,\
+        extra-field=0.04,renamed-field=0.04,duplicate-key=0.04,sentinel=0.05,failed-request=0.05,\
+        oversize=0.04:2000";
+    let incidents = "throttle@+10s/20s:gpu01/0,gpu-lost@+20s/40s:gpu02/*,ecc-restart@+50s/40s:gpu03/1,\
+        noisy-neighbour@+60s/20s:*/0,surge=3@+80s/20s,stuck-gauge@+90s/30s:gpu01/1,\
+        exporter-silent@+110s/20s:gpu03";
+    let hosts = ("HOSTNAME", "gpu[01-03]");
+    [&RUN[..], &[hosts, ("FAULTS", faults), ("INCIDENTS", incidents)]].concat()
+}
+
+/// What an account of `verify` says was done, from its JSON.
+pub fn told(account: &Value) -> Done {
+    let topics = account["topics"].as_array().expect("topics");
+    let [metric, token] = &topics[..] else { panic!("two topics: {account}") };
+    let count = |value: &Value| value.as_u64().expect("a count");
+    let of =
+        |pointer: &str| [metric, token].map(|topic| count(topic.pointer(pointer).expect(pointer)));
+    let list = |value: &Value| value.as_array().expect("a list").clone();
+    let missing = |of_copies: bool| {
+        [metric, token].map(|topic| {
+            let causes = list(&topic["missing_by_cause"]);
+            let causes = causes.iter().filter(|c| c["of_copies"] == of_copies);
+            let ranges = causes.flat_map(|c| list(&c["ranges"]));
+            ranges.flat_map(|range| count(&range[0])..=count(&range[1])).collect()
+        })
     };
-    ndjson.lines().map(record).collect()
+    let changes = [metric, token].map(|topic| {
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let changes = list(&topic["changes"]);
+        let key = |c: &Value| (text(&c["part"]), text(&c["at"]), text(&c["change"]));
+        changes.iter().map(|c| (key(c), count(&c["records"]))).collect()
+    });
+    Done {
+        missing: missing(false),
+        missing_copies: missing(true),
+        altered: of("/read/first_altered"),
+        reencoded: of("/read/reencoded"),
+        copies: of("/read/extra_copies"),
+        foreign: of("/read/foreign/records"),
+        by_value: of("/told_by_value"),
+        changes,
+        other_partition: count(&account["torn"]["other_partition"]),
+        alone: ["only_metric", "only_token"].map(|what| count(&account["torn"][what])),
+        out_of_place: of("/order/out_of_place"),
+    }
 }
 
 /// One thing that is done to a record; at most one for each.

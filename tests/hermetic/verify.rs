@@ -1,7 +1,8 @@
 //! `verify`: what a stage did to the records of a run is named, no more of it and no less.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use data_encoding::BASE64;
 use serde_json::{Value, json};
 use vm4_producer::audit::{Account, Audit, CopyOrigin, Expectation, Log, Read};
 use vm4_producer::event::Kind;
@@ -13,32 +14,42 @@ use vm4_producer::workload::seed;
 use crate::cluster::{Cluster, TOPICS};
 use crate::common::{Finished, Producer, validator};
 use crate::process::generated;
-use crate::stage::{Done, Travelling, through, travelling};
+use crate::stage::{self, Done, RUN, Travelling, through, with_all};
 
 /// The partition, of three, of a key, as a Java client has it.
 fn partition_of(key: &str) -> i32 {
     plan::partition_of(key.as_bytes(), 3)
 }
 
-const RUN: [(&str, &str); 5] = [
-    ("RUN_ID", "own"),
-    ("RUN_SEED", "1"),
-    ("EVENT_START", "2026-01-01T00:00:00Z"),
-    ("ARRIVALS", "poisson"),
-    ("BATCH", "400"),
-];
-
-/// The same run with every kind of fault and of incident.
-pub fn with_all() -> Vec<(&'static str, &'static str)> {
-    let faults = "duplicate=0.06:2s,late=0.05:3s,out-of-order=0.05:9,clock-skew=0.05:-30s,drop=0.05,\
-        tombstone=0.04,malformed=0.05,missing-field=0.04,null-field=0.04,wrong-type=0.04,\
-        extra-field=0.04,renamed-field=0.04,duplicate-key=0.04,sentinel=0.05,failed-request=0.05,\
-        oversize=0.04:2000";
-    let incidents = "throttle@+10s/20s:gpu01/0,gpu-lost@+20s/40s:gpu02/*,ecc-restart@+50s/40s:gpu03/1,\
-        noisy-neighbour@+60s/20s:*/0,surge=3@+80s/20s,stuck-gauge@+90s/30s:gpu01/1,\
-        exporter-silent@+110s/20s:gpu03";
-    let hosts = ("HOSTNAME", "gpu[01-03]");
-    [&RUN[..], &[hosts, ("FAULTS", faults), ("INCIDENTS", incidents)]].concat()
+/// The records of what `generate` printed, in partitions by their key.
+fn travelling(ndjson: &str, own: bool, partition_of: impl Fn(&str) -> i32) -> Vec<Travelling> {
+    let record = |line: &str| {
+        let json: Value = serde_json::from_str(line).unwrap();
+        let value = match line.split_once(",\"value\":") {
+            Some((_, "null}")) => None,
+            Some((_, value)) => Some(value.as_bytes()[..value.len() - 1].to_vec()),
+            None => Some(BASE64.decode(json["value_base64"].as_str().unwrap().as_bytes()).unwrap()),
+        };
+        let key = json["key"].as_str().map(str::to_owned);
+        // In the order in which they are sent.
+        let fault = json["headers"]["fault"].as_str();
+        let names = ["run", "seq", "content-type"].into_iter().chain(fault.map(|_| "fault"));
+        let headers: Vec<_> =
+            names.map(|name| (name, json["headers"][name].as_str().unwrap())).collect();
+        Travelling {
+            topic: usize::from(json["topic"] == "token.usage.v1"),
+            own,
+            seq: headers[1].1.parse().unwrap(),
+            partition: partition_of(key.as_deref().unwrap()),
+            timestamp_ms: json["timestamp"].as_i64().unwrap(),
+            own_key: key.clone(),
+            key,
+            headers: headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+            value,
+            faults: fault.unwrap_or_default().split_terminator(',').map(str::to_owned).collect(),
+        }
+    };
+    ndjson.lines().map(record).collect()
 }
 
 fn settings(variables: &[(&str, &str)]) -> Settings {
@@ -82,33 +93,7 @@ fn account(run: &[(&str, &str)], records: &[Travelling]) -> Account {
 
 /// What an account says was done.
 fn told(account: &Account) -> Done {
-    let [metric, token] = &account.topics[..] else { panic!("two topics: {account:?}") };
-    let of = |count: fn(&vm4_producer::audit::TopicAccount) -> u64| [count(metric), count(token)];
-    let missing = |of_copies| {
-        [metric, token].map(|topic| {
-            let causes = topic.missing_by_cause.iter().filter(|c| c.of_copies == of_copies);
-            causes.flat_map(|c| &c.ranges).flat_map(|[first, last]| *first..=*last).collect()
-        })
-    };
-    let changes = [metric, token].map(|topic| {
-        let changes = topic.changes.iter();
-        changes
-            .map(|c| ((c.part.to_owned(), c.at.clone(), c.change.to_owned()), c.records))
-            .collect::<BTreeMap<_, _>>()
-    });
-    Done {
-        missing: missing(false),
-        missing_copies: missing(true),
-        altered: of(|topic| topic.read.first_altered),
-        reencoded: of(|topic| topic.read.reencoded),
-        copies: of(|topic| topic.read.extra_copies),
-        foreign: of(|topic| topic.read.foreign.records),
-        by_value: of(|topic| topic.told_by_value),
-        changes,
-        other_partition: account.torn.other_partition,
-        alone: [account.torn.only_metric, account.torn.only_token],
-        out_of_place: of(|topic| topic.order.out_of_place),
-    }
+    stage::told(&serde_json::to_value(account).unwrap())
 }
 
 /// The records of this run and of another one, in turns.

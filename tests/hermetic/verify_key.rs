@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, TOPICS};
 use crate::common::{Finished, Producer};
-use crate::verify::{from_report, in_json, with_all, with_short};
+use crate::stage::with_all;
+use crate::verify::{from_report, in_json, with_short};
 
 /// What a run with every fault and incident generates, and its answer key.
 struct Keyed {

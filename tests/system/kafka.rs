@@ -12,6 +12,7 @@ mod delivery;
 mod doctor;
 mod expect;
 mod limits;
+mod mixtures;
 mod outage;
 mod proxy;
 mod records;

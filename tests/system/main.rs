@@ -26,5 +26,6 @@ mod kcat;
 mod machine;
 mod package;
 mod promtool;
+mod stage;
 mod systemd;
 mod tools;

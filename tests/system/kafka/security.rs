@@ -151,6 +151,28 @@ fn a_user_who_may_look_but_not_write_is_refused() {
 }
 
 #[test]
+fn a_reader_without_the_right_to_read_is_told_so_and_claims_nothing() {
+    let secure = secure();
+    let topics = Topics::named(&secure.broker, "not-readable");
+    secure.broker.allow("carl", Operation::Describe, &topics.both());
+    secure.broker.create_topics(&topics.both().map(|topic| (topic, PARTITIONS)));
+    let own = |run: Producer| run.set("RUN_ID", "unread").set("RUN_SEED", "1");
+    delivers(&log_in(own(run(secure, &topics)), "PLAIN", "ann", PASSWORD).finish(), &topics);
+    let verify = |user: &str| {
+        let verify = own(topics.direct(Producer::new(["verify", "--run", "unread"])));
+        let verify = secure.connect(verify, &secure.authority).set("SLEEP_SEC", "0");
+        log_in(verify, "PLAIN", user, PASSWORD).finish()
+    };
+    verify("ann").exits(0);
+    let finished = verify("carl");
+    finished.exits(77).says("this client may not read: ").says("not-readable.");
+    keeps_its_secrets(&finished);
+    println!("reader without the right: exit 77 after {:?}", finished.elapsed);
+    // Nor one who may not even look.
+    verify("bob").exits(77).says("this client may not read: topic not-readable.");
+}
+
+#[test]
 fn a_user_who_may_write_to_one_topic_only_is_told_which_other() {
     let secure = secure();
     let topics = Topics::named(&secure.broker, "one-only");

@@ -1,0 +1,1 @@
+../hermetic/stage.rs
