@@ -53,7 +53,7 @@ pub use verdicts::{Listed, Verdict, VerdictRow, Verdicts};
 pub use words::Look;
 
 use crate::event::Kind;
-use crate::plan::{Buffer, Plan};
+use crate::plan::{Buffer, CLOSING, Plan};
 use by_value::{ByValue, Match};
 use key_check::KeyCheck;
 use outline::Outline;
@@ -131,6 +131,9 @@ impl<'p> Audit<'p> {
     fn take(&mut self, read: &Read<'_>) {
         let topic = &mut self.topics[read.kind as usize];
         topic.read.records += 1;
+        if read.header(CLOSING).is_some() {
+            return topic.foreigners.no_headers();
+        }
         let Some(run) = read.header("run") else { return self.without_headers(read) };
         if run != self.expectation.plan.identity.run_id.as_bytes() {
             topic.foreigners.run(run);

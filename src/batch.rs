@@ -1,6 +1,7 @@
 //! One batch against a cluster: is it ready, send, look up what is in doubt, report.
 
 mod client;
+mod closing;
 mod lookup;
 mod ready;
 pub mod topic_limits;
@@ -17,7 +18,7 @@ use tracing::{info, warn};
 pub use client::Client;
 
 use crate::answer_key::{AnswerKey, Keyed};
-use crate::delivery::{Ending, Evidence, NotStarted, Offsets, RunEnd, Totals};
+use crate::delivery::{Closing, Ending, Evidence, NotStarted, Offsets, RunEnd, Totals};
 use crate::egress::EgressPolicy;
 use crate::event::Kind;
 use crate::faults::FaultCounts;
@@ -61,7 +62,7 @@ pub async fn send(
     client.clear_bar();
     let nothing = |end| Ended { end, ..Ended::default() };
     let ended = ended.unwrap_or_else(|not_started| nothing(RunEnd::NotStarted(not_started)));
-    let Ended { end, totals, lateness, faults } = ended;
+    let Ended { end, totals, lateness, faults, closing } = ended;
     let sent_all = match &end {
         RunEnd::Sent(evidence) => evidence.sent_all,
         RunEnd::NothingPlanned => true,
@@ -76,6 +77,7 @@ pub async fn send(
         totals,
         lateness,
         faults,
+        closing,
         end,
         ended_at: Timestamp::now(),
         elapsed: started.elapsed(),
@@ -89,12 +91,13 @@ struct Ended {
     totals: Totals,
     lateness: Times,
     faults: FaultCounts,
+    closing: Option<Closing>,
 }
 
 impl Default for Ended {
     fn default() -> Self {
-        let (totals, lateness, faults) = Default::default();
-        Self { end: RunEnd::NothingPlanned, totals, lateness, faults }
+        let (totals, lateness, faults, closing) = Default::default();
+        Self { end: RunEnd::NothingPlanned, totals, lateness, faults, closing }
     }
 }
 
@@ -135,11 +138,13 @@ impl Batch<'_> {
         announce(settings, plan);
         let (ended, key) = self.send(sink, client.spool.take(), schedule).await;
         client.key = key;
+        let closing = self.close_windows(&ends, &ended).await;
         let mut totals = sink.totals();
         plan.name_doubts(&mut totals.doubts);
         totals.partitions = ends.each_ref().map(BTreeMap::len);
         let end = RunEnd::Sent(self.evidence(sink, &mut totals, &ended, ends).await);
-        Ok(Ended { end, totals, lateness: ended.lateness, faults: ended.faults })
+        let LoopEnd { lateness, faults, .. } = ended;
+        Ok(Ended { end, totals, lateness, faults, closing })
     }
 
     /// Sends the batch, and writes its answer key, if it is to have one.

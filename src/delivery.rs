@@ -3,6 +3,7 @@
 //! Pure: readings of the clock and delivery reports are handed in.
 
 mod accounting;
+mod closing;
 mod counts;
 mod failure;
 mod in_flight;
@@ -14,6 +15,7 @@ mod totals;
 mod window;
 
 pub use accounting::Accounting;
+pub use closing::Closing;
 pub use counts::{Counts, PartitionCounts, Settled, TopicCounts};
 pub use failure::{Failure, FailureClass, Failures};
 pub use in_flight::{COPY, Doubts};

@@ -71,6 +71,8 @@ pub struct Load {
     pub shift: SignedDuration,
     /// How long a fault holds records back.
     pub delay: SignedDuration,
+    /// How far behind the last event the records are that close windows.
+    pub closing: SignedDuration,
     /// The largest record that a fault makes, bytes.
     pub oversize: Option<u64>,
 }
@@ -174,7 +176,20 @@ fn refused_times(
         ),
         remedy: format!("{}, or a later EVENT_START", set("retention.ms=-1")),
     });
-    ahead.conflict(topic).or_else(|| behind.conflict(topic)).or(deleted)
+    let far = ahead.with_fault.0.saturating_add(load.closing);
+    let closing = closing_conflict(topic, limits.after_max, far);
+    ahead.conflict(topic).or(closing).or_else(|| behind.conflict(topic)).or(deleted)
+}
+
+/// What of the records that close windows a topic would refuse.
+fn closing_conflict(topic: &str, max: Option<Duration>, far: SignedDuration) -> Option<Conflict> {
+    let (max, far) = (exceeded(far, max, SignedDuration::ZERO)?, words(far));
+    let problem = format!(
+        "topic {topic} refuses records of more than {max} in the future \
+         (message.timestamp.after.max.ms), and those of CLOSE_WINDOWS reach {far} ahead"
+    );
+    let remedy = set("a larger message.timestamp.after.max.ms");
+    Some(Conflict { problem, remedy: format!("lower CLOSE_WINDOWS, or {remedy}") })
 }
 
 /// How far times reach to one side of the broker's clock, and may.
@@ -263,6 +278,7 @@ mod tests {
             batch_bytes: 1_000_000,
             shift: SignedDuration::ZERO,
             delay: SignedDuration::ZERO,
+            closing: SignedDuration::ZERO,
             oversize: None,
         }
     }
@@ -333,6 +349,13 @@ mod tests {
         let both = Load { shift: hours(-1), delay: hours(2), ..live.clone() };
         assert!(told(&old, &both).contains("with clock-skew they reach 3 h back"));
         assert_eq!(told(&old, &Load { shift: hours(-1), ..live.clone() }), "");
+        assert_eq!(
+            told(&[], &Load { closing: hours(2), ..live.clone() }),
+            "topic t refuses records of more than 60 min in the future \
+             (message.timestamp.after.max.ms), and those of CLOSE_WINDOWS reach 2 h ahead; lower \
+             CLOSE_WINDOWS, or set a larger message.timestamp.after.max.ms on the topic"
+        );
+        assert_eq!(told(&[], &Load { closing: hours(1), ..live.clone() }), "");
         assert_eq!(
             told(&[], &Load { oversize: Some(2_000_000), ..live.clone() }),
             "topic t refuses records of more than 1048588 bytes (max.message.bytes), and oversize \

@@ -1,5 +1,6 @@
 //! The plan of a run: who it is, and every record it will send, as a function of `seq`.
 
+mod closing;
 mod counting;
 mod emissions;
 mod held;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use closing::CLOSING;
 pub use emissions::{Act, Emission};
 pub use identity::Identity;
 pub use incident_log::{Figures, IncidentLine, IncidentLog};

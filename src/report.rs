@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::delivery::{Outcome, RunEnd, Totals};
+use crate::delivery::{Closing, Outcome, RunEnd, Totals};
 use crate::event::Kind;
 use crate::exit::Exit;
 use crate::faults::FaultCounts;
@@ -19,7 +19,8 @@ use crate::plan::Identity;
 use crate::settings::Settings;
 use crate::workload::{self, Shard};
 pub use parts::{
-    ErrorReport, FaultReport, LatencyPartsReport, LatencyReport, SettingReport, TopicReport,
+    ClosingReport, ErrorReport, FaultReport, LatencyPartsReport, LatencyReport, SettingReport,
+    TopicReport,
 };
 pub use ranges::{Ranges, SeqReport};
 use words::rate;
@@ -57,6 +58,8 @@ pub struct Report {
     pub errors: Vec<ErrorReport>,
     /// Faults by kind.
     pub faults: Vec<FaultReport>,
+    /// The records that close windows, which no other figure counts, if there were to be any.
+    pub close_windows: Option<ClosingReport>,
     /// Wall clock at the start.
     pub started_at: String,
     /// Wall clock at the end.
@@ -91,6 +94,8 @@ pub struct Run {
     pub lateness: Times,
     /// The faults that were in force.
     pub faults: FaultCounts,
+    /// What became of the records that close windows, if there were to be any.
+    pub closing: Option<Closing>,
     /// How it ended.
     pub end: RunEnd,
     /// Wall clock at the end.
@@ -110,11 +115,12 @@ impl Report {
             totals,
             lateness,
             faults,
+            closing,
             end,
             ended_at,
             elapsed,
         } = run;
-        let outcome = Outcome::of(&end, &totals.counts);
+        let outcome = Outcome::of(&end, &totals.counts).with(closing.as_ref());
         let counts = &totals.counts;
         let topic_name = |kind: Kind| settings.topic(kind).to_owned();
         let topic =
@@ -147,6 +153,7 @@ impl Report {
             topics: topics.into(),
             errors: errors.collect(),
             faults: FaultReport::all(&faults, topic_name),
+            close_windows: closing.map(|closing| ClosingReport::of(&closing, topic_name)),
             started_at: format!("{:.3}", identity.started_at),
             ended_at: format!("{ended_at:.3}"),
             elapsed_sec: (elapsed_sec * 1e6).round() / 1e6,

@@ -39,6 +39,8 @@ pub struct LoopEnd {
     pub lateness: Times,
     /// The faults of the records that were sent or dropped.
     pub faults: FaultCounts,
+    /// The latest record timestamp that was sent, ms since 1970.
+    pub latest_ms: Option<i64>,
     /// How long it waited for answers after the last record.
     pub drained_for: Duration,
 }
@@ -57,7 +59,8 @@ pub async fn send<S: Sink>(
     let mut next = emissions.next();
     let (mut buffer, mut lateness) = (Buffer::default(), Times::default());
     let mut seen = look(sink, stop, next);
-    let (mut faults, mut stretch, mut stopping) = (FaultCounts::default(), 0, false);
+    let (mut faults, mut latest_ms) = (FaultCounts::default(), None);
+    let (mut stretch, mut stopping) = (0, false);
     let ending = loop {
         if let Some(signal) = seen.signals.first.filter(|_| !stopping) {
             stopping = true;
@@ -68,11 +71,13 @@ pub async fn send<S: Sink>(
                 let Some(emission) = next else { continue };
                 let late_by = pacing.late_by(&emission, seen.now);
                 let record = plan.render(&emission, &now, &mut buffer);
+                let at_ms = (emission.act == Act::Send).then_some(record.timestamp_ms);
                 if hand_over(sink, &emission, &record, late_by).is_err() {
                     seen = Seen { has_room: false, ..look(sink, stop, next) };
                     continue;
                 }
                 count(&mut faults, &emission);
+                latest_ms = latest_ms.max(at_ms);
                 if pacing.waits() && emission.begins_pair() {
                     lateness.record(late_by);
                 }
@@ -104,7 +109,7 @@ pub async fn send<S: Sink>(
         stretch = 0;
         seen = look(sink, stop, next);
     };
-    pacing.end(ending, lateness, faults)
+    LoopEnd { latest_ms, ..pacing.end(ending, lateness, faults) }
 }
 
 /// Sends a record, unless a fault keeps it from being sent.

@@ -62,6 +62,7 @@ impl Settings {
             settings.check_shard(),
             settings.check_faults(),
             settings.check_incidents(),
+            settings.check_close_windows(),
         ];
         let bad: Vec<_> = checks.into_iter().filter_map(Result::err).collect();
         if bad.is_empty() { Ok(settings) } else { Err(LoadError::Settings(bad)) }
@@ -154,6 +155,20 @@ impl Settings {
         };
         let because = format!("{missing}, so that each shard would be a run of its own");
         Err(self.refuse("SHARD", because))
+    }
+
+    /// Refuses to close windows too early, and with records that nobody can tell from the batch.
+    fn check_close_windows(&self) -> Result<(), SettingError> {
+        let because = if self.close_windows.is_none() {
+            return Ok(());
+        } else if self.shard.count > 1 {
+            "a shard would close windows to which the others still send (SHARD)"
+        } else if self.record_headers == RecordHeaders::Off {
+            "the records that close windows are marked by a header, and RECORD_HEADERS=off leaves it out"
+        } else {
+            return Ok(());
+        };
+        Err(self.refuse("CLOSE_WINDOWS", because.into()))
     }
 
     /// The error of a setting whose value turns out not to be usable.

@@ -43,6 +43,7 @@ fn load(settings: &Settings, now: Timestamp) -> Load {
     };
     let faults = settings.faults.clone().unwrap_or_default();
     let delay = faults.delay(Fault::Late).and_then(|delay| delay.try_into().ok());
+    let closing = settings.close_windows.and_then(|behind| behind.try_into().ok());
     let batch = property(settings, "batch.size").unwrap_or(BATCH_BYTES);
     let sent_at_once = if settings.waits() { 1 } else { settings.batch };
     Load {
@@ -54,6 +55,7 @@ fn load(settings: &Settings, now: Timestamp) -> Load {
         shift: faults.shift().unwrap_or_default(),
         // With EVENT_START a record is as old as its event, whenever it is sent.
         delay: delay.filter(|_| settings.event_start.is_none()).unwrap_or_default(),
+        closing: closing.unwrap_or_default(),
         oversize: oversize(settings),
     }
 }
@@ -90,14 +92,16 @@ pub fn conflicts(settings: &Settings, limits: &[TopicLimits; 2]) -> [Option<Conf
     [of(metric, &limits[0]), of(token, &limits[1])]
 }
 
-/// Refuses a backfill that a topic would refuse, or delete within the hour, and faults that it would
-/// refuse.
+/// Refuses a backfill that a topic would refuse, or delete within the hour, and faults and records that
+/// close windows that it would refuse.
 pub(super) async fn check(settings: &Settings, cluster: &Cluster) -> Result<(), NotStarted> {
     let faults = settings.faults.as_ref();
     let may_be_refused = [Fault::ClockSkew, Fault::Late, Fault::Oversize];
     let has_faults = faults.is_some_and(|set| may_be_refused.iter().any(|f| set.get(*f).is_some()));
     let is_on = settings.event_time_guard == EventTimeGuard::On;
-    if !is_on || (settings.event_start.is_none() && !has_faults) {
+    let sends_other_times =
+        settings.event_start.is_some() || has_faults || settings.close_windows.is_some();
+    if !is_on || !sends_other_times {
         return Ok(());
     }
     if cluster.is_embedded {

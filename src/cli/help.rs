@@ -65,6 +65,7 @@ pub(super) fn is_unused(command: &str, setting: &str) -> bool {
             "EVENT_TIME_GUARD",
             "PACE",
             "REPORT_FILE",
+            "CLOSE_WINDOWS",
             "rdkafka",
         ],
         "egress" if OF_THE_EVENTS.contains(&setting) => return true,

@@ -18,7 +18,7 @@ use crate::host::signals::Stop;
 use crate::kafka::embedded::EmbeddedBroker;
 use crate::kafka::reader::{self, ReadRecord};
 use crate::kafka::{Config, config};
-use crate::plan::Plan;
+use crate::plan::{CLOSING, Plan};
 use crate::report::Report;
 use crate::report::past::PastRun;
 use crate::settings::Settings;
@@ -118,6 +118,9 @@ fn read_back(
     for (name, of_topic) in topics {
         let (from, before) = (broker.beginning(), table.records);
         let take = |record: &ReadRecord<'_>| {
+            if record.header(CLOSING).is_some() {
+                return;
+            }
             let kind = verify::cluster::kind_of(of_topic, record);
             table.add(name, kind, record);
             verify::cluster::take(&mut audit, kind, record, false);

@@ -45,6 +45,11 @@ pub fn generate(
     if settings.is_set("REPORT_FILE") {
         warn!("REPORT_FILE is not used: generate sends nothing that could be reported");
     }
+    if settings.close_windows.is_some() {
+        warn!(
+            "CLOSE_WINDOWS is not used: it is one record for each partition, and there are none here"
+        );
+    }
     info!("run {}, seed {}: printing", identity.run_id, identity.run_seed);
     let plan = Plan::new(settings, &seed, identity);
     let sink = Lines::new(io::stdout().lock(), values_only);

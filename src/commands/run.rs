@@ -106,6 +106,7 @@ fn without_seed(identity: Identity, error: NotStarted) -> Run {
         totals: Totals::default(),
         lateness: Times::default(),
         faults: FaultCounts::default(),
+        closing: None,
         end: RunEnd::NotStarted(error),
         ended_at: Timestamp::now(),
         elapsed: Duration::ZERO,

@@ -1,6 +1,6 @@
 //! What a run comes to: exit code and reason. Nothing else decides these.
 
-use super::{Counts, FailureClass};
+use super::{Closing, Counts, FailureClass};
 use crate::exit::{Exit, Signal};
 
 /// Why a run stopped sending, or waiting.
@@ -123,6 +123,17 @@ impl Outcome {
                 let exit = evidence.exit(counts);
                 Self { exit, reason: evidence.reason(exit) }
             }
+        }
+    }
+
+    /// The outcome where windows were to be closed as well.
+    #[must_use]
+    pub fn with(self, closing: Option<&Closing>) -> Self {
+        match closing.and_then(Closing::problem) {
+            Some(problem) if self.exit == Exit::Success => {
+                Self { exit: Exit::IoErr, reason: Some(problem) }
+            }
+            _ => self,
         }
     }
 

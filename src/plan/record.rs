@@ -21,6 +21,12 @@ impl<'a> Headers<'a> {
         Self { all: [("", ""); 4], count: 0 }
     }
 
+    /// Two headers.
+    #[must_use]
+    pub(crate) fn of_two([a, b]: [Header<'a>; 2]) -> Self {
+        Self { all: [a, b, ("", ""), ("", "")], count: 2 }
+    }
+
     /// What every record has, and `fault` behind it.
     #[must_use]
     pub fn new(always: [Header<'a>; 3], fault: Option<&'a str>) -> Self {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::SeqReport;
-use crate::delivery::{LatencyParts, PartitionCounts, Settled};
+use crate::delivery::{Closing, LatencyParts, PartitionCounts, Settled};
 use crate::event::Kind;
 use crate::faults::{Fault, FaultCounts};
 use crate::histogram::Quantiles;
@@ -83,6 +83,38 @@ impl FaultReport {
             count: counts.of(kind, fault),
         };
         there.map(report).collect()
+    }
+}
+
+/// The records that close windows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClosingReport {
+    /// The time of all of them, RFC 3339.
+    pub at: String,
+    /// Both topics.
+    pub topics: Vec<ClosingTopicReport>,
+}
+
+/// Those of one topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClosingTopicReport {
+    /// Topic.
+    pub topic: String,
+    /// How many: one for each partition.
+    pub records: u64,
+    /// How many of them were acknowledged.
+    pub acknowledged: u64,
+}
+
+impl ClosingReport {
+    pub(super) fn of(closing: &Closing, topic: impl Fn(Kind) -> String) -> Self {
+        let of_topic = |kind: Kind| ClosingTopicReport {
+            topic: topic(kind),
+            records: closing.records[kind as usize],
+            acknowledged: closing.acknowledged[kind as usize],
+        };
+        let at = format!("{:.3}", closing.at);
+        Self { at, topics: Kind::BOTH.map(of_topic).into() }
     }
 }
 

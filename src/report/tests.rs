@@ -38,6 +38,7 @@ fn report_with(counts: Counts, end: RunEnd, faults: FaultCounts) -> Report {
         totals: Totals { counts, ..Totals::default() },
         lateness: Times::default(),
         faults,
+        closing: None,
         end,
         ended_at: started_at,
         elapsed: Duration::from_millis(9_500),

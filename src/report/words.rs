@@ -52,6 +52,10 @@ impl Report {
         if let Some(faults) = self.faults_in_words() {
             text.push_str(&format!("; faults: {faults}"));
         }
+        if let Some(closing) = &self.close_windows {
+            let records: u64 = closing.topics.iter().map(|topic| topic.acknowledged).sum();
+            text.push_str(&format!("; {records} records close the windows up to {}", closing.at));
+        }
         for error in &self.errors {
             text.push_str(&format!("; {} x {} ({})", error.count, error.kind, error.topic));
         }

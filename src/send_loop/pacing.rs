@@ -101,7 +101,8 @@ impl Pacing {
     /// The end of a loop that was paced.
     pub(super) fn end(self, ending: Ending, lateness: Times, faults: FaultCounts) -> LoopEnd {
         let sent_all = self.sent == Some(Ending::Completed);
-        LoopEnd { ending, sent_all, lateness, faults, drained_for: self.drained_for }
+        let drained_for = self.drained_for;
+        LoopEnd { ending, sent_all, lateness, faults, latest_ms: None, drained_for }
     }
 
     /// What to do next.

@@ -1,7 +1,7 @@
 //! Which of the settings are those of the events.
 
 /// Settings that decide what a run sends, and how much of it.
-pub const OF_THE_EVENTS: [&str; 17] = [
+pub const OF_THE_EVENTS: [&str; 18] = [
     "BATCH",
     "SLEEP_SEC",
     "TOPIC_METRIC",
@@ -17,6 +17,7 @@ pub const OF_THE_EVENTS: [&str; 17] = [
     "SHARD",
     "FAULTS",
     "INCIDENTS",
+    "CLOSE_WINDOWS",
     "RECORD_KEY",
     "RECORD_HEADERS",
 ];

@@ -173,6 +173,14 @@ settings! {
                is +offset from the first event, as in +10m, or an RFC 3339 time; * in HOST and GPU \
                is any text",
     }
+    close_windows: Duration {
+        name: "CLOSE_WINDOWS",
+        parse: parse::duration,
+        expected: "seconds from 0.001 to 31536000, as in 60, or with a unit, as in 60s",
+        help: "after the batch, one record more for each partition, so long behind the latest time: \
+               it closes the windows of consumers. As long as a window and its grace; not counted \
+               with the batch",
+    }
     answer_key: PathBuf {
         name: "ANSWER_KEY",
         parse: parse::path,

@@ -168,6 +168,7 @@ fn every_setting_takes_a_good_value() {
         ("SHARD", "1/2"),
         ("FAULTS", "duplicate=0.01,late=1/200:120s,malformed=0.001"),
         ("INCIDENTS", "throttle=0.6@+10m/5m:vm*/0,surge@2026-01-01T00:00:00Z/1h"),
+        ("CLOSE_WINDOWS", "60s"),
         ("ANSWER_KEY", "-"),
         ("RECORD_KEY", "none"),
         ("RECORD_HEADERS", "off"),
@@ -231,6 +232,7 @@ fn every_setting_refuses_a_bad_value_by_name_value_source_and_expectation() {
         ("RECORD_HEADERS", "true"),
         ("DELIVERY_TIMEOUT_SEC", "0"),
         ("PROFILE", "../x"),
+        ("CLOSE_WINDOWS", "0"),
         ("EGRESS_ALLOW", "kafka"),
         ("RUST_LOG", "vm4=loud"),
     ];

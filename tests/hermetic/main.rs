@@ -16,6 +16,7 @@ mod answer_key;
 mod bar;
 mod causes;
 mod cli;
+mod close_windows;
 mod cluster;
 mod common;
 mod completions;

@@ -6,6 +6,7 @@
 //! `VM4_SOAK` set, what happens to runs only now and then is tried many times; see `make soak`.
 
 mod answer_key;
+mod close_windows;
 mod consumers;
 mod contract;
 mod delivery;
