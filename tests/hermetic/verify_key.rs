@@ -34,7 +34,17 @@ impl Keyed {
 
     /// Verifies records against a key and flags.
     fn verify(&self, records: &str, key: Option<&str>, flags: Option<&str>) -> Finished {
-        let mut producer = Producer::new(["verify", "--json"]);
+        self.verify_in(&["verify", "--json"], records, key, flags)
+    }
+
+    fn verify_in(
+        &self,
+        command: &[&str],
+        records: &str,
+        key: Option<&str>,
+        flags: Option<&str>,
+    ) -> Finished {
+        let mut producer = Producer::new(command);
         let input = producer.file("records.ndjson", records);
         producer.command().arg("--input").arg(input);
         for (option, text) in [("--answer-key", key), ("--detected", flags)] {
@@ -349,4 +359,58 @@ fn another_seed_than_that_of_the_run_is_a_data_error_that_names_both() {
         file.display()
     );
     verify.exits(65).says(&says);
+}
+
+/// The output is read by people and by programs: a change of it is to be seen. `UPDATE_GOLDEN=1` writes
+/// the files anew.
+#[test]
+fn an_account_in_words_and_in_json_is_what_it_was() {
+    let keyed = Keyed::new();
+    // Through a stage that deletes, repeats, alters, re-encodes, swaps, and mixes in another run.
+    let mut lines: Vec<_> = keyed.records.lines().map(str::to_owned).collect();
+    let latency = |line: &String| line.contains("\"latency_ms\":") && !line.contains("\"fault\"");
+    let clean: Vec<_> = (0..lines.len()).filter(|at| latency(&lines[*at])).collect();
+    lines[clean[5]] = lines[clean[5]].replacen("\"latency_ms\":", "\"latency_ms\":1", 1);
+    lines[clean[9]] = lines[clean[9]].replacen("\"latency_ms\":", "\"latency_ms\" : ", 1);
+    lines[clean[12]] = lines[clean[12]].replacen("\"run\":\"own\"", "\"run\":\"other\"", 1);
+    lines[clean[20]] = lines[clean[20]].replacen(",\"content-type\":\"application/json\"", "", 1);
+    lines.swap(clean[30], clean[31]);
+    let again = lines[clean[40]].clone();
+    lines.insert(clean[44], again);
+    lines.remove(clean[3]);
+    let lost = lines.iter().position(|line| line.contains("\"fault\":\"duplicate\"")).unwrap();
+    lines.remove(lost);
+    let records: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let mut turn = 0;
+    let mut flags = keyed.flags(|_| {
+        turn += 1;
+        turn % 3 > 0
+    });
+    flags.push(json!({"incident": "throttle", "at": "2026-01-01T00:00:12.5Z"}));
+    flags.push(json!({"topic": TOPICS[0], "seq": 0}));
+    let flags = ndjson(flags);
+    for (command, name) in [(&["verify"][..], "verify.txt"), (&["verify", "--json"], "verify.json")]
+    {
+        let verify = keyed.verify_in(command, &records, Some(&keyed.key), Some(&flags));
+        // The directory has another name each time.
+        let is_path = |word: &str| word.ends_with("/records.ndjson");
+        let words = verify.exits(74).stdout.split(' ');
+        let text: Vec<_> = words
+            .map(|word| match word.split_once('\n') {
+                Some((path, rest)) if is_path(path) => format!("records.ndjson\n{rest}"),
+                _ => word.to_owned(),
+            })
+            .collect();
+        let text = text.join(" ");
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let path = root.join("tests/golden").join(name);
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let golden = std::fs::read_to_string(&path).unwrap();
+        for (n, (line, pinned)) in text.lines().zip(golden.lines()).enumerate() {
+            assert_eq!(line, pinned, "{name}, line {}", n + 1);
+        }
+        assert_eq!(text.len(), golden.len(), "{name}");
+    }
 }

@@ -17,7 +17,7 @@ pub(super) fn findings(topic: &TopicAccount, look: &dyn Look, text: &mut String)
     let name = &topic.topic;
     for missing in &topic.missing_by_cause {
         let MissingAccount { why, of_copies, records, ranges, more, evidence } = missing;
-        let what = if *of_copies { "copies that a fault makes, " } else { "" };
+        let what = if *of_copies { "of the copies that a fault makes, " } else { "" };
         let shown: Vec<_> = ranges.iter().take(MOST_RANGES).map(range).collect();
         let more = *more + ranges.len().saturating_sub(MOST_RANGES) as u64;
         let more = if more > 0 { format!(" and {more} more ranges") } else { String::new() };
