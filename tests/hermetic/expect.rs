@@ -1,6 +1,7 @@
 //! `expect`: what it prints is what the events come to, from settings and from a report.
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use serde_json::{Value, json};
 use vm4_producer::expect;
@@ -57,6 +58,29 @@ fn the_windows_hold_what_generate_prints() {
     assert!(sum(&rows, "late_dropped", "metric_records") < sum(&rows, "all", "metric_records"));
     assert_eq!(sum(&rows, "deduplicated", "metric_records"), 600);
     assert!(sum(&rows, "deduplicated", "metric_unreadable") > 10);
+}
+
+#[test]
+fn the_windows_add_up_to_the_totals_of_the_answer_key() {
+    let kept = tempfile::tempdir().expect("a directory");
+    let path = kept.path().join("key.ndjson");
+    let producer = Producer::new(["generate"]).set("ANSWER_KEY", &path);
+    RUN.iter().fold(producer, |run, (n, v)| run.set(n, v)).finish().exits(0);
+    let key = fs::read_to_string(path).expect("a key");
+    let key = key.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+    let key: Vec<Value> = key.collect();
+    let rows = rows(&expected(&["--window", "7s", "--by", "gpu"], &RUN));
+    for (total, view) in [("readable", "all"), ("deduplicated", "deduplicated")] {
+        let total = key.iter().find(|line| line["name"] == total).expect("a total");
+        for column in ["prompt_tokens", "completion_tokens", "cost_micro_usd"] {
+            assert_eq!(total[column], json!(sum(&rows, view, column)), "{view}: {column}");
+        }
+        for (column, topic) in [("metric", "gpu.metrics.v1"), ("usage", "token.usage.v1")] {
+            let records = sum(&rows, view, &format!("{column}_records"));
+            let readable = records - sum(&rows, view, &format!("{column}_unreadable"));
+            assert_eq!(total["records"][topic], json!(readable), "{view}: {topic}");
+        }
+    }
 }
 
 #[test]
