@@ -1,7 +1,8 @@
 //! README and `docs` as one text: their links, and what they name.
 
-use super::{read, root};
+use super::{document_is_generated, read, root};
 use std::fs;
+use std::process::Command;
 
 /// The README and the pages of `docs`, by path and text.
 fn pages() -> Vec<(String, String)> {
@@ -78,7 +79,7 @@ fn the_targets_that_the_documents_name_exist() {
 fn the_readme_is_shorter_than_its_reference() {
     // It has tasks; what has to be complete is in the pages.
     let readme = read("README.md");
-    assert!(readme.lines().count() <= 260, "{} lines", readme.lines().count());
+    assert!(readme.lines().count() <= 280, "{} lines", readme.lines().count());
     let first_screen: String = readme.lines().take(24).collect();
     for topic in ["gpu_index", "prompt_tokens"] {
         assert!(first_screen.contains(topic), "no {topic} on the first screen");
@@ -91,4 +92,24 @@ fn the_readme_says_which_rust_builds_it() {
     let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
     let version = version.expect("a version").trim_matches('"');
     assert!(read("README.md").contains(&format!("Rust {version} or later")), "{version}");
+}
+
+#[test]
+fn the_figures_of_the_recipe_for_deduplication_are_those_of_the_program() {
+    let arguments = "expect --window 15m --by model --format csv --run-seed 1 --event-start \
+                     2026-01-05T12:00:00Z --batch 1800 --faults duplicate=0.05";
+    let mut expect = Command::new(env!("CARGO_BIN_EXE_vm4-producer"));
+    let expect = expect.args(arguments.split(' ')).env("VM4_PRODUCER_ENV", "/dev/null");
+    let printed = String::from_utf8(expect.output().expect("the program runs").stdout).unwrap();
+    let mut rows = printed.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let head = rows.next().expect("a head");
+    let shown =
+        ["model", "view", "usage_records", "prompt_tokens", "completion_tokens", "cost_micro_usd"];
+    let columns = shown.map(|name| head.iter().position(|column| *column == name).expect(name));
+    let mut table =
+        format!("| {} |\n|---|---|---|---|---|---|\n", shown.map(|c| format!("`{c}`")).join(" | "));
+    for row in rows.filter(|row| row[0] != "late_dropped") {
+        table.push_str(&format!("| {} |\n", columns.map(|column| row[column]).join(" | ")));
+    }
+    document_is_generated("README.md", "deduplication", &table);
 }
