@@ -89,8 +89,9 @@ pub const DOCUMENTED: &[(Exit, &str)] = &[
     ),
     (
         Exit::IoErr,
-        "some records are not known to be in Kafka, or the report could not be written; verify found \
-         records missing, altered or more than once",
+        "some records are not known to be in Kafka, among them those of CLOSE_WINDOWS, or the report or \
+         the answer key could not be written; verify found records missing, altered or more \
+         than once",
     ),
     (Exit::NoPerm, "the cluster refused authentication or authorization"),
     (
