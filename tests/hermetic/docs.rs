@@ -145,16 +145,6 @@ fn the_quantiles_of_the_model_s_page_are_those_of_the_program() {
 }
 
 #[test]
-fn every_figure_of_the_model_s_page_is_there_and_every_file_there_is_shown() {
-    let page = read("docs/workload.md");
-    for entry in fs::read_dir(root().join("docs/figures")).expect("figures") {
-        let name = entry.expect("an entry").file_name();
-        let shown = page.contains(&format!("](figures/{})", name.to_string_lossy()));
-        assert!(shown, "{name:?} is not shown");
-    }
-}
-
-#[test]
 fn every_constant_that_a_row_may_set_is_in_the_model_s_page() {
     let page = read("docs/workload.md");
     // The fields of the struct, as its own output names them.

@@ -48,6 +48,16 @@ fn every_link_leads_to_a_file_and_a_heading_of_it() {
 }
 
 #[test]
+fn every_figure_is_shown_in_a_page() {
+    let pages = pages();
+    for entry in fs::read_dir(root().join("docs/figures")).expect("figures") {
+        let name = entry.expect("an entry").file_name();
+        let link = format!("](figures/{})", name.to_string_lossy());
+        assert!(pages.iter().any(|(_, text)| text.contains(&link)), "{name:?} is not shown");
+    }
+}
+
+#[test]
 fn the_readme_leads_to_every_page() {
     let readme = read("README.md");
     for (path, _) in pages().iter().filter(|(path, _)| path != "README.md") {
@@ -112,4 +122,23 @@ fn the_figures_of_the_recipe_for_deduplication_are_those_of_the_program() {
         table.push_str(&format!("| {} |\n", columns.map(|column| row[column]).join(" | ")));
     }
     document_is_generated("README.md", "deduplication", &table);
+}
+
+#[test]
+fn every_command_is_in_the_table_of_the_readme() {
+    let help = Command::new(env!("CARGO_BIN_EXE_vm4-producer")).arg("--help").output();
+    let help = String::from_utf8(help.expect("the program runs").stdout).unwrap();
+    let (_, commands) = help.split_once("\nCommands:\n").expect("a list");
+    let commands: Vec<_> = commands
+        .lines()
+        .map_while(|line| line.strip_prefix("  ")?.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(commands.len() > 10, "{commands:?}");
+    let readme = read("README.md");
+    let rows: String = readme.lines().filter(|line| line.starts_with("| `")).collect();
+    for name in commands {
+        let named = [format!("`{name}`"), format!("`{name} ")];
+        assert!(named.iter().any(|name| rows.contains(name)), "{name}");
+    }
 }
