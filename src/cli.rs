@@ -152,7 +152,8 @@ impl Action {
         match self {
             Self::Expect { options, .. } => Some((options.report.as_deref(), None)),
             Self::Verify { options, .. } => {
-                Some((options.report.as_deref(), options.run.as_deref()))
+                let report = options.report.first().map(PathBuf::as_path);
+                Some((report, options.run.as_deref()))
             }
             _ => None,
         }

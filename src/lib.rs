@@ -98,7 +98,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
         if matches!(action, Action::Demo(_)) { commands::demo::DEFAULTS } else { &[] };
     let environment = std::env::vars_os().collect();
     let mut inputs = Inputs { flags, environment, command_defaults, ..Inputs::default() };
-    let mut past = Past::default();
+    let (given, mut past) = (inputs.clone(), Past::default());
     if let Some((report, run)) = action.asks_about() {
         match recall(report, run, &mut inputs) {
             Ok(found) => past = found,
@@ -139,9 +139,10 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
         Action::Expect { options, .. } => {
             with_settings(false, settings(), |s| commands::expect::expect(s, &options, &past))
         }
-        Action::Verify { options, .. } => {
-            with_settings(false, settings(), |s| commands::verify::verify(s, &options, &past))
-        }
+        Action::Verify { options, .. } => with_settings(false, settings(), |s| {
+            let first = commands::verify::verify(s, &options, &past);
+            commands::verify::verify_others(first, &given, &options)
+        }),
     }
 }
 

@@ -11,9 +11,10 @@ use crate::settings;
 /// The options of `verify`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct VerifyOptions {
-    /// The report of the run (REPORT_FILE): its settings and what its producer knows
+    /// The report of the run (REPORT_FILE): its settings and what its producer knows; repeatable, as
+    /// for shards: each is verified by itself
     #[arg(long, value_name = "FILE", conflicts_with = "run")]
-    pub(crate) report: Option<PathBuf>,
+    pub(crate) report: Vec<PathBuf>,
     /// The run of this id, where there is no report; its other settings as for `run`
     #[arg(long, value_name = "ID")]
     pub(crate) run: Option<String>,

@@ -16,10 +16,10 @@ use crate::cli::VerifyOptions;
 use crate::event::Kind;
 use crate::exit::Exit;
 use crate::host::signals::Stop;
-use crate::kafka::partitions;
+use crate::kafka::{partitions, properties};
 use crate::plan::Plan;
 use crate::report::past::PastRun;
-use crate::settings::{Origin, Settings};
+use crate::settings::{Inputs, Origin, Settings};
 
 /// Why a run cannot be verified.
 type Problem = (String, Exit);
@@ -40,6 +40,27 @@ pub(crate) fn verify(settings: &Settings, options: &VerifyOptions, past: &Past) 
         Ok((account, look, unread)) => conclude(&account, &*look, unread, options, past),
         Err((problem, exit)) => refuse(&problem, exit),
     }
+}
+
+/// Verifies the runs of the reports behind the first one, each by itself, after the first came to
+/// `exit`; the first exit code that is none of success. A log that cannot be read ends it.
+#[must_use]
+pub(crate) fn verify_others(mut exit: Exit, inputs: &Inputs, options: &VerifyOptions) -> Exit {
+    for report in options.report.iter().skip(1) {
+        if exit == Exit::Unavailable {
+            break;
+        }
+        let mut inputs = inputs.clone();
+        let own = match recall(Some(report), None, &mut inputs) {
+            Err((problem, exit)) => refuse(&problem, exit),
+            Ok(past) => match Settings::load(&inputs, properties::check) {
+                Ok(settings) => verify(&settings, options, &past),
+                Err(error) => refuse(&error.to_string(), super::exit_of(&error)),
+            },
+        };
+        exit = if exit == Exit::Success { own } else { exit };
+    }
+    exit
 }
 
 type Audited = (Account, Box<dyn Look>, Option<Problem>);

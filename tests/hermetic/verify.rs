@@ -411,6 +411,38 @@ fn a_live_run_with_faults_and_incidents_is_closed_from_its_report() {
 }
 
 #[test]
+fn several_reports_are_verified_each_by_itself() {
+    let cluster = Cluster::start();
+    let holder = Producer::new(["verify"]);
+    let mut verify = vec!["verify".to_owned()];
+    let mut reports = Vec::new();
+    for index in 0..3 {
+        let shard = format!("{index}/3");
+        let run = with_short(&cluster, "300").set("SHARD", &shard).set("RUN_ID", "parts");
+        let run = run.set("RUN_SEED", "5").finish();
+        let report = run.exits(0).report().to_string();
+        let file = holder.file(&format!("{index}.json"), &report);
+        verify.extend(["--report".to_owned(), file.display().to_string()]);
+        reports.push((file, report));
+    }
+    let closed = Producer::new(&verify).finish();
+    let verdicts =
+        closed.exits(0).stdout.lines().filter(|line| line.starts_with("CLOSED: run parts"));
+    assert_eq!(verdicts.count(), 3, "{}", closed.stdout);
+    // The first that is not closed decides, and the others are verified all the same.
+    let lost = reports[1].1.replace("\"run_id\":\"parts\"", "\"run_id\":\"lost\"");
+    std::fs::write(&reports[1].0, lost).unwrap();
+    let open = Producer::new(&verify).finish();
+    let verdicts: Vec<_> =
+        open.exits(74).stdout.lines().filter(|l| l.contains("CLOSED: ")).collect();
+    assert_eq!(verdicts.len(), 3);
+    assert!(verdicts[1].starts_with("NOT CLOSED: run lost: "), "{verdicts:?}");
+    std::fs::write(&reports[2].0, "{}").unwrap();
+    let arguments = [&verify[..3], &verify[5..]].concat();
+    Producer::new(&arguments).finish().exits(65).says("it is no report of a run: ");
+}
+
+#[test]
 fn what_a_stopped_run_held_back_was_not_generated() {
     let cluster = Cluster::start();
     let running = with_short(&cluster, "100000").set("FAULTS", "late=0.5:1h,duplicate=0.5:1h");
