@@ -11,6 +11,7 @@ use super::print;
 use crate::cli;
 use crate::exit::{DOCUMENTED, Exit};
 use crate::settings::{DEFAULT_ENV_FILE, ENV_FILE_VARIABLE};
+use crate::workload::seed::REQUIRED;
 
 const NAME: &str = "vm4-producer";
 
@@ -126,6 +127,14 @@ fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
     ];
     for (path, what) in files {
         more.control("TP", []).text([roman(path)]).text([roman(what)]);
+    }
+    more.control("SH", ["SEED FILE"]);
+    more.text([roman(
+        "A JSON array with an object for each GPU. A row can also have model, the language model that it \
+         serves, and constants of its GPU; other fields pass through unchanged.",
+    )]);
+    for (field, what) in REQUIRED {
+        more.control("TP", []).text([roman(field)]).text([roman(what)]);
     }
     more.control("SH", ["UNITS"]);
     for (unit, what) in UNITS {

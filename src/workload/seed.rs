@@ -18,15 +18,18 @@ pub const BUILT_IN: &str = include_str!("../../gpu_seed.json");
 /// Size limit of a seed file, bytes. At about 200 bytes a row that is 20,000 GPUs.
 pub const MAX_BYTES: u64 = 4 << 20;
 
-/// The fields that every row has, in the order of the documentation.
-pub const REQUIRED: [&str; 7] = [
-    "gpu_index",
-    "name",
-    "utilization",
-    "mem_used_mb",
-    "mem_total_mb",
-    "power_w",
-    "price_per_hour_usd",
+/// The fields that every row has, in the order of the documentation, and what they are.
+pub const REQUIRED: [(&str, &str); 7] = [
+    (
+        "gpu_index",
+        "index of the GPU in its host, 0 or more; the key has it, so rows that share one are one GPU",
+    ),
+    ("name", "the board, as nvidia-smi has it: \"NVIDIA L4\""),
+    ("utilization", "mean share of the time in which it works, 0 to 1"),
+    ("mem_used_mb", "memory in use, MiB, whole; the language model is one that fits in it"),
+    ("mem_total_mb", "memory, MiB, whole"),
+    ("power_w", "mean power, W"),
+    ("price_per_hour_usd", "price of an hour, USD"),
 ];
 
 /// Fields that the program adds to every event, which a row therefore cannot have.

@@ -73,6 +73,15 @@ fn the_exit_codes_of_the_documents_are_those_of_the_program() {
 }
 
 #[test]
+fn the_fields_of_the_seed_file_are_those_that_the_program_requires() {
+    let mut table = String::from("| field | what it is |\n|---|---|\n");
+    for (field, what) in seed::REQUIRED {
+        table.push_str(&format!("| `{field}` | {what} |\n"));
+    }
+    document_is_generated("docs/events.md", "seed file", &table);
+}
+
+#[test]
 fn the_events_of_the_readme_are_what_the_program_generates() {
     let arguments = "generate --values --batch 1 --run-seed 1 --event-start 2026-01-05T09:00:00Z";
     let mut generate = Command::new(env!("CARGO_BIN_EXE_vm4-producer"));

@@ -12,7 +12,7 @@ fn error(text: &str) -> String {
 /// A one-row file with `field` set to `value`.
 fn with(field: &str, value: &str) -> String {
     let mut row = String::from("[\n  {");
-    for (i, name) in REQUIRED.iter().enumerate() {
+    for (i, (name, _)) in REQUIRED.iter().enumerate() {
         let own: serde_json::Value = serde_json::from_str(ROW).unwrap();
         let own = own[name].to_string();
         let value = if *name == field { value } else { &own };
@@ -160,7 +160,7 @@ fn what_is_no_json_is_named_by_row_and_field_too() {
 
 #[test]
 fn a_missing_field_is_named_by_row() {
-    for field in REQUIRED {
+    for (field, _) in REQUIRED {
         let mut row: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(ROW).unwrap();
         row.remove(field);
