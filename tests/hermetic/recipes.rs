@@ -1,9 +1,13 @@
 //! The recipes of the README and of the pages, as they stand there.
 
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use crate::cluster::{Cluster, TOPICS};
 use crate::common::{blocks, program};
+use rdkafka::config::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -105,12 +109,17 @@ fn every_recipe_of_the_readme_that_sends_something_delivers_it() {
     assert!(sent > 15_000, "{sent} pairs");
 }
 
+/// The page on testing.
+const TESTING: &str = include_str!("../../docs/testing-a-pipeline.md");
+
 #[test]
-fn every_recipe_of_the_pages_that_sends_faults_or_is_for_ci_runs() {
+fn every_recipe_of_the_pages_that_sends_something_delivers_it() {
     let pages = [
         (include_str!("../../docs/faults.md"), "Faults"),
         (include_str!("../../docs/answer-key.md"), "The answer key"),
-        (include_str!("../../docs/testing-a-pipeline.md"), "In CI, against a real Kafka"),
+        (TESTING, "A run with faults or incidents"),
+        (TESTING, "In CI, against a real Kafka"),
+        (TESTING, "What a dashboard must show"),
     ];
     for (page, heading) in pages {
         let cluster = Cluster::start();
@@ -122,4 +131,56 @@ fn every_recipe_of_the_pages_that_sends_faults_or_is_for_ci_runs() {
         let records = TOPICS.map(|topic| cluster.read(topic, usize::MAX).len());
         assert!(records.iter().all(|count| *count > 500), "{heading}: {records:?}");
     }
+}
+
+#[test]
+fn the_recipe_for_rows_of_a_database_closes_for_all_rows_and_not_without_one() {
+    let cluster = Cluster::start();
+    let kitchen = Kitchen::new(&cluster);
+    let recipe = blocks(TESTING, "Rows of a database", "sh")[0];
+    let (send, verify) = recipe.trim_end().rsplit_once('\n').expect("two commands");
+    kitchen.cook(send);
+    // What the query prints: the values of both topics, which came through Kafka.
+    let records = TOPICS.map(|topic| cluster.read(topic, usize::MAX));
+    let values: Vec<_> = records.iter().flatten().map(|record| record.value.clone()).collect();
+    kitchen.install("psql", &format!("#!/bin/sh\ncat <<'END'\n{}\nEND\n", values.join("\n")));
+    let account = String::from_utf8(kitchen.cook(verify).stdout).unwrap();
+    assert!(account.starts_with("CLOSED: "), "{account}");
+    let rows = values[1..].join("\n");
+    kitchen.install("psql", &format!("#!/bin/sh\ncat <<'END'\n{rows}\nEND\n"));
+    kitchen.cook(&format!("({verify}) && exit 1 || test $? = 74"));
+}
+
+/// A stage that keeps everything and writes it to another topic.
+fn copy(cluster: &Cluster, from: &str, to: &str) {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", cluster.bootstrap());
+    let producer: BaseProducer = config.create().unwrap();
+    for record in cluster.read(from, usize::MAX) {
+        let mut headers = OwnedHeaders::new();
+        for (key, value) in &record.headers {
+            headers = headers.insert(Header { key, value: Some(value) });
+        }
+        let sent = BaseRecord::to(to)
+            .partition(record.partition)
+            .key(record.key.as_deref().unwrap_or_default())
+            .payload(&record.value)
+            .timestamp(record.timestamp_ms)
+            .headers(headers);
+        producer.send(sent).map_err(|(error, _)| error).unwrap();
+    }
+    producer.flush(Duration::from_secs(30)).unwrap();
+}
+
+#[test]
+fn the_recipe_for_a_topic_downstream_closes_behind_a_stage_that_keeps_everything() {
+    let cluster = Cluster::start();
+    let kitchen = Kitchen::new(&cluster);
+    kitchen.cook(blocks(TESTING, "In CI, against a real Kafka", "sh")[0]);
+    copy(&cluster, TOPICS[0], "gpu.enriched");
+    copy(&cluster, TOPICS[1], "usage.enriched");
+    let recipe = blocks(TESTING, "A topic downstream", "sh")[0];
+    let account = String::from_utf8(kitchen.cook(recipe).stdout).unwrap();
+    assert!(account.starts_with("CLOSED: "), "{account}");
+    assert!(account.contains("gpu.enriched"), "{account}");
 }
