@@ -3,9 +3,11 @@
 use std::fs;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::broker::{Broker, Options};
 use crate::cluster::{self, Topics};
 use crate::common::{Finished, Producer};
 use crate::{kcat, tools};
@@ -111,6 +113,29 @@ fn deleted_records_are_expired_and_not_lost() {
         evidence,
         "partition 2 begins at offset 40 now, and the run's first record there got offset 0"
     );
+}
+
+#[test]
+fn what_retention_deletes_by_its_age_is_expired_and_not_lost() {
+    let often = [("log.retention.check.interval.ms", "500")];
+    let broker = Broker::start_with(&Options { properties: &often, ..Options::default() });
+    // The smallest segments that Kafka makes: two or three a partition, of which the first are old.
+    let young = [("retention.ms", "300000"), ("segment.bytes", "1048576")];
+    let kept = Kept::new(Topics::create_with(&broker, "old", 3, &young));
+    let start = Timestamp::now() - SignedDuration::from_mins(20);
+    let run = kept.run(&[("BATCH", "24000"), ("SLEEP_SEC", "0.05"), ("EVENT_TIME_GUARD", "off")]);
+    run.set("EVENT_START", start.to_string()).finish().exits(0);
+    let deleted = tools::comes_true(Duration::from_secs(60), || {
+        let account: Value = serde_json::from_str(&kept.verify().stdout).expect("an account");
+        !missing(&account, 0).is_empty()
+    });
+    assert!(deleted, "{}", kept.verify().stdout);
+    let account = account(&kept.verify(), 74);
+    let causes = missing(&account, 0);
+    assert!(causes.iter().all(|(why, _)| why == "expired"), "{causes:?}");
+    assert!(causes[0].1 < 24_000, "{causes:?}");
+    assert_eq!(missing(&account, 1), []);
+    println!("retention of five minutes: {} of 24,000 expired", causes[0].1);
 }
 
 #[test]
