@@ -18,6 +18,26 @@ const NAME: &str = "vm4-producer";
 /// The day of this version: that of the last entry of the package's changelog.
 const RELEASED: &str = "2026-11-23";
 
+/// What the program reads and the unit is made of.
+const FILES: &[(&str, &str)] = &[
+    (DEFAULT_ENV_FILE, "settings, in the syntax of EnvironmentFile= of systemd.exec(5)"),
+    ("/etc/vm4-producer/NAME.env", "settings of PROFILE=NAME, which override the main file"),
+    (
+        "/data/gpu_seed.json",
+        "the seed file; without one, the unit has /usr/share/vm4-producer/gpu_seed.json there",
+    ),
+    (
+        "/etc/credstore/vm4-producer.PROPERTY",
+        "a secret of the unit, as in vm4-producer.sasl.password; for a profile \
+         vm4-producer@NAME.PROPERTY",
+    ),
+    (
+        "/run/systemd/generator/vm4-producer.service.d/50-egress.conf",
+        "the unit's egress allow list, generated at boot and at systemctl daemon-reload from the \
+         addresses in KAFKA_BOOTSTRAP and EGRESS_ALLOW",
+    ),
+];
+
 /// The units of the package.
 const UNITS: &[(&str, &str)] = &[
     (
@@ -90,6 +110,13 @@ fn fish_arguments() -> String {
     lines
 }
 
+/// Terms, each with what it is.
+fn list(page: &mut Roff, items: &[(&str, &str)]) {
+    for (term, what) in items {
+        page.control("TP", []).text([roman(*term)]).text([roman(*what)]);
+    }
+}
+
 fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
     let man = Man::new(cli::command())
         .title("VM4-PRODUCER")
@@ -107,39 +134,15 @@ fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
         more.control("TP", []).text([roman(exit.to_string())]).text([roman(*when)]);
     }
     more.control("SH", ["FILES"]);
-    let files = [
-        (DEFAULT_ENV_FILE, "settings, in the syntax of EnvironmentFile= of systemd.exec(5)"),
-        ("/etc/vm4-producer/NAME.env", "settings of PROFILE=NAME, which override the main file"),
-        (
-            "/data/gpu_seed.json",
-            "the seed file; without one, the unit has /usr/share/vm4-producer/gpu_seed.json there",
-        ),
-        (
-            "/etc/credstore/vm4-producer.PROPERTY",
-            "a secret of the unit, as in vm4-producer.sasl.password; for a profile \
-             vm4-producer@NAME.PROPERTY",
-        ),
-        (
-            "/run/systemd/generator/vm4-producer.service.d/50-egress.conf",
-            "the unit's egress allow list, generated at boot and at systemctl daemon-reload from the \
-             addresses in KAFKA_BOOTSTRAP and EGRESS_ALLOW",
-        ),
-    ];
-    for (path, what) in files {
-        more.control("TP", []).text([roman(path)]).text([roman(what)]);
-    }
+    list(&mut more, FILES);
     more.control("SH", ["SEED FILE"]);
     more.text([roman(
         "A JSON array with an object for each GPU. A row can also have model, the language model that it \
          serves, and constants of its GPU; other fields pass through unchanged.",
     )]);
-    for (field, what) in REQUIRED {
-        more.control("TP", []).text([roman(field)]).text([roman(what)]);
-    }
+    list(&mut more, &REQUIRED);
     more.control("SH", ["UNITS"]);
-    for (unit, what) in UNITS {
-        more.control("TP", []).text([roman(*unit)]).text([roman(*what)]);
-    }
+    list(&mut more, UNITS);
     more.text([roman(
         "systemctl edit UNIT changes a unit by a drop-in. Settings belong into the env files, not into an \
          Environment= there, which the generator, egress and doctor do not see. \
