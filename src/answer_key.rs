@@ -24,7 +24,7 @@ use crate::faults::{Declared, Fault, Hold};
 use crate::plan::{Act, Buffer, Emission, IncidentLog, Plan, Record};
 use crate::settings::Settings;
 use crate::workload::seed::Seed;
-use crate::workload::{cost_micro_usd, price_micro_usd_per_hour};
+use crate::workload::{cost_micro_usd, prices_micro_usd_per_hour};
 use lines::{EndLine, GpuLine, IncidentEntry, RecordLine, RunLine, UsageLine};
 use totals::{Counted, Totals};
 
@@ -53,13 +53,13 @@ impl<'p, W: Write> AnswerKey<'p, W> {
     /// # Errors
     /// What the writer says.
     pub fn begin(plan: &'p Plan, settings: &Settings, seed: &Seed, out: W) -> io::Result<Self> {
-        let prices: Vec<_> = seed.rows.iter().map(price_micro_usd_per_hour).collect();
+        let prices = prices_micro_usd_per_hour(seed);
         let (held, totals, incidents) =
             (BTreeMap::new(), Totals::default(), IncidentLog::new(plan));
         let mut key = Self { plan, prices, out, lines: 0, pairs: 0, held, totals, incidents };
         key.write(&RunLine::of(&plan.identity, settings, seed))?;
         for gpu in 0..plan.gpus() {
-            let row = gpu % seed.rows.len();
+            let row = plan.row_of(gpu);
             let line = GpuLine::new(plan.key_of(gpu), &seed.rows[row].name, key.prices[row]);
             key.write(&line)?;
         }

@@ -27,7 +27,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use constants::Hardware;
-pub use cost::{cost_micro_usd, price_micro_usd_per_hour};
+pub use cost::{cost_micro_usd, prices_micro_usd_per_hour};
 pub use gpu::Reading;
 pub use hardware::{describe, known_gpus};
 pub use name::Name;

@@ -74,11 +74,8 @@ impl Audit<'_> {
                 absent.dropped += 1;
                 continue;
             }
-            absent.copies += u64::from(faults.has(Fault::Duplicate));
-            let slots = [false, true]
-                .into_iter()
-                .filter(|is_copy| !is_copy || faults.has(Fault::Duplicate));
-            for is_copy in slots {
+            for is_copy in faults.of_copies().map(|faults| faults.has(Fault::Duplicate)) {
+                absent.copies += u64::from(is_copy);
                 let topic = &self.topics[kind as usize];
                 let slots = if is_copy { &topic.copies } else { &topic.originals };
                 if self.outline.is_unsent(kind, place, is_copy) {

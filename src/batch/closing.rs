@@ -24,7 +24,7 @@ impl Batch<'_> {
         let latest_ms = ended.latest_ms.filter(|_| ended.sent_all)?;
         let at = Timestamp::from_millisecond(latest_ms).ok()?.saturating_add(behind).ok()?;
         let records = self.closing_records(ends, at);
-        let count = |kind: Kind| records.iter().filter(|r| r.slot == kind as usize).count() as u64;
+        let count = |kind: Kind| records.iter().filter(|r| r.kind == kind).count() as u64;
         let counts = Kind::BOTH.map(count);
         let cancelled = Arc::new(AtomicBool::new(false));
         let (config, within) = (cluster.config.clone(), settings.delivery_timeout);
@@ -58,7 +58,7 @@ impl Batch<'_> {
                 let headers = record.headers().iter();
                 records.push(Addressed {
                     topic: record.topic.to_owned(),
-                    slot: kind as usize,
+                    kind,
                     partition,
                     timestamp_ms: record.timestamp_ms,
                     key: record.key.map(str::to_owned),

@@ -13,7 +13,7 @@ use crate::expect::{Format, Question, Windows};
 use crate::kafka::partitions;
 use crate::plan::Plan;
 use crate::settings::Settings;
-use crate::workload::price_micro_usd_per_hour;
+use crate::workload::prices_micro_usd_per_hour;
 
 /// Prints the windows of a run.
 #[must_use]
@@ -77,7 +77,7 @@ fn asked(
         lateness_ms: ms(options.allowed_lateness),
         by: options.by,
         partitions,
-        prices: seed.rows.iter().map(price_micro_usd_per_hour).collect(),
+        prices: prices_micro_usd_per_hour(&seed),
         sent: past.run.as_ref().map(|run| run.generated()),
     };
     Ok((Plan::new(settings, &seed, identity), question))

@@ -6,7 +6,7 @@ use super::*;
 use crate::kafka::properties;
 use crate::plan::Identity;
 use crate::settings::{Inputs, Settings};
-use crate::workload::price_micro_usd_per_hour;
+use crate::workload::prices_micro_usd_per_hour;
 use crate::workload::seed::{self, Seed};
 
 /// Every kind, with times that cross windows of 10 s.
@@ -45,7 +45,7 @@ fn question(by: By) -> Question {
         lateness_ms: 2_000,
         by,
         partitions: [3, 2],
-        prices: built_in().rows.iter().map(price_micro_usd_per_hour).collect(),
+        prices: prices_micro_usd_per_hour(&built_in()),
         sent: None,
     }
 }

@@ -11,6 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 
+use crate::event::Kind;
 use crate::host::apart::briefly;
 
 /// How often a wait looks whether it is to end.
@@ -24,8 +25,8 @@ const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 pub struct Addressed {
     /// Topic.
     pub topic: String,
-    /// Which of the two topics of the run, for the count.
-    pub slot: usize,
+    /// The event, for the count.
+    pub kind: Kind,
     /// Partition.
     pub partition: i32,
     /// Record timestamp, ms since 1970.
@@ -69,10 +70,10 @@ impl ClientContext for Answers {
 impl ProducerContext for Answers {
     type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, slot: usize) {
+    fn delivery(&self, result: &DeliveryResult<'_>, topic: usize) {
         match result {
             Ok(message) if message.offset() >= 0 => {
-                self.acknowledged[slot].fetch_add(1, Ordering::Relaxed);
+                self.acknowledged[topic].fetch_add(1, Ordering::Relaxed);
             }
             Ok(_) => self.failed(&"the broker gave no offset"),
             Err((error, _)) => self.failed(&error),
@@ -120,7 +121,7 @@ fn enqueue(producer: &BaseProducer<Answers>, record: &Addressed) -> Result<(), R
         headers = headers.insert(Header { key, value: Some(value) });
     }
     let mut message: BaseRecord<'_, str, [u8], usize> =
-        BaseRecord::with_opaque_to(&record.topic, record.slot)
+        BaseRecord::with_opaque_to(&record.topic, record.kind as usize)
             .partition(record.partition)
             .timestamp(record.timestamp_ms)
             .headers(headers)

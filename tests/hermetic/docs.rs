@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
+use crate::common::Producer;
 use vm4_producer::exit::DOCUMENTED;
 use vm4_producer::settings::DEFINITIONS;
 use vm4_producer::workload::{Hardware, Name, hardware_of, known_gpus, seed, trace_quantiles};
@@ -84,17 +85,13 @@ fn the_fields_of_the_seed_file_are_those_that_the_program_requires() {
 #[test]
 fn the_events_of_the_readme_are_what_the_program_generates() {
     let arguments = "generate --values --batch 1 --run-seed 1 --event-start 2026-01-05T09:00:00Z";
-    let mut generate = Command::new(env!("CARGO_BIN_EXE_vm4-producer"));
-    let generate = generate.args(arguments.split(' ')).env("VM4_PRODUCER_ENV", "/dev/null");
-    let printed = generate.output().expect("the program runs").stdout;
-    let printed = String::from_utf8(printed).expect("text");
+    let printed = Producer::new(arguments.split(' ')).finish().stdout;
     document_is_generated("README.md", "events", &format!("```json\n{printed}```\n"));
 }
 
 #[test]
 fn the_demo_of_the_readme_is_what_the_demo_prints() {
-    let demo = Command::new(env!("CARGO_BIN_EXE_vm4-producer")).arg("demo").output();
-    let printed = String::from_utf8(demo.expect("the demo").stdout).expect("text");
+    let printed = Producer::new(["demo"]).finish().stdout;
     document_is_generated("README.md", "demo", &format!("```\n{printed}```\n"));
 }
 

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::{Value, json};
 
 use crate::common::{Finished, Producer};
+use crate::process::install;
 
 /// A summary as journalctl prints it.
 fn entry(second: u64, unit: &str, outcome: &str, exit: u8, acknowledged: u64) -> Value {
@@ -61,8 +62,7 @@ fn asked(args: &[&str], entries: &[Value], more: &str) -> (Finished, String) {
         kept.path().display(),
         journal.display()
     );
-    let script = producer.file("bin/journalctl", script);
-    fs::set_permissions(script, fs::Permissions::from_mode(0o755)).unwrap();
+    install(&directory.join("bin/journalctl"), &script);
     let finished = producer.set("PATH", directory.join("bin")).finish();
     (finished, fs::read_to_string(kept.path()).unwrap())
 }

@@ -1,6 +1,8 @@
 //! What these tests do with the binary beside running it: start it by another program, and listen to
 //! it while it runs.
 
+use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -73,4 +75,16 @@ pub fn generated(variables: &[(&str, &str)]) -> String {
     let finished = producer.finish();
     finished.exits(0);
     finished.stdout
+}
+
+/// Writes a script that can be run. Another process writes it: a file that this one had open for writing
+/// could not be run while a child of another test has the descriptor too.
+pub fn install(path: &Path, script: &str) {
+    let mut install = Command::new("install");
+    let install = install.args(["-D", "-m", "755", "/dev/stdin"]).arg(path).stdin(Stdio::piped());
+    let mut child = install.spawn().expect("install");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(script.as_bytes()).expect("a script");
+    drop(stdin);
+    assert!(child.wait().expect("install ends").success(), "{}", path.display());
 }

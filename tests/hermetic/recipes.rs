@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::cluster::{Cluster, TOPICS};
 use crate::common::{blocks, program};
+use crate::process::install;
 use rdkafka::config::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -32,10 +33,7 @@ impl Kitchen {
 
     /// Puts a program in front of those of the machine.
     fn install(&self, name: &str, script: &str) {
-        use std::os::unix::fs::PermissionsExt;
-        let path = self.directory.path().join(name);
-        std::fs::write(&path, script).unwrap();
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        install(&self.directory.path().join(name), script);
     }
 
     /// Runs a recipe; each of its commands has to succeed.

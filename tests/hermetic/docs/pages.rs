@@ -1,8 +1,8 @@
 //! README and `docs` as one text: their links, and what they name.
 
 use super::{document_is_generated, read, root};
+use crate::common::Producer;
 use std::fs;
-use std::process::Command;
 
 /// The README and the pages of `docs`, by path and text.
 fn pages() -> Vec<(String, String)> {
@@ -108,9 +108,7 @@ fn the_readme_says_which_rust_builds_it() {
 fn the_figures_of_the_recipe_for_deduplication_are_those_of_the_program() {
     let arguments = "expect --window 15m --by model --format csv --run-seed 1 --event-start \
                      2026-01-05T12:00:00Z --batch 1800 --faults duplicate=0.05";
-    let mut expect = Command::new(env!("CARGO_BIN_EXE_vm4-producer"));
-    let expect = expect.args(arguments.split(' ')).env("VM4_PRODUCER_ENV", "/dev/null");
-    let printed = String::from_utf8(expect.output().expect("the program runs").stdout).unwrap();
+    let printed = Producer::new(arguments.split(' ')).finish().stdout;
     let mut rows = printed.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let head = rows.next().expect("a head");
     let shown =
@@ -126,8 +124,7 @@ fn the_figures_of_the_recipe_for_deduplication_are_those_of_the_program() {
 
 #[test]
 fn every_command_is_in_the_table_of_the_readme() {
-    let help = Command::new(env!("CARGO_BIN_EXE_vm4-producer")).arg("--help").output();
-    let help = String::from_utf8(help.expect("the program runs").stdout).unwrap();
+    let help = Producer::new(["--help"]).finish().stdout;
     let (_, commands) = help.split_once("\nCommands:\n").expect("a list");
     let commands: Vec<_> = commands
         .lines()

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::broker::{self, PARTITIONS};
 use super::engine::{HOST, Output, engine};
 use super::image::{image, with_stand_ins};
+use crate::common::blocks;
 
 /// How long a start with a broker may take on a busy machine.
 const UP_LIMIT: Duration = Duration::from_secs(300);
@@ -110,8 +111,7 @@ fn a_secret_is_a_file_that_is_named_as_its_property() {
     let project = Project::with(&format!("KAFKA_BOOTSTRAP={HOST}:1\\n"));
     // The file that the document shows.
     let page = include_str!("../../../docs/containers.md");
-    let (_, rest) = page.split_once("```yaml\n").expect("an example");
-    let (example, _) = rest.split_once("```").expect("an end");
+    let example = blocks(page, "Containers and fleets", "yaml")[0];
     let prepare = format!(
         "mkdir -p secrets && echo hunter2 >secrets/sasl.password && \
          cat >docker-compose.override.yml <<'END'\n{example}END\n"
