@@ -93,7 +93,7 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
     let mut audit = Audit::new(match &past.run {
         Some(run) => expectation(run, &plan, partitions),
         None => Expectation {
-            planned: plan.schedule.planned_pairs(),
+            planned: plan.schedule.count_pairs(),
             verdicts: None,
             ran_ms: None,
             partitions,
@@ -144,7 +144,7 @@ pub(super) fn expectation<'p>(
     const AHEAD_MS: i64 = 100;
     let ran = (run.started_at.as_millisecond(), run.ended_at.as_millisecond() + AHEAD_MS);
     Expectation {
-        planned: plan.schedule.planned_pairs().or(run.planned().filter(|_| plan.is_clean())),
+        planned: plan.schedule.count_pairs().or(run.planned().filter(|_| plan.is_clean())),
         verdicts: Some(run.verdicts()),
         ran_ms: plan.event_start().is_none().then_some(ran),
         partitions,

@@ -198,4 +198,16 @@ proptest! {
         let planned = schedule.planned_pairs().unwrap();
         prop_assert_eq!(planned, schedule.count() as u64);
     }
+
+    #[test]
+    fn the_pairs_that_are_counted_are_those_that_come(
+        law in prop::sample::select(&Law::ALL[..]), count in 1..5_u32, index in 0..5_u32, ms in 1..20_000_u64
+    ) {
+        let (until, shard) = (Some(Duration::from_millis(ms)), Shard { index: index % count, count });
+        let timing = Timing { law, pairs: u64::MAX, until, shard, ..twenty() };
+        let schedule = Schedule::new(&timing, gpus(), 1, "run");
+        prop_assert_eq!(schedule.count_pairs(), Some(schedule.clone().count() as u64));
+        let at_once = Timing { mean: Duration::ZERO, ..timing };
+        prop_assert_eq!(Schedule::new(&at_once, gpus(), 1, "run").count_pairs(), None);
+    }
 }
