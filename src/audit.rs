@@ -26,6 +26,7 @@ mod places;
 mod record;
 mod score;
 mod seen;
+mod shared;
 mod slots;
 mod streams;
 mod tally;

@@ -12,6 +12,8 @@ use crate::workload::incidents::IncidentKind;
 /// What was flagged.
 #[derive(Debug, Default)]
 pub struct Flags {
+    /// Whether both events are in one topic.
+    is_one: bool,
     /// By place: topic, partition and offset.
     at: HashMap<(Kind, i32, i64), Marks>,
     /// By pair.
@@ -58,9 +60,20 @@ pub struct Alert {
 }
 
 impl Flags {
+    /// None. Whether the places are of one topic for both events.
+    #[must_use]
+    pub fn of_places(is_one: bool) -> Self {
+        Self { is_one, ..Self::default() }
+    }
+
     /// Flags the record at a place.
     pub fn flag_at(&mut self, kind: Kind, partition: i32, offset: i64, fault: Option<Fault>) {
-        self.at.entry((kind, partition, offset)).or_default().add(fault);
+        self.at.entry(self.of_topic((kind, partition, offset))).or_default().add(fault);
+    }
+
+    /// A place, where one topic has both events by the name of the first.
+    fn of_topic(&self, (kind, partition, offset): (Kind, i32, i64)) -> (Kind, i32, i64) {
+        (if self.is_one { Kind::Metric } else { kind }, partition, offset)
     }
 
     /// Flags a pair's record.
@@ -80,14 +93,14 @@ impl Flags {
 
     /// A record of the run is at this place: what is flagged there is its pair.
     pub(super) fn found_at(&mut self, place: (Kind, i32, i64), seq: u64) {
-        if let Some(marks) = self.at.remove(&place) {
+        if let Some(marks) = self.at.remove(&self.of_topic(place)) {
             self.of.entry((seq, place.0)).or_default().join(marks);
         }
     }
 
     /// What is flagged at a place that has no record of the run is about another one.
     pub(super) fn is_of_another(&mut self, place: (Kind, i32, i64)) {
-        self.of_others += u64::from(self.at.remove(&place).is_some());
+        self.of_others += u64::from(self.at.remove(&self.of_topic(place)).is_some());
     }
 
     /// How a pair's record was flagged.

@@ -121,9 +121,8 @@ fn read_back(
             if record.header(CLOSING).is_some() {
                 return;
             }
-            let kind = verify::cluster::kind_of(of_topic, record);
+            let kind = verify::cluster::take(&mut audit, of_topic, record, false);
             table.add(name, kind, record);
-            verify::cluster::take(&mut audit, kind, record, false);
         };
         reader::read(config, name, &from, READ_WITHIN, || false, take)
             .map_err(|error| error.to_string())?;

@@ -41,5 +41,6 @@ mod stage;
 mod terminal;
 mod verify;
 mod verify_key;
+mod verify_runs;
 mod wire;
 mod workload;

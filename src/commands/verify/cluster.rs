@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::info;
 
-use super::{Past, Problem, Reading, input};
+use super::{Past, Problem, Reading};
 use crate::audit::{Audit, Log, Read};
 use crate::cli::VerifyOptions;
 use crate::event::Kind;
@@ -122,7 +122,7 @@ impl Cluster {
         let stopped = || stop.received().count() > 0;
         let read = self.logs.read(until, stopped, |topic, record| {
             let of_topic = (!is_one).then_some(Kind::BOTH[topic]);
-            take(audit, kind_of(of_topic, record), record, options.follow);
+            take(audit, of_topic, record, options.follow);
             progress.next();
             let is_complete = options.follow && audit.is_complete();
             if is_complete { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -148,21 +148,17 @@ impl Cluster {
     }
 }
 
-/// The kind of a record: that of its topic, or in a topic of both what its value tells.
-pub(in crate::commands) fn kind_of(of_topic: Option<Kind>, record: &ReadRecord<'_>) -> Kind {
-    of_topic.or_else(|| input::kind_of(record.value())).unwrap_or(Kind::Metric)
-}
-
-/// Hands a record to the audit.
+/// Hands a record to the audit, and says which event it is: that of its topic, or in a topic of both
+/// what its value tells.
 pub(in crate::commands) fn take(
     audit: &mut Audit<'_>,
-    kind: Kind,
+    of_topic: Option<Kind>,
     record: &ReadRecord<'_>,
     follows: bool,
-) {
+) -> Kind {
     let headers: Vec<_> = record.headers().collect();
-    audit.read(&Read {
-        kind,
+    let mut read = Read {
+        kind: of_topic.unwrap_or(Kind::Metric),
         partition: Some(record.partition()),
         offset: record.offset(),
         timestamp_ms: record.timestamp_ms(),
@@ -171,7 +167,12 @@ pub(in crate::commands) fn take(
         headers: Some(&headers),
         value: record.value(),
         seen_at_ms: follows.then(|| Timestamp::now().as_millisecond()),
-    });
+    };
+    if of_topic.is_none() {
+        read.kind = audit.kind_of(&read).unwrap_or(Kind::Metric);
+    }
+    audit.read(&read);
+    read.kind
 }
 
 fn problem(unread: &Unread) -> Problem {

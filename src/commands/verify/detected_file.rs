@@ -53,11 +53,10 @@ struct Place {
 /// # Errors
 /// The file cannot be read, or is not valid.
 pub(super) fn read(path: &Path, plan: &Plan, topics: &[String; 2]) -> Result<Flags, Problem> {
-    let mut flags = Flags::default();
-    let topic = |name: &str| {
-        let is_it = |kind: &Kind| topics[*kind as usize] == name || kind.schema_name() == name;
-        Kind::BOTH.into_iter().find(is_it)
-    };
+    let is_one = topics[0] == topics[1];
+    let mut flags = Flags::of_places(is_one);
+    let event = |name: &str| Kind::BOTH.into_iter().find(|kind| kind.schema_name() == name);
+    let topic = |name: &str| Kind::BOTH.into_iter().find(|kind| topics[*kind as usize] == name);
     ndjson::each(path, FORM, |line: Line| {
         match line {
             Line::Incident(Incident { incident, host, gpu, at }) => {
@@ -73,14 +72,22 @@ pub(super) fn read(path: &Path, plan: &Plan, topics: &[String; 2]) -> Result<Fla
             Line::Pair(Pair { run, seq, topic: name, kind }) => {
                 let fault = fault(kind.as_deref())?;
                 let is_own = run.is_none_or(|run| run == plan.identity.run_id);
-                match topic(&name).filter(|_| is_own && plan.shard().place_of(seq).is_some()) {
+                // The name of an event is right in any case: of one topic for both, it alone is.
+                let named = if is_one { event(&name) } else { topic(&name).or(event(&name)) };
+                if named.is_none() && topic(&name).is_some() {
+                    let [metric, token] = Kind::BOTH.map(Kind::schema_name);
+                    return Err(format!(
+                        "topic {name} has both events of a pair; expected \"topic\":{metric:?} or {token:?}"
+                    ));
+                }
+                match named.filter(|_| is_own && plan.shard().place_of(seq).is_some()) {
                     Some(kind) => flags.flag_pair(seq, kind, fault),
                     None => flags.of_another(),
                 }
             }
             Line::Place(Place { topic: name, partition, offset, kind }) => {
                 let fault = fault(kind.as_deref())?;
-                match topic(&name) {
+                match topic(&name).or(event(&name)) {
                     Some(kind) => flags.flag_at(kind, partition, offset, fault),
                     None => flags.of_another(),
                 }

@@ -24,7 +24,7 @@ pub(super) struct Lines {
 }
 
 /// A record in a line. Absent fields are told from nulls where that matters.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Line<'a> {
     topic: Option<String>,
     partition: Option<i32>,
@@ -108,20 +108,9 @@ fn take(
     text: &[u8],
     number: i64,
 ) -> Result<bool, String> {
-    let bare = || Line {
-        topic: None,
-        partition: None,
-        offset: None,
-        key: None,
-        headers: None,
-        timestamp: None,
-        tstype: None,
-        value: None,
-        value_base64: None,
-    };
     let line: Line<'_> = match serde_json::from_slice::<Line<'_>>(text) {
         Ok(line) if line.value.is_some() || line.topic.is_some() => line,
-        Ok(_) => bare(),
+        Ok(_) => Line::default(),
         Err(error) => {
             let what = "expected a JSON object, as generate or kcat -J writes it, or a bare value";
             return Err(format!("it is not a record: {error}; {what}"));
@@ -138,20 +127,20 @@ fn take(
         None if line.topic.is_some() => None,
         None => Some(text.to_vec()),
     };
-    let kind = match &line.topic {
-        Some(topic) if topics[0] != topics[1] => match topics.iter().position(|t| t == topic) {
-            Some(at) => Kind::BOTH[at],
+    let of_topic = match &line.topic {
+        Some(topic) => match topics.iter().position(|t| t == topic) {
+            Some(at) => (topics[0] != topics[1]).then_some(Kind::BOTH[at]),
             None => return Ok(false),
         },
-        _ => kind_of(value.as_deref()).ok_or("it is no event: neither metric nor token usage")?,
+        None => None,
     };
     let headers = line.headers.as_ref().map(headers);
     let headers: Option<Vec<_>> = headers.as_ref().map(|headers| {
         headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
     });
     let key = line.key.map(string);
-    audit.read(&Read {
-        kind,
+    let mut read = Read {
+        kind: of_topic.unwrap_or(Kind::Metric),
         partition: line.partition,
         offset: line.offset.unwrap_or(number),
         timestamp_ms: line.timestamp.as_ref().and_then(Value::as_i64),
@@ -160,7 +149,15 @@ fn take(
         headers: headers.as_deref(),
         value: value.as_deref(),
         seen_at_ms: None,
-    });
+    };
+    if of_topic.is_none() {
+        read.kind = match audit.kind_of(&read) {
+            Some(kind) => kind,
+            None if line.topic.is_some() => Kind::Metric,
+            None => return Err("it is no event: neither metric nor token usage".to_owned()),
+        };
+    }
+    audit.read(&read);
     Ok(true)
 }
 
@@ -180,19 +177,5 @@ fn headers(json: &Value) -> Vec<(String, String)> {
             pairs.map(|pair| (text(&pair[0]), text(&pair[1]))).collect()
         }
         _ => Vec::new(),
-    }
-}
-
-/// Which of the two events a value is, by its fields.
-pub(super) fn kind_of(value: Option<&[u8]>) -> Option<Kind> {
-    #[derive(Deserialize)]
-    struct Fields {
-        prompt_tokens: Option<serde::de::IgnoredAny>,
-        utilization: Option<serde::de::IgnoredAny>,
-    }
-    match serde_json::from_slice(value?).ok()? {
-        Fields { prompt_tokens: Some(_), .. } => Some(Kind::Token),
-        Fields { utilization: Some(_), .. } => Some(Kind::Metric),
-        Fields { .. } => None,
     }
 }
