@@ -1,10 +1,12 @@
 //! A fleet: the shards of a run as the tasks of a Docker Swarm.
 
+mod retry;
+
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use super::broker::{self, Record, bootstrap, records};
-use super::engine::{HOST, engine};
+use super::engine::{HOST, Output, engine};
 use super::image::image;
 
 /// What the shards share.
@@ -38,18 +40,44 @@ fn unsharded(name: &str) -> Vec<Record> {
 /// Makes the engine a swarm of one, the first time.
 fn join_swarm() {
     static SWARM: LazyLock<()> = LazyLock::new(|| {
-        engine().run(&["docker", "swarm", "init", "--advertise-addr", HOST]).exits(0);
+        // The networks of stacks are otherwise the next of 10.0.0.0/8: of the second, the engine's own.
+        let pool = "--default-addr-pool=172.30.0.0/16";
+        engine().run(&["docker", "swarm", "init", "--advertise-addr", HOST, pool]).exits(0);
     });
     LazyLock::force(&SWARM);
 }
 
-/// Waits until the four tasks of a service or job have completed, and returns what they logged.
-fn logs_of(service: &str) -> String {
+/// Deploys the stack as it is shipped, with these variables of its user, and what a test adds to the
+/// service in a second file.
+fn deploy(name: &str, variables: &[(&str, &str)], added: &str) -> Output {
+    join_swarm();
+    let mut line = format!("export KAFKA_BOOTSTRAP={} PRODUCER_IMAGE={}; ", bootstrap(), image());
+    for (name, value) in variables {
+        write!(line, "export {name}={value}; ").expect("a String takes all");
+    }
+    let file = format!("/tmp/{name}.yml");
+    write!(
+        line,
+        "cat >{file} <<'END'\nversion: \"3.9\"\nservices:\n  producer:\n{added}END\n\
+         docker stack deploy --resolve-image never --detach=true \
+         --compose-file packaging/swarm/stack.yml --compose-file {file} {name}"
+    )
+    .expect("a String takes all");
+    engine().shell(&line).exits(0)
+}
+
+/// Waits until so many tasks of a service or job have completed.
+fn wait_for_tasks(service: &str, tasks: usize) {
     engine().wait_until("every task has completed", || {
         let list = ["docker", "service", "ps", service, "--format={{.CurrentState}}"];
         let states = engine().run(&list).text();
-        states.lines().filter(|state| state.starts_with("Complete")).count() == 4
+        states.lines().filter(|state| state.starts_with("Complete")).count() == tasks
     });
+}
+
+/// Waits until the four tasks of a service or job have completed, and returns what they logged.
+fn logs_of(service: &str) -> String {
+    wait_for_tasks(service, 4);
     let logs = engine().run(&["docker", "service", "logs", service]).exits(0);
     format!("{}{}", logs.stdout, logs.stderr)
 }
@@ -70,20 +98,9 @@ fn four_tasks_of_a_swarm_job_together_send_the_unsharded_run() {
     assert_eq!(whole.len(), 1000);
     let topics = ["fleet.metrics", "fleet.tokens"];
     broker::create(&topics);
-    join_swarm();
-
-    // The stack as it is shipped, with the topics of this test beside its settings.
-    let mut deploy = format!("export KAFKA_BOOTSTRAP={} PRODUCER_IMAGE={}; ", bootstrap(), image());
-    for (name, value) in SHARED {
-        write!(deploy, "export {name}={value}; ").expect("a String takes all");
-    }
-    deploy.push_str(
-        "printf 'version: \"3.9\"\\nservices:\\n  producer:\\n    environment:\\n      TOPIC_METRIC: fleet.metrics\\n      \
-         TOPIC_TOKEN: fleet.tokens\\n' >/tmp/topics.yml; \
-         docker stack deploy --resolve-image never --detach=true \
-         --compose-file packaging/swarm/stack.yml --compose-file /tmp/topics.yml fleet",
-    );
-    let deployed = engine().shell(&deploy).exits(0);
+    let added =
+        "    environment:\n      TOPIC_METRIC: fleet.metrics\n      TOPIC_TOKEN: fleet.tokens\n";
+    let deployed = deploy("fleet", &SHARED, added);
     let said = logs_of("fleet_producer");
     println!("swarm job: four tasks are over; deployed in {:.1?}", deployed.elapsed);
     assert_union(&topics, &whole, &said);
