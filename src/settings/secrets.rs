@@ -4,9 +4,30 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::LoadError;
+use data_encoding::BASE64;
+
 use super::properties::{self, Librdkafka};
 use super::source::{Inputs, Key, Origin, Resolved, read_small_file};
+use super::{LoadError, SettingError};
+
+/// How what systemd-creds has encrypted begins: the kind of its key, `CRED_AES256_GCM_BY_*` in
+/// src/shared/creds-util.h of systemd 257.
+const ENCRYPTED: [[u8; 16]; 6] = [
+    0x5a1c_6a86_df9d_4096_b1d5_a65e_0862_f19a_u128.to_be_bytes(),
+    0x0c7c_c07b_1176_4591_9c4b_0bea_08bc_20fe_u128.to_be_bytes(),
+    0xfaf7_eb93_41e3_412c_a1a4_36f9_5a29_362f_u128.to_be_bytes(),
+    0x93a8_9409_4874_4490_90ca_f2fc_93ca_b553_u128.to_be_bytes(),
+    0xaf49_50a8_4913_4eb1_a738_4630_4ff3_0c05_u128.to_be_bytes(),
+    0x0584_69da_f6f5_4324_8005_49da_0f8e_a2fb_u128.to_be_bytes(),
+];
+
+/// Whether a value is what systemd-creds made of a secret. `LoadCredential=` of systemd 257 looks into
+/// `/etc/credstore.encrypted` too, and hands over what it finds there as it is.
+fn is_encrypted(value: &str) -> bool {
+    // Eighteen bytes, which hold the sixteen of the kind.
+    let head = value.get(..24).and_then(|head| BASE64.decode(head.as_bytes()).ok());
+    head.is_some_and(|head| ENCRYPTED.iter().any(|kind| head.starts_with(kind)))
+}
 
 /// Each file of `$CREDENTIALS_DIRECTORY` sets the librdkafka property that it is named as.
 pub(super) fn credentials(
@@ -37,8 +58,17 @@ pub(super) fn credentials(
         if value.is_empty() {
             continue;
         }
+        let is_encrypted = is_encrypted(&value);
         let key = Key::Property(properties::named(&name, librdkafka));
-        credentials.push(Resolved::new(key, value, Origin::Credential(name)));
+        let credential = Resolved::new(key, value, Origin::Credential(name));
+        if is_encrypted {
+            let because = "systemd-creds has encrypted it, and LoadCredential= decrypts nothing";
+            let expected =
+                "the secret itself, as LoadCredentialEncrypted= in a drop-in hands it over";
+            let error = SettingError::new(&credential, Some(because.into()), expected);
+            return Err(LoadError::Settings(vec![error]));
+        }
+        credentials.push(credential);
     }
     Ok(credentials)
 }

@@ -465,6 +465,13 @@ fn credentials_set_the_property_they_are_named_as_and_are_never_shown() {
     let error = world().credential("sasl.pasword", "hunter2").error();
     assert!(error.contains("the value from credential sasl.pasword is not valid"), "{error}");
     assert!(!error.contains("hunter2"), "{error}");
+    // What systemd-creds encrypt has written is not sent to a broker as the password.
+    let encrypted = "Whxqht+dQJax1aZeCGLxmiAAAAABAAAADAAAABAAAAD4Zk9GO1bD6W4AAAAAAAAA";
+    let error = world().credential("sasl.password", encrypted).error();
+    let said = "sasl.password: the value from credential sasl.password is not valid: systemd-creds has \
+                encrypted it, and LoadCredential= decrypts nothing; expected the secret itself, as \
+                LoadCredentialEncrypted= in a drop-in hands it over";
+    assert_eq!(error, said);
     // also where the name does not say that it is a secret
     let error = world().credential("linger.ms", "hunter2").error();
     assert!(!error.contains("hunter2"), "{error}");

@@ -1,6 +1,6 @@
 //! Encrypted credentials, as the unit's comment and the documents have them.
 
-use super::installed::{Installed, UNIT};
+use super::installed::{ENV_FILE, Installed, UNIT};
 use super::on_every_release;
 use crate::machine::Release;
 
@@ -18,7 +18,21 @@ fn an_encrypted_credential_is_decrypted_by_the_line_of_the_unit_s_comment(releas
          {store}/vm4-producer.sasl.password"
     );
     machine.shell(&encrypt).success();
-    // Without the drop-in, nothing that is encrypted reaches the program as it is.
+    // Without the drop-in, systemd 252 ignores the file, and 257 hands it over as it is.
+    let settings = machine.read(ENV_FILE);
+    let login = "RDKAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT\nRDKAFKA_SASL_MECHANISM=PLAIN\n\
+                 RDKAFKA_SASL_USERNAME=ann\n";
+    machine.put(ENV_FILE, format!("{settings}{login}"), 0o644);
+    assert_eq!(machine.run(&["systemctl", "start", UNIT]).code, 1);
+    let refused = match release {
+        Release::Bookworm => "sasl.username and sasl.password must be set",
+        Release::Trixie => "systemd-creds has encrypted it, and LoadCredential= decrypts nothing",
+    };
+    let summary = installed.summary();
+    assert_eq!(summary["VM4_EXIT_CODE"], "78");
+    assert!(summary["MESSAGE"].contains(refused), "{summary:?}");
+    machine.put(ENV_FILE, settings, 0o644);
+
     let read = "/bin/sh -c 'cat $CREDENTIALS_DIRECTORY/sasl.password'";
     let line =
         "LoadCredentialEncrypted=sasl.password:/etc/credstore.encrypted/vm4-producer.sasl.password";
