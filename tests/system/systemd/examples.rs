@@ -173,10 +173,20 @@ fn the_drop_ins_of_the_readme_do_what_it_says(release: Release) {
     let machine = &installed.machine;
     let readme = include_str!("../../../README.md");
     let rhythm = blocks(readme, "Another rhythm", "ini");
-    installed.drop_in("vm4-producer.timer", rhythm[0]);
-    let calendar = machine.show("vm4-producer.timer", "TimersCalendar");
+    // And a second of its own for each host of a fleet.
+    let fleet = ["RandomizedDelaySec=50", "FixedRandomDelay=yes"];
+    let page = include_str!("../../../docs/systemd.md");
+    assert!(fleet.iter().all(|line| page.contains(&format!("`{line}`"))), "the page has both");
+    let timer = "vm4-producer.timer";
+    installed.drop_in(timer, &format!("{}{}\n", rhythm[0], fleet.join("\n")));
+    let calendar = machine.show(timer, "TimersCalendar");
     assert!(calendar.contains("OnCalendar=*-*-* *:*:00/10"), "{calendar}");
     assert!(!calendar.contains("*:*:00 "), "the shipped interval is gone: {calendar}");
+    let shown = ["RandomizedDelayUSec", "FixedRandomDelay"].map(|of| machine.show(timer, of));
+    assert_eq!(shown, ["50s", "yes"]);
+    // Which list-timers shows beside the new interval.
+    let description = machine.show(timer, "Description");
+    assert!(!description.contains("minute"), "{description}");
 
     let units = blocks(readme, "Be told when a batch fails", "ini");
     assert_eq!(units.len(), 2, "a drop-in and a unit");
