@@ -14,6 +14,7 @@ mod files;
 mod generator;
 mod installation;
 mod installed;
+mod quick_start;
 mod reporting;
 mod timer;
 mod unit;
