@@ -15,6 +15,7 @@ on_every_release! {
     an_upgrade_during_a_run_lets_it_finish_and_keeps_edits,
     removing_stops_what_runs_and_disables_the_timers,
     a_user_id_that_is_taken_is_a_warning_that_says_what_to_do,
+    a_user_that_was_deleted_is_told_and_can_be_brought_back,
     the_first_boot_of_an_image_enables_no_timer,
 }
 
@@ -160,6 +161,24 @@ fn a_user_id_that_is_taken_is_a_warning_that_says_what_to_do(release: Release) {
     assert!(doctor.contains("FAIL  unit's user: vm4-producer is UID "), "{doctor}");
     // It still works, as another user.
     assert_eq!(machine.show(UNIT, "LoadState"), "loaded");
+}
+
+fn a_user_that_was_deleted_is_told_and_can_be_brought_back(release: Release) {
+    let installed = Installed::new(release);
+    let machine = &installed.machine;
+    machine.run(&["userdel", "vm4-producer"]).success();
+    // With DynamicUser= systemd makes one up, and the batch is sent.
+    machine.run(&["systemctl", "start", UNIT]).success();
+    assert_ne!(installed.summary()["_UID"], "10001");
+    let warnings = machine.journal(&["-u", UNIT, "-p", "warning"]);
+    let told = warnings[0]["MESSAGE"].as_str().expect("a text");
+    assert!(told.contains("which systemd made up because its user does not exist"), "{told}");
+    let doctor = machine.run(&["vm4-producer", "doctor"]);
+    let remedy = "FAIL  unit's user: there is no user \"vm4-producer\"; remedy: systemd-sysusers\n";
+    assert!(doctor.code == 78 && doctor.stdout.contains(remedy), "{}", doctor.stdout);
+    machine.run(&["systemd-sysusers"]).success();
+    machine.run(&["systemctl", "start", UNIT]).success();
+    assert_eq!(installed.summary()["_UID"], "10001");
 }
 
 fn the_first_boot_of_an_image_enables_no_timer(release: Release) {
