@@ -19,6 +19,7 @@ mod flags;
 mod judged;
 mod key_check;
 mod missing;
+mod offsets;
 mod order;
 mod outline;
 mod pair;
@@ -92,6 +93,8 @@ pub struct Audit<'p> {
     timetable: Timetable,
     by_value: ByValue,
     topics: [Topic; 2],
+    /// Whether the run has one topic for both events.
+    is_one: bool,
     torn: Torn,
     /// What a pipeline flagged, if that is to be held against what was done.
     flags: Option<Flags>,
@@ -112,6 +115,7 @@ impl<'p> Audit<'p> {
             topics: [Topic::new(gpus), Topic::new(gpus)],
             buffer: Buffer::default(),
             by_value: ByValue::default(),
+            is_one: plan.topic(Kind::Metric) == plan.topic(Kind::Token),
             torn: Torn::default(),
             gpus: (0..gpus).map(|gpu| (plan.key_of(gpu).as_bytes(), gpu)).collect(),
             flags: None,
@@ -130,6 +134,9 @@ impl<'p> Audit<'p> {
     }
 
     fn take(&mut self, read: &Read<'_>) {
+        // Where both events are in one topic, either's records are at its offsets.
+        let both = Kind::BOTH.into_iter().filter(|kind| *kind == read.kind || self.is_one);
+        both.for_each(|kind| self.topics[kind as usize].streams.at(read));
         let topic = &mut self.topics[read.kind as usize];
         topic.read.records += 1;
         if read.header(CLOSING).is_some() {

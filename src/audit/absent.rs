@@ -104,13 +104,22 @@ impl Audit<'_> {
         let partitions = self.expectation.partitions[kind as usize];
         let home = self.topics[kind as usize].home(gpu, plan.key_of(gpu), partitions);
         let is_outside = self.is_outside(kind, place, is_copy, home);
+        let keeps_order = !is_copy && !plan.faults_at(seq, kind).is_held();
         let topic = &self.topics[kind as usize];
+        let partition = log.partitions.iter().find(|log| Some(log.partition) == home);
+        let offsets = home.and_then(|home| topic.streams.offsets(home));
+        let given = partition.and_then(|log| Some((offsets?, log.acknowledged?, log.log_start)));
         let gone = Gone {
             seq,
             is_copy,
             verdict,
-            log: log.partitions.iter().find(|log| Some(log.partition) == home),
+            log: partition,
             is_outside,
+            has_place: given.is_none_or(|(offsets, given, start)| {
+                offsets.may_be_free(keeps_order.then_some(seq), given, start)
+            }),
+            new_leader: given.and_then(|(offsets, (first, _), _)| offsets.new_leader(first)),
+            is_all_gone: topic.found() == 0,
             key_highest: topic.streams.highest_of(gpu),
             other_last: topic.last_of_others(gpu),
             compacts: log.compacts,

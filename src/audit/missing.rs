@@ -48,7 +48,7 @@ pub enum Why {
     Expired,
     /// The topic is compacted, and a later record has its key.
     Compacted,
-    /// Its place was behind the end that the log has now.
+    /// The log was cut back: its place is behind the end, or another record has it.
     Truncated,
     /// It was acknowledged, and is not there: the only true loss.
     Lost,
@@ -66,7 +66,7 @@ impl Why {
             Self::NeverAcknowledged => "never acknowledged",
             Self::Expired => "expired (below the start of the log)",
             Self::Compacted => "compacted (a later record has the key)",
-            Self::Truncated => "truncated (the log ends before)",
+            Self::Truncated => "truncated (the log was cut back)",
             Self::Lost => "LOST (acknowledged, and not there)",
             Self::ExpiredOrLost => "expired or lost (no report tells)",
             Self::NoVerdict => "missing (no report tells whether it was acknowledged)",
@@ -95,7 +95,7 @@ pub struct MissingAccount {
 const MOST_RANGES: usize = 32;
 
 /// What is known of a missing record.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Gone<'a> {
     pub(super) seq: u64,
     /// Whether it is the copy that a fault makes.
@@ -105,6 +105,12 @@ pub(super) struct Gone<'a> {
     pub(super) log: Option<&'a LogPartition>,
     /// Whether it was sent before all that was read of that partition, or behind all of it.
     pub(super) is_outside: [bool; 2],
+    /// Whether an offset that may have been its holds no record.
+    pub(super) has_place: bool,
+    /// The epoch of a leader that wrote behind the run's first record, and from which offset on.
+    pub(super) new_leader: Option<(i32, i64)>,
+    /// Whether no record of the run is in the topic.
+    pub(super) is_all_gone: bool,
     /// The highest seq of its key that was read.
     pub(super) key_highest: Option<u64>,
     /// Where the last record of another run with its key is.
@@ -135,7 +141,14 @@ impl Gone<'_> {
                         "partition {partition} ends at offset {end} now, and the run's last record \
                          there got offset {last}"
                     );
-                    return (Why::Truncated, evidence);
+                    return (Why::Truncated, self.who_wrote(evidence));
+                }
+                Some((first, last)) if verdict == Verdict::Acknowledged && !self.has_place => {
+                    let evidence = format!(
+                        "partition {partition} has other records at its place: the run's first and last \
+                         record there got offsets {first} and {last}"
+                    );
+                    return (Why::Truncated, self.who_wrote(evidence));
                 }
                 None if log_start > 0 && before_all && verdict == Verdict::Unknown => {
                     let evidence =
@@ -160,6 +173,18 @@ impl Gone<'_> {
             Verdict::Acknowledged => (Why::Lost, "the report has it as acknowledged".to_owned()),
             _ => (Why::NoVerdict, "there is no report, or its list ends before".to_owned()),
         }
+    }
+
+    /// The evidence of a log that was cut back, with what tells an election from a topic made anew.
+    fn who_wrote(&self, mut evidence: String) -> String {
+        if let Some((epoch, offset)) = self.new_leader {
+            evidence
+                .push_str(&format!("; from offset {offset} on a leader of epoch {epoch} wrote"));
+        } else if self.is_all_gone {
+            evidence
+                .push_str("; no record of the run is there, so the topic may have been made anew");
+        }
+        evidence
     }
 }
 
@@ -202,6 +227,9 @@ mod tests {
             verdict,
             log: Some(&log),
             is_outside: read.map_or([true; 2], |(lowest, highest)| [5 < lowest, 5 > highest]),
+            has_place: true,
+            new_leader: None,
+            is_all_gone: false,
             key_highest: Some(9),
             other_last: None,
             compacts,
@@ -232,6 +260,46 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_place_any_more_was_truncated_and_what_wrote_there_is_the_evidence() {
+        let log = LogPartition { end: 100, acknowledged: Some((0, 99)), ..LogPartition::default() };
+        let gone = Gone {
+            seq: 5,
+            is_copy: false,
+            verdict: Verdict::Acknowledged,
+            log: Some(&log),
+            is_outside: [false; 2],
+            has_place: false,
+            new_leader: None,
+            is_all_gone: false,
+            key_highest: Some(9),
+            other_last: None,
+            compacts: false,
+        };
+        let places = "partition 0 has other records at its place: the run's first and last record there \
+            got offsets 0 and 99";
+        assert_eq!(gone.why(), (Why::Truncated, places.to_owned()));
+        let (why, evidence) = Gone { new_leader: Some((3, 60)), ..gone }.why();
+        assert_eq!(why, Why::Truncated);
+        assert_eq!(evidence, format!("{places}; from offset 60 on a leader of epoch 3 wrote"));
+        let (_, evidence) = Gone { is_all_gone: true, ..gone }.why();
+        assert!(evidence.ends_with("so the topic may have been made anew"), "{evidence}");
+        let why = |gone: Gone<'_>| gone.why().0;
+        assert_eq!(
+            why(Gone { compacts: true, ..gone }),
+            Why::Truncated,
+            "compaction leaves a place"
+        );
+        assert_eq!(why(Gone { verdict: Verdict::Failed, ..gone }), Why::NeverAcknowledged);
+        assert_eq!(why(Gone { verdict: Verdict::Unknown, ..gone }), Why::NoVerdict);
+        let unreported = LogPartition { acknowledged: None, ..log };
+        assert_eq!(
+            why(Gone { log: Some(&unreported), ..gone }),
+            Why::Lost,
+            "of a stage downstream"
+        );
+    }
+
+    #[test]
     fn a_later_run_with_the_same_key_takes_the_place_of_a_record_in_a_compacted_topic() {
         let log = LogPartition { end: 90, acknowledged: Some((10, 80)), ..LogPartition::default() };
         let why = |other_last, compacts| {
@@ -241,6 +309,9 @@ mod tests {
                 verdict: Verdict::Acknowledged,
                 log: Some(&log),
                 is_outside: [true, false],
+                has_place: true,
+                new_leader: None,
+                is_all_gone: false,
                 key_highest: None,
                 other_last,
                 compacts,
@@ -262,6 +333,9 @@ mod tests {
             verdict: Verdict::Acknowledged,
             log: None,
             is_outside: [true; 2],
+            has_place: true,
+            new_leader: None,
+            is_all_gone: false,
             key_highest: None,
             other_last: None,
             compacts: false,

@@ -11,6 +11,8 @@ pub struct Read<'a> {
     pub partition: Option<i32>,
     /// Offset in the partition, or the number of the line.
     pub offset: i64,
+    /// Epoch of the leader that wrote it, where the source tells.
+    pub leader_epoch: Option<i32>,
     /// Record timestamp, ms since 1970.
     pub timestamp_ms: Option<i64>,
     /// Whether the broker put its own time on the record (`LogAppendTime`).

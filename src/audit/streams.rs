@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::copies::{self, Copied, Copies, CopyAccount};
+use super::offsets::Offsets;
 use super::order::{Order, OrderAccount, Stream};
 use super::places::Place;
+use super::record::Read;
 use super::slots::Slot;
 
 /// One partition of a topic.
@@ -17,6 +19,7 @@ struct Partition {
     begins: Option<i64>,
     /// Lowest and highest seq of its first copies that were not held back.
     span: Option<(u64, u64)>,
+    offsets: Offsets,
 }
 
 /// The partitions of one topic.
@@ -43,6 +46,19 @@ impl Streams {
         Self { order: Order::new(gpus), ..Self::default() }
     }
 
+    /// Notes where a record is, whosever it is.
+    pub(super) fn at(&mut self, read: &Read<'_>) {
+        if let Some(partition) = read.partition {
+            let partition = self.partitions.entry(partition).or_default();
+            partition.offsets.read(read.offset, read.leader_epoch);
+        }
+    }
+
+    /// What is known of the offsets of a partition.
+    pub(super) fn offsets(&self, partition: i32) -> Option<&Offsets> {
+        Some(&self.partitions.get(&partition)?.offsets)
+    }
+
     /// Notes a record of the run, and where it and its first copy are.
     pub(super) fn note(
         &mut self,
@@ -61,6 +77,7 @@ impl Streams {
             if kept.is_on_time {
                 let (lowest, highest) = partition.span.unwrap_or((seq, seq));
                 partition.span = Some((lowest.min(seq), highest.max(seq)));
+                partition.offsets.is(seq);
             }
             self.order.read(&mut partition.order, seq, gpu, ts_ms);
         } else {

@@ -151,5 +151,12 @@ pub(super) fn latency(message: &BorrowedMessage<'_>) -> Duration {
     Duration::from_micros(u64::try_from(us).unwrap_or_default())
 }
 
+/// The epoch of the leader that wrote a message, where the broker tells.
+pub(super) fn leader_epoch(message: &BorrowedMessage<'_>) -> Option<i32> {
+    // SAFETY: the message is alive.
+    let epoch = unsafe { rd::rd_kafka_message_leader_epoch(message.ptr()) };
+    (epoch >= 0).then_some(epoch)
+}
+
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message, Timestamp};
 use rdkafka::topic_partition_list::Offset;
 
 use super::errors;
+use super::native;
 use super::quiet::Quiet;
 use crate::delivery::FailureClass;
 
@@ -98,6 +99,12 @@ impl ReadRecord<'_> {
     #[must_use]
     pub fn offset(&self) -> i64 {
         self.0.offset()
+    }
+
+    /// Epoch of the leader that wrote it.
+    #[must_use]
+    pub fn leader_epoch(&self) -> Option<i32> {
+        native::leader_epoch(&self.0)
     }
 
     /// Record timestamp, ms since 1970.

@@ -52,6 +52,7 @@ impl PastSetting {
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 struct PastTopic {
+    topic: String,
     planned: Option<u64>,
     partition_count: Option<u32>,
     generated: u64,
@@ -159,10 +160,11 @@ impl PastRun {
         })
     }
 
-    /// The first and last offset that the run was given in a partition.
+    /// The first and last offset that the run was given in a partition of this topic, if it is its own.
     #[must_use]
-    pub fn offsets(&self, topic: usize, partition: i32) -> Option<(i64, i64)> {
-        let mut partitions = self.topics[topic].partitions.iter();
+    pub fn offsets(&self, (number, name): (usize, &str), partition: i32) -> Option<(i64, i64)> {
+        let topic = Some(&self.topics[number]).filter(|topic| topic.topic == name)?;
+        let mut partitions = topic.partitions.iter();
         let found = partitions.find(|found| found.partition == partition)?;
         Some((found.first_offset, found.last_offset))
     }

@@ -79,6 +79,7 @@ fn account(run: &[(&str, &str)], records: &[Travelling]) -> Account {
             kind: Kind::BOTH[record.topic],
             partition: Some(record.partition),
             offset: i64::try_from(offset).unwrap(),
+            leader_epoch: None,
             timestamp_ms: Some(record.timestamp_ms),
             has_append_time: false,
             key: Some(record.key.as_ref().map(String::as_bytes)),
@@ -344,7 +345,7 @@ fn a_run_is_verified_from_its_report_alone() {
         assert_eq!(topic["order"]["out_of_place"], json!(0));
         assert_eq!(topic["partitions"].as_array().unwrap().len(), 3);
     }
-    // The report of another shard's, or of a run that was lost, does not close it.
+    // The report of a run that is not there does not close it: others have its offsets.
     let lost = report.replace(run.report()["run_id"].as_str().unwrap(), "another-1");
     let mut producer = Producer::new(["verify"]);
     let file = producer.file("run.json", lost);
@@ -352,7 +353,24 @@ fn a_run_is_verified_from_its_report_alone() {
     let finished = producer.finish();
     finished.exits(74);
     assert!(finished.stdout.contains("600 missing"), "{}", finished.stdout);
+    let says = "300 truncated (the log was cut back): pairs 0-299; partition ";
+    assert!(finished.stdout.contains(says), "{}", finished.stdout);
+    let says = "no record of the run is there, so the topic may have been made anew\n";
+    assert!(finished.stdout.contains(says), "{}", finished.stdout);
+    // Offsets of another topic prove nothing.
+    let finished = verify_in_another(&cluster, &run);
     assert!(finished.stdout.contains("300 LOST (acknowledged, and not there): pairs 0-299"));
+}
+
+/// Verifies a run in topics that another run has.
+fn verify_in_another(cluster: &Cluster, run: &Finished) -> Finished {
+    let others = [("TOPIC_METRIC", "other.metrics"), ("TOPIC_TOKEN", "other.tokens")];
+    let other = cluster.run().set("BATCH", "300");
+    others.iter().fold(other, |run, (name, value)| run.set(name, value)).finish().exits(0);
+    let topics = ["--topic", "metric=other.metrics", "--topic", "token=other.tokens"];
+    let finished = from_report(run.report(), &topics);
+    finished.exits(74);
+    finished
 }
 
 /// Faults and incidents that fit into a run of seconds.

@@ -32,6 +32,7 @@ use config::{Addresses, PLAINTEXT};
 pub use config::{Options, Seat};
 use jvm::Jvm;
 use node::{Node, NotStarted};
+pub use topics::Replicas;
 
 use crate::{kcat, tools};
 
@@ -87,7 +88,8 @@ impl Broker {
     /// Returns when each of their partitions can be used.
     pub fn create_topics_with(&self, topics: &[(&str, u32)], configs: &[(&str, &str)]) {
         let bootstrap = self.bootstrap();
-        topics::create(&bootstrap, topics, 1, configs).unwrap_or_else(|error| panic!("{error}"));
+        topics::create(&bootstrap, topics, Replicas::Count(1), configs)
+            .unwrap_or_else(|error| panic!("{error}"));
         let ready = tools::comes_true(TOPICS_LIMIT, || {
             kcat::all_end_offsets(&bootstrap)
                 .is_ok_and(|usable| topics.iter().all(|(name, _)| usable.contains_key(*name)))
@@ -106,10 +108,15 @@ impl Broker {
         topics::delete(&self.bootstrap(), topic).unwrap_or_else(|error| panic!("{error}"));
     }
 
-    /// Creates topics with so many replicas of each partition, and does not wait until they can
-    /// be used.
-    pub fn begin_topics(&self, topics: &[(&str, u32)], replicas: u16) {
-        topics::create(&self.bootstrap(), topics, replicas, &[])
+    /// Creates topics with these replicas of each partition and these topic configs, and does not
+    /// wait until they can be used.
+    pub fn begin_topics(
+        &self,
+        topics: &[(&str, u32)],
+        replicas: Replicas<'_>,
+        configs: &[(&str, &str)],
+    ) {
+        topics::create(&self.bootstrap(), topics, replicas, configs)
             .unwrap_or_else(|error| panic!("{error}"));
     }
 

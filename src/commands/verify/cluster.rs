@@ -132,10 +132,9 @@ impl Cluster {
         let logs = [0, 1].map(|topic| {
             let mut partitions = self.partitions_of(topic);
             for log in &mut partitions {
-                let run = past.run.as_ref();
-                log.acknowledged = run
-                    .filter(|_| options.topics.is_empty())
-                    .and_then(|run| run.offsets(topic, log.partition));
+                let name = self.names[topic].as_str();
+                log.acknowledged =
+                    past.run.as_ref().and_then(|run| run.offsets((topic, name), log.partition));
             }
             let compacts = limits.as_ref().is_ok_and(|limits| limits[topic].compacts);
             Log { topic: self.names[topic].clone(), partitions, compacts }
@@ -161,6 +160,7 @@ pub(in crate::commands) fn take(
         kind: of_topic.unwrap_or(Kind::Metric),
         partition: Some(record.partition()),
         offset: record.offset(),
+        leader_epoch: record.leader_epoch(),
         timestamp_ms: record.timestamp_ms(),
         has_append_time: record.has_append_time(),
         key: Some(record.key()),

@@ -143,6 +143,7 @@ fn take(
         kind: of_topic.unwrap_or(Kind::Metric),
         partition: line.partition,
         offset: line.offset.unwrap_or(number),
+        leader_epoch: None,
         timestamp_ms: line.timestamp.as_ref().and_then(Value::as_i64),
         has_append_time: line.tstype.as_deref() == Some("logappend"),
         key: key.as_ref().map(|key| key.as_deref().map(str::as_bytes)),

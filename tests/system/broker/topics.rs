@@ -15,7 +15,16 @@ const DELETE_TOPICS: i16 = 20;
 /// The oldest version that Kafka 4 accepts.
 const DELETE_VERSION: i16 = 1;
 
-/// Creates each topic with its number of partitions, so many replicas of each, and
+/// Where the replicas of a new topic's partitions are.
+#[derive(Clone, Copy)]
+pub enum Replicas<'a> {
+    /// So many, where the controller has them.
+    Count(u16),
+    /// On these brokers, by their numbers: the first one leads.
+    On(&'a [u8]),
+}
+
+/// Creates each topic with its number of partitions, these replicas of each, and
 /// `configs` (such as `("message.timestamp.type", "LogAppendTime")`).
 ///
 /// Says which topic could not be created and why. The topics need not be usable
@@ -23,7 +32,7 @@ const DELETE_VERSION: i16 = 1;
 pub fn create(
     bootstrap: &str,
     topics: &[(&str, u32)],
-    replicas: u16,
+    replicas: Replicas<'_>,
     configs: &[(&str, &str)],
 ) -> Result<(), String> {
     let answer = wire::exchange(bootstrap, &request(topics, replicas, configs))
@@ -31,14 +40,28 @@ pub fn create(
     check(&answer).unwrap_or_else(|| Err(format!("a malformed CreateTopics answer: {answer:?}")))
 }
 
-fn request(topics: &[(&str, u32)], replicas: u16, configs: &[(&str, &str)]) -> Vec<u8> {
+fn request(topics: &[(&str, u32)], replicas: Replicas<'_>, configs: &[(&str, &str)]) -> Vec<u8> {
     let mut bytes = wire::request(CREATE_TOPICS, VERSION);
     put_count(&mut bytes, topics.len());
     for (name, partitions) in topics {
         put_string(&mut bytes, name);
-        bytes.extend(partitions.to_be_bytes());
-        bytes.extend(replicas.to_be_bytes());
-        put_count(&mut bytes, 0); // no assignments: the controller chooses
+        match replicas {
+            Replicas::Count(count) => {
+                bytes.extend(partitions.to_be_bytes());
+                bytes.extend(count.to_be_bytes());
+                put_count(&mut bytes, 0); // no assignments: the controller chooses
+            }
+            Replicas::On(brokers) => {
+                bytes.extend((-1_i32).to_be_bytes());
+                bytes.extend((-1_i16).to_be_bytes());
+                put_count(&mut bytes, *partitions as usize);
+                for partition in 0..*partitions {
+                    bytes.extend(partition.to_be_bytes());
+                    put_count(&mut bytes, brokers.len());
+                    brokers.iter().for_each(|id| bytes.extend(i32::from(*id).to_be_bytes()));
+                }
+            }
+        }
         put_count(&mut bytes, configs.len());
         for (key, value) in configs {
             put_string(&mut bytes, key);

@@ -8,6 +8,7 @@ mod runs;
 mod silence;
 mod trio;
 mod truth;
+mod unclean;
 mod verdict;
 
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};

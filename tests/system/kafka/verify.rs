@@ -149,8 +149,18 @@ fn a_topic_that_was_made_anew_is_truncated_and_not_lost() {
             .is_ok_and(|ends| !ends.contains_key(&kept.topics.token))
     });
     broker.create_topics(&[(&kept.topics.token, 3)]);
-    let account = account(&kept.verify(), 74);
-    assert_eq!(missing(&account, 1), [("truncated".to_owned(), 300)]);
+    let is_told = || {
+        let account = account(&kept.verify(), 74);
+        assert_eq!(missing(&account, 1), [("truncated".to_owned(), 300)]);
+        let evidence = &account["topics"][1]["missing_by_cause"][0]["evidence"];
+        let evidence = evidence.as_str().expect("a text");
+        let says = "no record of the run is there, so the topic may have been made anew";
+        assert!(evidence.ends_with(says), "{evidence}");
+    };
+    is_told();
+    // Others have its offsets now.
+    kept.run(&[("BATCH", "900"), ("REPORT_FILE", "/dev/null")]).finish().exits(0);
+    is_told();
 }
 
 #[test]

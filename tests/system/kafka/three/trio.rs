@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::super::proxy::Proxy;
 use super::network::Network;
-use crate::broker::{Broker, Options, Seat};
+use crate::broker::{Broker, Options, Replicas, Seat};
 use crate::cluster::{PARTITIONS, Topics};
 use crate::{kcat, tools};
 
@@ -79,7 +79,7 @@ impl Trio {
         let [metric, token] = topics.both().map(|topic| (topic, PARTITIONS));
         let all = [(neighbour.as_str(), neighbours), metric, token];
         let all = if neighbours == 0 { &all[1..] } else { &all };
-        self.brokers[0].begin_topics(all, REPLICAS);
+        self.brokers[0].begin_topics(all, Replicas::Count(REPLICAS), &[]);
         topics
     }
 
@@ -87,6 +87,16 @@ impl Trio {
     pub fn create_topics(&self, label: &str) -> Topics {
         let topics = self.begin_topics(label, 0);
         self.wait_until_whole(&topics);
+        topics
+    }
+
+    /// Creates the two topics of a test with replicas on the first two brokers only, of which the first
+    /// one leads; waits until they can be used.
+    pub fn create_topics_on_two(&self, label: &str, configs: &[(&str, &str)]) -> Topics {
+        let topics = Topics::at(self.bootstrap(), label);
+        let both = topics.both().map(|topic| (topic, PARTITIONS));
+        self.brokers[0].begin_topics(&both, Replicas::On(&[1, 2]), configs);
+        self.wait_until_in_sync(&topics, 2);
         topics
     }
 
@@ -138,10 +148,16 @@ impl Trio {
     /// Waits until every replica of both topics has all that is in them.
     #[track_caller]
     pub fn wait_until_whole(&self, topics: &Topics) {
+        self.wait_until_in_sync(topics, usize::from(REPLICAS));
+    }
+
+    /// Waits until so many replicas of both topics are in sync, and no more.
+    #[track_caller]
+    pub fn wait_until_in_sync(&self, topics: &Topics, replicas: usize) {
         let whole = tools::comes_true(PATIENCE, || {
-            topics.both().into_iter().all(|topic| is_whole(&topics.bootstrap, topic))
+            topics.both().into_iter().all(|topic| is_in_sync(&topics.bootstrap, topic, replicas))
         });
-        assert!(whole, "{topics:?} have not all their replicas within {PATIENCE:?}");
+        assert!(whole, "{topics:?} have no {replicas} replicas in sync within {PATIENCE:?}");
     }
 
     #[track_caller]
@@ -163,10 +179,11 @@ fn start_broker(seat: Seat<'_>, proxy: &Proxy) -> Broker {
     })
 }
 
-/// Whether each partition has a leader that answers, and followers that have all it has.
-fn is_whole(bootstrap: &str, topic: &str) -> bool {
+/// Whether each partition has a leader that answers, and with its followers that have all it has is
+/// so many.
+fn is_in_sync(bootstrap: &str, topic: &str, replicas: usize) -> bool {
     let placed = kcat::placements(bootstrap, topic).is_ok_and(|partitions| {
-        let complete = |at: &kcat::Placement| at.leader > 0 && at.in_sync == usize::from(REPLICAS);
+        let complete = |at: &kcat::Placement| at.leader > 0 && at.in_sync == replicas;
         !partitions.is_empty() && partitions.values().all(complete)
     });
     placed && kcat::try_end_offsets(bootstrap, topic).is_ok()
