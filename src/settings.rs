@@ -31,7 +31,7 @@ use jiff::{SignedDuration, Timestamp};
 pub use crate::net::Server;
 pub use bootstrap::Bootstrap;
 pub use define::Definition;
-pub use error::{LoadError, SettingError, lacking_rights};
+pub use error::{LoadError, Problems, SettingError, UnknownKey, lacking_rights};
 pub use events::OF_THE_EVENTS;
 pub use hosts::Hosts;
 pub use listing::Listed;
@@ -52,20 +52,23 @@ impl Settings {
     /// Reads and validates every setting.
     ///
     /// # Errors
-    /// [`LoadError`]: all values that are not valid at once, or the file that cannot be read.
+    /// [`LoadError`]: all unknown keys and all values that are not valid at once, or the file that
+    /// cannot be read.
     pub fn load(inputs: &Inputs, librdkafka: Librdkafka) -> Result<Self, LoadError> {
-        let layers = Layers::read(inputs, librdkafka)?;
-        let mut settings = Self::from_layers(&layers, librdkafka).map_err(LoadError::Settings)?;
-        settings.lift_batch();
-        let checks = [
-            settings.check_event_end(),
-            settings.check_shard(),
-            settings.check_faults(),
-            settings.check_incidents(),
-            settings.check_close_windows(),
-        ];
-        let bad: Vec<_> = checks.into_iter().filter_map(Result::err).collect();
-        if bad.is_empty() { Ok(settings) } else { Err(LoadError::Settings(bad)) }
+        let (layers, mut problems) = Layers::read(inputs, librdkafka)?;
+        let mut settings = Self::from_layers(&layers, librdkafka, &mut problems.values);
+        if let Some(settings) = &mut settings {
+            settings.lift_batch();
+            let checks = [
+                settings.check_event_end(),
+                settings.check_shard(),
+                settings.check_faults(),
+                settings.check_incidents(),
+                settings.check_close_windows(),
+            ];
+            problems.values.extend(checks.into_iter().filter_map(Result::err));
+        }
+        problems.unless_any(settings)
     }
 
     /// The egress allow list that these settings make.
@@ -196,14 +199,11 @@ fn egress_of(bootstrap: &Bootstrap, more: Option<&AllowList>) -> AllowList {
 /// [`LoadError`], where the list cannot be known.
 pub fn egress(inputs: &Inputs) -> Result<AllowList, LoadError> {
     // No property is looked at.
-    let layers = Layers::read(inputs, |_, _| Ok(()))?;
-    let mut bad = Vec::new();
-    let servers = read(layers.get("KAFKA_BOOTSTRAP"), bootstrap::bootstrap, &mut bad);
-    let more = read_optional(layers.get("EGRESS_ALLOW"), parse::prefixes, &mut bad).flatten();
-    match servers {
-        Some(servers) if bad.is_empty() => Ok(egress_of(&servers, more.as_ref())),
-        _ => Err(LoadError::Settings(bad)),
-    }
+    let (layers, mut problems) = Layers::read(inputs, |_, _| Ok(()))?;
+    let bad = &mut problems.values;
+    let servers = read(layers.get("KAFKA_BOOTSTRAP"), bootstrap::bootstrap, bad);
+    let more = read_optional(layers.get("EGRESS_ALLOW"), parse::prefixes, bad).flatten();
+    problems.unless_any(servers.map(|servers| egress_of(&servers, more.as_ref())))
 }
 
 /// The definition of a setting.

@@ -66,21 +66,16 @@ macro_rules! settings {
             pub(super) fn from_layers(
                 layers: &Layers,
                 librdkafka: Librdkafka,
-            ) -> Result<Self, Vec<SettingError>> {
-                let mut bad = Vec::new();
+                bad: &mut Vec<SettingError>,
+            ) -> Option<Self> {
                 $(
                     let found = layers.get($name);
-                    let $field = settings!(@read found, $parser, &mut bad; $($default)?);
+                    let $field = settings!(@read found, $parser, bad; $($default)?);
                 )+
-                let properties = read_properties(layers, librdkafka, &mut bad);
+                let properties = read_properties(layers, librdkafka, bad);
                 let resolved = DEFINITIONS.iter().filter_map(|d| layers.get(d.name).cloned());
                 let resolved = resolved.collect();
-                match ($($field,)+) {
-                    ($(Some($field),)+) if bad.is_empty() => {
-                        Ok(Self { $($field,)+ properties, resolved })
-                    }
-                    _ => Err(bad),
-                }
+                Some(Self { $($field: $field?,)+ properties, resolved })
             }
         }
     };

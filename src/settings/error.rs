@@ -85,13 +85,54 @@ pub fn lacking_rights(error: &io::Error) -> String {
     format!("; UID {uid} needs `chmod a+r` on the file, and `chmod a+x` on its directories")
 }
 
+/// A key of an env file that sets nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: line {line}: unknown key {key:?}; {hint}", path.display())]
+pub struct UnknownKey {
+    /// The env file.
+    pub path: PathBuf,
+    /// Line of the key, from 1.
+    pub line: usize,
+    /// The key as it stands there. Its value is not kept: it may be a secret.
+    pub key: String,
+    /// What was probably meant, or what is expected.
+    pub hint: String,
+}
+
+/// All that is wrong with what the sources say, so that one look is enough to put it right.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Problems {
+    /// Keys that are none, in the order of the files.
+    pub unknown: Vec<UnknownKey>,
+    /// Values that are not valid.
+    pub values: Vec<SettingError>,
+}
+
+impl Problems {
+    /// These values if nothing is wrong.
+    pub(super) fn unless_any<T>(self, good: Option<T>) -> Result<T, LoadError> {
+        match good {
+            Some(good) if self == Self::default() => Ok(good),
+            _ => Err(LoadError::Settings(self)),
+        }
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unknown = self.unknown.iter().map(ToString::to_string);
+        let texts: Vec<_> = unknown.chain(self.values.iter().map(ToString::to_string)).collect();
+        f.write_str(&texts.join("\n"))
+    }
+}
+
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// Values that are not valid, each with its own text.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Settings(Vec<SettingError>),
-    /// An env file that breaks the syntax or holds an unknown key.
+    /// Unknown keys and values that are not valid, a line each.
+    #[error("{0}")]
+    Settings(Problems),
+    /// An env file that breaks the syntax.
     #[error("{}: {problem}", path.display())]
     EnvFile {
         /// The env file.

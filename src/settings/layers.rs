@@ -12,14 +12,14 @@ use figment::value::magic::Tagged;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
+use super::env_file::{self, EnvFileError};
+use super::error::{Problems, UnknownKey};
 use super::properties::{self, Librdkafka};
 use super::secrets::credentials;
 use super::source::{
     self, ENV_FILE_VARIABLE, Inputs, Key, Origin, Resolved, profile_file, read_small_file,
 };
-use super::{
-    DEFINITIONS, LoadError, OF_THE_EVENTS, SettingError, definition, env_file, parse, suggest,
-};
+use super::{DEFINITIONS, LoadError, OF_THE_EVENTS, SettingError, definition, parse, suggest};
 
 /// Values of one origin.
 struct Layer {
@@ -65,28 +65,35 @@ impl Layers {
         self.0.values().filter(|resolved| matches!(resolved.key, Key::Property(_)))
     }
 
-    /// Reads every source.
-    pub(super) fn read(inputs: &Inputs, librdkafka: Librdkafka) -> Result<Self, LoadError> {
+    /// Reads every source; what is wrong there does not hide what is wrong elsewhere.
+    pub(super) fn read(
+        inputs: &Inputs,
+        librdkafka: Librdkafka,
+    ) -> Result<(Self, Problems), LoadError> {
+        let mut problems = Problems::default();
+        let unknown = &mut problems.unknown;
         let (path, is_named) = inputs.env_file();
         let mut layers = defaults(inputs);
         layers.extend(past(inputs, librdkafka, false));
         let named_by =
             is_named.then(|| format!("{ENV_FILE_VARIABLE} from {}", Origin::Environment));
-        layers.extend(env_file_layers(&path, named_by, librdkafka)?);
+        layers.extend(env_file_layers(&path, named_by, librdkafka, unknown)?);
         let (environment, flags) = (environment(inputs, librdkafka), flags(inputs, librdkafka));
         let read = environment.iter().chain(&flags);
-        let bad: Vec<_> = read.filter_map(|read| read.as_ref().err().cloned()).collect();
+        problems.values.extend(read.filter_map(|read| read.as_ref().err().cloned()));
         let mut given: Vec<_> = environment.into_iter().flatten().map(Layer::of).collect();
         given.extend(past(inputs, librdkafka, true));
         given.extend(flags.into_iter().flatten().map(Layer::of));
 
-        if let Some((profile, origin)) = profile(&Self::merged(layers.iter().chain(&given))?)? {
+        // A name that is none is refused with the other values.
+        if let Some((profile, origin)) = profile(&Self::merged(layers.iter().chain(&given))?) {
             let named_by = Some(format!("PROFILE={profile} from {origin}"));
-            layers.extend(env_file_layers(&profile_file(&path, &profile), named_by, librdkafka)?);
+            let path = profile_file(&path, &profile);
+            layers.extend(env_file_layers(&path, named_by, librdkafka, unknown)?);
         }
-        layers.extend(credentials(inputs, librdkafka)?.into_iter().map(Layer::of));
-        let merged = Self::merged(layers.iter().chain(&given))?;
-        if bad.is_empty() { Ok(merged) } else { Err(LoadError::Settings(bad)) }
+        let credentials = credentials(inputs, librdkafka, &mut problems.values)?;
+        layers.extend(credentials.into_iter().map(Layer::of));
+        Ok((Self::merged(layers.iter().chain(&given))?, problems))
     }
 
     /// The values in force: a later layer beats an earlier one.
@@ -140,6 +147,7 @@ fn env_file_layers(
     path: &Path,
     named_by: Option<String>,
     librdkafka: Librdkafka,
+    unknown: &mut Vec<UnknownKey>,
 ) -> Result<Vec<Layer>, LoadError> {
     let bytes = match read_small_file(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound && named_by.is_none() => {
@@ -147,20 +155,18 @@ fn env_file_layers(
         }
         read => read.map_err(|source| LoadError::File { path: path.into(), named_by, source })?,
     };
-    let wrong = |problem: String| LoadError::EnvFile { path: path.into(), problem };
-    let assignments = env_file::parse(&bytes).map_err(|e| wrong(e.to_string()))?;
-    let (mut layers, mut unknown) = (Vec::new(), Vec::new());
-    for a in assignments {
+    let wrong = |e: EnvFileError| LoadError::EnvFile { path: path.into(), problem: e.to_string() };
+    let mut layers = Vec::new();
+    for a in env_file::parse(&bytes).map_err(wrong)? {
         if let Some(key) = key_of(&a.key, librdkafka) {
             let origin = Origin::EnvFile { path: path.into(), line: a.line };
             layers.push(Layer { origin, values: vec![(key, a.value)] });
         } else {
             let hint = suggest::key(&a.key, librdkafka);
-            unknown.push(format!("line {}: unknown key {:?}; {hint}", a.line, a.key));
+            unknown.push(UnknownKey { path: path.into(), line: a.line, key: a.key, hint });
         }
     }
-    let between = format!("\n{}: ", path.display());
-    if unknown.is_empty() { Ok(layers) } else { Err(wrong(unknown.join(&between))) }
+    Ok(layers)
 }
 
 /// What a variable of this name sets, if it sets anything.
@@ -203,12 +209,8 @@ fn text(key: Key, value: &OsStr, origin: Origin) -> Result<Resolved, SettingErro
     }
 }
 
-fn profile(layers: &Layers) -> Result<Option<(String, Origin)>, LoadError> {
-    let Some(found) = layers.get("PROFILE").filter(|found| !found.expose().is_empty()) else {
-        return Ok(None);
-    };
-    let name = parse::profile(found.expose());
-    name.map(|name| Some((name, found.origin.clone()))).map_err(|refusal| {
-        LoadError::Settings(vec![SettingError::of_definition(found, refusal.because())])
-    })
+/// The profile that is chosen, and where.
+fn profile(layers: &Layers) -> Option<(String, Origin)> {
+    let found = layers.get("PROFILE").filter(|found| !found.expose().is_empty())?;
+    Some((parse::profile(found.expose()).ok()?, found.origin.clone()))
 }

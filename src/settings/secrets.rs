@@ -29,10 +29,12 @@ fn is_encrypted(value: &str) -> bool {
     head.is_some_and(|head| ENCRYPTED.iter().any(|kind| head.starts_with(kind)))
 }
 
-/// Each file of `$CREDENTIALS_DIRECTORY` sets the librdkafka property that it is named as.
+/// Each file of `$CREDENTIALS_DIRECTORY` sets the librdkafka property that it is named as. Those that
+/// cannot be used are put into `bad`.
 pub(super) fn credentials(
     inputs: &Inputs,
     librdkafka: Librdkafka,
+    bad: &mut Vec<SettingError>,
 ) -> Result<Vec<Resolved>, LoadError> {
     let Some(directory) = inputs.variable("CREDENTIALS_DIRECTORY").filter(|d| !d.is_empty()) else {
         return Ok(Vec::new());
@@ -65,10 +67,10 @@ pub(super) fn credentials(
             let because = "systemd-creds has encrypted it, and LoadCredential= decrypts nothing";
             let expected =
                 "the secret itself, as LoadCredentialEncrypted= in a drop-in hands it over";
-            let error = SettingError::new(&credential, Some(because.into()), expected);
-            return Err(LoadError::Settings(vec![error]));
+            bad.push(SettingError::new(&credential, Some(because.into()), expected));
+        } else {
+            credentials.push(credential);
         }
-        credentials.push(credential);
     }
     Ok(credentials)
 }

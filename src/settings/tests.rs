@@ -366,6 +366,38 @@ fn an_unknown_key_in_the_file_names_the_line_and_the_nearest_key() {
 }
 
 #[test]
+fn unknown_keys_and_bad_values_of_every_source_are_said_at_once() {
+    let error = world()
+        .env_file("BACTH=1\nSLEEP_SEC=soon\nsecret=hunter2\nPROFILE=night\nSHARD=1/2\n")
+        .file("vm4/night.env", "\nTOPIC=x\nRDKAFKA_LINGER_MS=fast\n")
+        .flag("BATCH", "many")
+        .error();
+    let lines: Vec<_> = error.lines().collect();
+    let expected = [
+        "DIR/vm4.env: line 1: unknown key \"BACTH\"; perhaps you mean BATCH",
+        "DIR/vm4.env: line 3: unknown key \"secret\"; expected a setting, as /etc/",
+        "DIR/vm4/night.env: line 2: unknown key \"TOPIC\"; perhaps you mean TOPIC_METRIC or TOPIC_",
+        "BATCH: \"many\" from flag --batch is not valid: expected a whole number",
+        "SLEEP_SEC: \"soon\" from DIR/vm4.env line 2 is not valid: expected seconds",
+        "RDKAFKA_LINGER_MS: \"fast\" from DIR/vm4/night.env line 3 is not valid: ",
+    ];
+    assert_eq!(lines.len(), expected.len(), "{error}");
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.starts_with(expected), "{line}");
+    }
+    assert!(!error.contains("hunter2"), "{error}");
+
+    // Where every value is good by itself, those that do not fit together are said as well.
+    let error = world().env_file("BACTH=1\nSHARD=1/2\n").error();
+    assert!(error.contains("unknown key \"BACTH\"") && error.contains("RUN_SEED is not set"));
+    // A profile that there cannot be hides nothing either.
+    let error = world().env_file("BACTH=1\nPROFILE=../x\nBATCH=x\n").error();
+    for part in ["unknown key \"BACTH\"", "PROFILE: \"../x\"", "BATCH: \"x\""] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
 fn variables_that_are_no_settings_are_left_alone() {
     let settings = world().variable("SLEEPSEC", "0").variable("KAFKA_PORT", "tcp://x").load();
     assert_eq!(settings.sleep, Duration::from_millis(500));
