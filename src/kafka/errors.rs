@@ -42,6 +42,13 @@ pub(super) fn plain(text: &str) -> String {
     if let Some((server, what)) = not_kafka(text) {
         return format!("{server} answers {what}, not Kafka's protocol: check KAFKA_BOOTSTRAP");
     }
+    if text.contains("wrong version number") {
+        return format!(
+            "{} answers without TLS: {text}; RDKAFKA_SECURITY_PROTOCOL=PLAINTEXT or SASL_PLAINTEXT \
+             fits such a listener",
+            server(text)
+        );
+    }
     if !text.contains("APIVERSION_QUERY") {
         return text.to_owned();
     }

@@ -62,10 +62,30 @@ fn a_server_of_another_protocol_is_told_by_what_it_answers() {
 }
 
 #[test]
+fn a_listener_without_tls_is_told_from_one_with_it() {
+    let address = answering(b"\0\0\0\x04\0\0\0\x01");
+    let finished = Producer::run(&address)
+        .set("DELIVERY_TIMEOUT_SEC", "2")
+        .set("RDKAFKA_SECURITY_PROTOCOL", "SSL")
+        .finish();
+    finished
+        .exits(69)
+        .says(&format!("no broker answered within 1.8 s: {address} answers without TLS: "));
+    finished.says(
+        "; RDKAFKA_SECURITY_PROTOCOL=PLAINTEXT or SASL_PLAINTEXT fits such a listener; exit 69",
+    );
+}
+
+#[test]
 fn a_port_that_is_mute_is_told_from_one_that_is_closed() {
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = mute.local_addr().unwrap().to_string();
     let finished = Producer::run(&address).set("DELIVERY_TIMEOUT_SEC", "6").finish();
     let cause = format!("{address} accepts connections, but does not answer as a Kafka broker");
     finished.exits(69).says(&format!("no broker answered within 5.4 s: {cause}"));
+
+    let finished = Producer::run(&address).set("DELIVERY_TIMEOUT_SEC", "1").finish();
+    let cause =
+        "no broker answered within 0.9 s: neither an answer nor an error came back; exit 69";
+    finished.exits(69).says(cause);
 }

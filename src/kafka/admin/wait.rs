@@ -77,6 +77,12 @@ impl Wait<'_> {
         Ok(())
     }
 
+    fn unreachable(&self) -> NotReady {
+        let nothing = || "neither an answer nor an error came back".to_owned();
+        let last_error = self.last_error().unwrap_or_else(nothing);
+        NotReady::Unreachable { within: self.bound.within, last_error }
+    }
+
     /// Metadata of a topic, or of all, from the first broker that answers.
     pub(in crate::kafka) fn for_answer(
         &self,
@@ -88,11 +94,7 @@ impl Wait<'_> {
             let left = self.left();
             match self.client.fetch_metadata(topic, left.min(slices.next())) {
                 Ok(metadata) => return Ok(metadata),
-                Err(error) if left.is_zero() => {
-                    let seen = self.last_error();
-                    let last_error = seen.unwrap_or_else(|| error.to_string());
-                    return Err(NotReady::Unreachable { within: self.bound.within, last_error });
-                }
+                Err(_) if left.is_zero() => return Err(self.unreachable()),
                 Err(error) => check_denied(&error)?,
             }
         }
@@ -107,9 +109,7 @@ impl Wait<'_> {
                 return Ok(brokers);
             }
             if self.left().is_zero() {
-                let last_error = self.last_error();
-                let last_error = last_error.unwrap_or_else(|| "no answer".to_owned());
-                return Err(NotReady::Unreachable { within: self.bound.within, last_error });
+                return Err(self.unreachable());
             }
             std::thread::sleep(LEADER_POLL);
         }
