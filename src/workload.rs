@@ -29,7 +29,7 @@ use jiff::Timestamp;
 pub use constants::Hardware;
 pub use cost::{cost_micro_usd, prices_micro_usd_per_hour};
 pub use gpu::Reading;
-pub use hardware::{describe, known_gpus};
+pub use hardware::{describe, doubts, known_gpus};
 pub use name::Name;
 pub use pair::{GpuId, Pair};
 pub use recent::Recent;

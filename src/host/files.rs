@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::fs::{Access, Mode, OFlags};
 
 use crate::settings::{Settings, lacking_rights};
+use crate::workload::doubts;
 use crate::workload::seed::{self, Seed, SeedError};
 
 /// Why a run has no seed.
@@ -77,7 +78,8 @@ pub fn seed(settings: &Settings) -> Result<(Seed, SeedSource), SeedFileError> {
     } else {
         seed::parse(&bytes)
     };
-    let seed = parsed.map_err(|error| SeedFileError::Invalid { path, error })?;
+    let mut seed = parsed.map_err(|error| SeedFileError::Invalid { path, error })?;
+    seed.warnings.extend(doubts(&seed.rows));
     Ok((seed, source))
 }
 

@@ -70,5 +70,29 @@ pub fn describe(row: &Row, workload: Name) -> String {
     format!("{name} ({board}serves {model}{too_large}; mean {percent} %, {power_w} W)")
 }
 
+/// What rows say that their GPUs can hardly do, for the log. Of a GPU that is not recognised nothing is
+/// known, and a limit that a row sets itself is believed.
+pub fn doubts(rows: &[Row]) -> impl Iterator<Item = String> {
+    let doubts = rows.iter().map(doubt).enumerate();
+    doubts.filter_map(|(i, doubt)| Some(format!("row {}: {}", i + 1, doubt?)))
+}
+
+fn doubt(row: &Row) -> Option<String> {
+    let Board { name: Some(name), power_cap_w, power_loaded_idle_w, .. } = Board::of(row) else {
+        return None;
+    };
+    let Row { power_w, utilization_percent, .. } = row;
+    let has_own_limit = row.constants.iter().any(|(constant, _)| *constant == "power_cap_w");
+    if *power_w > power_cap_w && !has_own_limit {
+        return Some(format!(
+            "power_w {power_w} is more than the limit of {name}, {power_cap_w} W; power_cap_w says \
+             that it was raised"
+        ));
+    }
+    (*utilization_percent == 0 && *power_w > 2.0 * power_loaded_idle_w).then(|| {
+        format!("power_w {power_w} at utilization 0, where {name} has {power_loaded_idle_w} W")
+    })
+}
+
 #[cfg(test)]
 mod tests;

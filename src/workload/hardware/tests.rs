@@ -105,6 +105,37 @@ fn an_unknown_gpu_is_derived_from_its_row() {
 }
 
 #[test]
+fn a_row_that_its_gpu_can_hardly_be_is_doubted() {
+    let doubt_of = doubt;
+    let doubt = |fields: &str| {
+        doubt_of(&row(&format!(
+            r#""name":"RTX 3090","mem_used_mb":9000,"mem_total_mb":24576,{fields}"#
+        )))
+    };
+    assert_eq!(
+        doubt(r#""utilization":0.7,"power_w":2800"#).as_deref(),
+        Some(
+            "power_w 2800 is more than the limit of RTX 3090, 350 W; power_cap_w says that it was \
+             raised"
+        )
+    );
+    assert_eq!(
+        doubt(r#""utilization":0,"power_w":280"#).as_deref(),
+        Some("power_w 280 at utilization 0, where RTX 3090 has 70 W")
+    );
+    for good in [
+        r#""utilization":0.7,"power_w":280"#,
+        r#""utilization":0.7,"power_w":350"#,
+        r#""utilization":0,"power_w":25"#,
+        r#""utilization":0.7,"power_w":400,"power_cap_w":420"#,
+    ] {
+        assert_eq!(doubt(good), None, "{good}");
+    }
+    let unknown = r#""name":"Foo","utilization":0,"mem_used_mb":1,"mem_total_mb":2,"power_w":900"#;
+    assert_eq!(doubt_of(&row(unknown)), None);
+}
+
+#[test]
 fn the_log_says_as_what_a_gpu_was_recognised() {
     let name = |name: &str| {
         let fields = format!(

@@ -33,7 +33,14 @@ fn place(path: &Path) -> (Option<usize>, Option<String>) {
 }
 
 fn not_rows(error: &serde_json::Error, row: Option<usize>, field: Option<String>) -> SeedError {
-    let problem = format!("{error}; expected a JSON array of GPU rows");
+    let whole = error.to_string();
+    // The line is said in front.
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let said = whole.strip_suffix(&place).unwrap_or(&whole);
+    let problem = match said.contains("expected") {
+        true => format!("{said}, at column {}", error.column()),
+        false => format!("{said} at column {}; expected valid JSON", error.column()),
+    };
     SeedError { line: error.line().max(1), row, field, problem }
 }
 

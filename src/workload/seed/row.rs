@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::json::RawFields;
-use super::{ADDED, Field, Row, SeedError, Slot, line_at};
+use super::{ADDED, Field, REQUIRED, Row, SeedError, Slot, line_at};
 use crate::workload::constants::CONSTANTS;
 
 /// Checks row number `row` of the file's `text`.
@@ -69,9 +69,20 @@ impl RowReader<'_> {
     fn value(&self, key: &str) -> Result<&RawValue, SeedError> {
         self.optional(key).ok_or_else(|| {
             let line = self.raw.0.first().map_or(1, |(_, value)| self.line_of(value));
-            let problem = "missing; expected every row to have it".to_owned();
+            let meant = self.like(key).map(|other| format!(", but the row has {other:?}"));
+            let problem =
+                format!("missing{}; expected every row to have it", meant.unwrap_or_default());
             SeedError { line, row: Some(self.row), field: Some(key.to_owned()), problem }
         })
+    }
+
+    /// The field that is probably this one, misspelled.
+    fn like(&self, key: &str) -> Option<&str> {
+        let others = self.raw.0.iter().map(|(other, _)| other.as_str());
+        let others = others.filter(|other| REQUIRED.iter().all(|(name, _)| name != other));
+        let distances = others.map(|other| (strsim::damerau_levenshtein(other, key), other));
+        let (distance, other) = distances.min()?;
+        (distance <= key.len() / 3).then_some(other)
     }
 
     fn name(&self) -> Result<String, SeedError> {

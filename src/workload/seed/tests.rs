@@ -56,14 +56,13 @@ fn a_file_that_is_no_array_of_rows_is_named_by_line_and_row() {
         ("\u{feff}[]", "line 1: starts with a byte order mark; expected JSON without one"),
         (
             "[\n1]",
-            "line 2, row 1: invalid type: integer `1`, expected a GPU row, {...} at line 2 \
-                   column 1; expected a JSON array of GPU rows",
+            "line 2, row 1: invalid type: integer `1`, expected a GPU row, {...}, at column 1",
         ),
         (
             "[\n{\"gpu_index\": 0,\n",
-            "line 3, row 1: EOF while parsing a value at line 3 column 0; \
-                                     expected a JSON array of GPU rows",
+            "line 3, row 1: EOF while parsing a value at column 0; expected valid JSON",
         ),
+        ("[{\"gpu_index\":0,}]", "line 1, row 1: trailing comma at column 17; expected valid JSON"),
     ] {
         assert_eq!(error(text), expected, "{text:?}");
     }
@@ -153,8 +152,7 @@ fn a_bad_field_is_named_by_line_row_and_field() {
 fn what_is_no_json_is_named_by_row_and_field_too() {
     assert_eq!(
         error(&with("utilization", "NaN")),
-        "line 5, row 1, field utilization: expected value at line 5 column 20; expected a JSON \
-         array of GPU rows"
+        "line 5, row 1, field utilization: expected value, at column 20"
     );
 }
 
@@ -169,6 +167,26 @@ fn a_missing_field_is_named_by_row() {
             format!("line 3, row 2, field {field}: missing; expected every row to have it");
         assert_eq!(error(&text), expected);
     }
+}
+
+#[test]
+fn a_misspelled_field_is_recognised() {
+    for (field, written) in
+        [("utilization", "utilisation"), ("gpu_index", "gpu_idx"), ("power_w", "power")]
+    {
+        let text = format!("[{}]", ROW.replace(&format!("\"{field}\""), &format!("\"{written}\"")));
+        let expected = format!(
+            "line 1, row 1, field {field}: missing, but the row has {written:?}; expected every \
+             row to have it"
+        );
+        assert_eq!(error(&text), expected);
+    }
+    // Another field is no misspelling, also where it looks like one.
+    let text = format!("[{}]", ROW.replace("\"mem_used_mb\":", "\"memory\":"));
+    assert_eq!(
+        error(&text),
+        "line 1, row 1, field mem_used_mb: missing; expected every row to have it"
+    );
 }
 
 #[test]
