@@ -235,8 +235,14 @@ pub(super) fn target(path: &Path) -> io::Result<Target> {
 
 pub(super) fn temporary(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     let directory = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    tempfile::Builder::new()
+    let created = tempfile::Builder::new()
         .prefix(".vm4-producer-")
         .permissions(fs::Permissions::from_mode(0o644))
-        .tempfile_in(directory)
+        .tempfile_in(directory);
+    created.map_err(|error| {
+        let text = error.to_string();
+        // The name of a file that is not there would tell nobody anything.
+        let problem = text.split(" at path ").next().unwrap_or_default();
+        io::Error::new(error.kind(), problem)
+    })
 }
