@@ -15,6 +15,9 @@ BUILD_PACKAGES := ca-certificates cmake g++ libssl-dev pkg-config zlib1g-dev
 # Debian's compiler flags, and what a package is made with.
 DEB_PACKAGES := dpkg-dev
 
+# The shells whose completion is tested.
+TEST_PACKAGES := bash fish zsh
+
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
 		while IFS=$$'\t' read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
@@ -32,6 +35,7 @@ deb: deps ## Build the Debian package: target/debian/vm4-producer_VERSION_ARCH.d
 	@CARGO="$(CARGO)" packaging/build-deb
 
 test: deps ## Build and pass the hermetic tests (embedded broker; no root)
+	@packaging/install-packages $(TEST_PACKAGES)
 	$(CARGO) test --locked -- --test-threads=8 # they wait for the program more than they compute
 
 test-system: deps ## Test against the real parts (Apache Kafka, systemd, Docker); root. SKIP="part ..." leaves parts out
@@ -120,7 +124,8 @@ NAMED_KAFKA := $(KAFKA_BOOTSTRAP)
 DOT_ENV_KAFKA = $(shell sed -nE 's/^[[:space:]]*(export[[:space:]]+)?KAFKA_BOOTSTRAP[[:space:]]*=[[:space:]]*//p' \
 	.env 2>/dev/null | tail -n 1 | sed -E "s/[[:space:]]+\#.*//; s/[[:space:]]*$$//" | tr -d "\"'")
 KAFKA ?= $(or $(NAMED_KAFKA),$(DOT_ENV_KAFKA),10.0.1.197:9092)
-COMPOSE := docker compose
+# Docker without Compose calls it an unknown command, and does not say what installs it.
+COMPOSE = $(if $(shell docker compose version 2>/dev/null),docker compose,$(error there is no docker compose here: run make setup))
 build: export REVISION := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 up run-once restart doctor: export KAFKA_BOOTSTRAP = $(KAFKA)
 

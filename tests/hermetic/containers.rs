@@ -5,6 +5,8 @@ use std::process::Command;
 
 use vm4_producer::settings::{DEFINITIONS, definition};
 
+use crate::process::install;
+
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 fn read(path: &str) -> String {
@@ -156,4 +158,28 @@ fn the_makefile_names_the_broker_of_the_command_line_or_of_env_or_the_default() 
         assert_eq!(broker_with(&[("KAFKA_BOOTSTRAP", "mine:9092")], env, &[target]), "mine:9092");
     }
     assert_eq!(broker(Some("KAFKA_BOOTSTRAP=kafka-1\n"), &["compose-demo"]), "kafka:9092");
+}
+
+#[test]
+fn the_makefile_says_what_installs_compose_where_there_is_none() {
+    let checkout = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(checkout.path().join("Makefile"), read("Makefile")).expect("a file");
+    let docker = checkout.path().join("bin/docker");
+    let make = |target: &str| {
+        let mut make = Command::new("make");
+        make.current_dir(&checkout)
+            .env("PATH", format!("{}/bin:/usr/bin:/bin", checkout.path().display()));
+        let output = make.env_remove("MAKEFLAGS").arg(target).output().expect("make to start");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    install(&docker, "#!/bin/sh\necho \"docker: unknown command: docker compose\" >&2\nexit 1\n");
+    for target in ["up", "run-once", "logs", "ps", "down", "restart", "doctor", "build"] {
+        let (is_well, said) = make(target);
+        assert!(
+            !is_well && said.contains("there is no docker compose here: run make setup"),
+            "{said}"
+        );
+    }
+    install(&docker, "#!/bin/sh\necho v2\n");
+    assert_eq!(make("ps"), (true, String::new()));
 }
