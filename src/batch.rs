@@ -222,7 +222,11 @@ fn announce(settings: &Settings, plan: &Plan) {
     if metric == token {
         warn!("both events go to {metric}: only their fields tell them apart there");
     }
-    let number = pairs.map(|pairs| format!("{pairs} ")).unwrap_or_default();
+    let number = match pairs {
+        Some(1) => "1 pair".to_owned(),
+        Some(pairs) => format!("{pairs} pairs"),
+        None => "pairs".to_owned(),
+    };
     // A shell may have set HOSTNAME, which then is the host of every event.
     let source = settings.resolved("HOSTNAME").map(|host| host.origin.to_string());
     let (host, source) = (settings.hostname.to_string(), source.unwrap_or_default());
@@ -232,6 +236,6 @@ fn announce(settings: &Settings, plan: &Plan) {
         shard,
         pairs,
         host,
-        "run {run}, seed {seed}, host {host} ({source}): sending {number}pairs to {metric} and {token}"
+        "run {run}, RUN_SEED {seed}, host {host} ({source}): sending {number} to {metric} and {token}"
     );
 }

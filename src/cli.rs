@@ -3,12 +3,13 @@
 mod flags;
 mod help;
 mod options;
+mod tips;
 mod verbosity;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::answer_key;
@@ -33,7 +34,8 @@ const LONG_ABOUT: &str = "Sends synthetic GPU-metric and LLM token-usage events 
 
 #[derive(Debug, Parser)]
 #[command(name = "vm4-producer", version, about = ABOUT, long_about = LONG_ABOUT)]
-#[command(after_help = help::AFTER_SHORT_HELP, after_long_help = help::after_long_help())]
+#[command(disable_version_flag = true)]
+#[command(after_long_help = help::after_long_help())]
 struct CommandLine {
     #[command(subcommand)]
     action: Option<Action>,
@@ -41,6 +43,10 @@ struct CommandLine {
     flags: SettingFlags,
     #[command(flatten)]
     verbosity: Verbosity,
+    // Its own, as a screen has no row for it.
+    /// Print version
+    #[arg(short = 'V', long, action = ArgAction::Version, hide_short_help = true)]
+    version: Option<bool>,
 }
 
 /// What the user wants. The comments are the help.
@@ -225,8 +231,8 @@ pub(crate) struct Invocation {
 
 /// Parses a command line, the program's name first. What clap has to say is an error, also `--help`.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
-    let CommandLine { action, flags: SettingFlags(mut flags), verbosity } =
-        CommandLine::try_parse_from(args)?;
+    let parsed = CommandLine::try_parse_from(args).map_err(tips::with_tip)?;
+    let CommandLine { action, flags: SettingFlags(mut flags), verbosity, version: _ } = parsed;
     let action = action.unwrap_or(Action::Run(SettingFlags::default()));
     flags.extend_from_slice(action.flags());
     flags.extend(verbosity.settings(&flags));
@@ -345,6 +351,28 @@ mod tests {
         assert_eq!(flags.len(), 2);
         let error = parse(["vm4-producer", "-q", "-v"].map(OsString::from)).unwrap_err();
         assert!(error.to_string().contains("cannot be used with"), "{error}");
+    }
+
+    #[test]
+    fn a_mistyped_flag_or_command_gets_a_tip() {
+        for (args, tip) in [
+            (&["--SLEEP_SEC", "1"][..], "a similar argument exists: '--sleep-sec'"),
+            (&["--sleep_sec=1"], "a similar argument exists: '--sleep-sec'"),
+            (&["run", "--Batch", "1"], "a similar argument exists: '--batch'"),
+            (&["-n", "5"], "a similar argument exists: '--batch'"),
+            (&["-t", "gpu"], "a similar argument exists: '--topic-metric'"),
+            (&["--json"], "a similar argument exists: '--report-file'"),
+            (&["--bacth", "1"], "a similar argument exists: '--batch'"),
+            (&["genrate"], "a similar subcommand exists: 'generate'"),
+            (&["help", "genrate"], "a similar subcommand exists: 'generate'"),
+            (&["Doctor"], "a similar subcommand exists: 'doctor'"),
+        ] {
+            let args = ["vm4-producer"].iter().chain(args).map(OsString::from);
+            let error = parse(args).unwrap_err().to_string();
+            assert!(error.contains(&format!("tip: {tip}")), "{error}");
+        }
+        let error = parse(["vm4-producer", "--frobnicate"].map(OsString::from)).unwrap_err();
+        assert!(!error.to_string().contains("tip"), "{error}");
     }
 
     #[test]

@@ -113,9 +113,12 @@ fn seed(settings: &Settings) -> Result<Seed, NotStarted> {
         files::seed(settings).map_err(|error| NotStarted::new(cause_of_seed(&error), &error))?;
     let checked = settings.check_incident_gpus(&seed);
     checked.map_err(|error| NotStarted::new(Cause::Misconfigured, &error))?;
-    info!("seed: {source}: {}", few(&seed.rows, settings));
+    for problem in &settings.repeated {
+        warn!("{problem}");
+    }
+    info!("seed file: {source}: {}", few(&seed.rows, settings));
     for warning in &seed.warnings {
-        warn!("seed: {warning}");
+        warn!("seed file: {warning}");
     }
     Ok(seed)
 }
@@ -163,6 +166,23 @@ fn answer_key(settings: &Settings, prints: bool) -> Result<Option<Spool>, Exit> 
 #[must_use]
 pub fn print(text: &str) -> Exit {
     write(text).map_or_else(|error| exit_of_output(&error), |()| Exit::Success)
+}
+
+/// Prints text where there is no log to complain to.
+#[must_use]
+pub fn print_alone(text: &str) -> Exit {
+    printed(write(text))
+}
+
+/// The exit code of what was printed where there is no log.
+#[must_use]
+pub fn printed(result: io::Result<()>) -> Exit {
+    let Err(error) = result.and_then(|()| io::stdout().flush()) else { return Exit::Success };
+    let exit = of_output(&error);
+    if exit != Exit::BrokenPipe {
+        let _nobody_reads = writeln!(io::stderr(), "ERROR {}", not_printed(&error));
+    }
+    exit
 }
 
 fn write(text: &str) -> io::Result<()> {

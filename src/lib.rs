@@ -110,7 +110,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
         pid1::end_on_signal();
     }
     match action {
-        Action::Schema { name } => commands::print(name.text()),
+        Action::Schema { name } => commands::print_alone(name.text()),
         Action::Completions { shell } => commands::man::completions(shell),
         Action::Man => commands::man::man(),
         Action::History { runs, json } => {
@@ -182,12 +182,10 @@ fn without_log(error: &io::Error) -> Exit {
     Exit::OsErr
 }
 
-/// Help and version are a success; everything else that clap says is a usage error.
+/// Help and version are a success, if they can be printed; everything else that clap says is a usage error.
 fn explain_usage(error: clap::Error) -> Exit {
     if !error.use_stderr() {
-        // With stdout closed there is nobody to tell.
-        let _closed = error.print();
-        return Exit::Success;
+        return commands::printed(error.print());
     }
     // A pipe that nobody reads must not keep the exit code back.
     let _unread = apart::briefly(LAST_WORDS, move || drop(error.print()));

@@ -157,7 +157,8 @@ impl Settings {
             _ => return Ok(()),
         };
         let because = format!("{missing}, so that each shard would be a run of its own");
-        Err(self.refuse("SHARD", because))
+        let expected = "RUN_SEED, and RUN_ID or EVENT_START, to be the same for every shard";
+        Err(SettingError { expected, ..self.refuse("SHARD", because) })
     }
 
     /// Refuses to close windows too early, and with records that nobody can tell from the batch.

@@ -21,6 +21,8 @@ impl Args for SettingFlags {
             let is_unused = help::is_unused(&name, arg.get_id().as_str());
             arg.hide(is_unused)
         };
+        let command =
+            command.after_help(help::after_short_help(&name)).after_long_help(help::SETTINGS);
         command.args(DEFINITIONS.iter().map(setting).map(hidden)).arg(hidden(property_flag()))
     }
 
@@ -39,10 +41,10 @@ impl FromArgMatches for SettingFlags {
         for pair in matches.get_many::<OsString>(PROPERTY_FLAG).into_iter().flatten() {
             // The value may be a secret with its property forgotten: it is not repeated.
             let wrong = |message: &str| clap::Error::raw(ErrorKind::ValueValidation, message);
-            let expected = "--rdkafka expects PROPERTY=VALUE, as in linger.ms=20\n";
+            let expected = "--rdkafka expects PROPERTY=VALUE, as in linger.ms=20";
             let (key, value) = property(pair).ok_or_else(|| wrong(expected))?;
             if flags.iter().any(|(set, _)| same_property(set, &key)) {
-                let twice = format!("--rdkafka sets {} more than once\n", key.name());
+                let twice = format!("--rdkafka sets {} more than once", key.name());
                 return Err(wrong(&twice));
             }
             flags.push((key, value));

@@ -2,10 +2,35 @@
 
 use crate::settings::OF_THE_EVENTS;
 
-pub(super) const AFTER_SHORT_HELP: &str = "\
-To begin: `vm4-producer demo`, then -b HOST:PORT. --help has all settings.";
+/// The flags that most runs need: how they are typed, and what they are.
+const MOST_USED: &[(&str, &str)] = &[
+    ("-b HOST:PORT", "the Kafka cluster, as in kafka-1:9092,kafka-2:9092"),
+    ("--batch PAIRS", "how many pairs, of two records each"),
+    ("--sleep-sec TIME", "time between pairs, as in 100ms; 0 = full speed"),
+    ("--duration-sec TIME", "how long, as in 10m, in place of --batch"),
+    ("--hostname NAMES", "which hosts, as in gpu[01-16]"),
+    ("--workload NAME", "chat, code, reason, long, agent or uniform"),
+    ("--run-seed NUMBER", "the same load again"),
+    ("--report-file FILE", "write a JSON report; - = stdout"),
+    ("-X PROPERTY=VALUE", "a property of librdkafka, as in linger.ms=20"),
+];
 
-const SETTINGS: &str = "\
+/// What stands below `-h` of a command that has settings.
+pub(super) fn after_short_help(command: &str) -> String {
+    match command {
+        "vm4-producer" => {
+            "To begin: `vm4-producer demo`, then -b HOST:PORT. --help has all settings.".into()
+        }
+        "run" => {
+            let lines = MOST_USED.iter().map(|(flag, what)| format!("  {flag:<21}{what}\n"));
+            format!("Most used:\n{}\n--help has all settings.", lines.collect::<String>())
+        }
+        _ => "Every setting is a flag, too, as in --batch 100: --help has those that count here."
+            .into(),
+    }
+}
+
+pub(super) const SETTINGS: &str = "\
 Every setting is also an environment variable and a line in /etc/vm4-producer.env (SLEEP_SEC is \
 --sleep-sec). A flag beats the environment, which beats the file. `vm4-producer doctor` shows what is \
 set and where, `vm4-producer doctor --all` every value in force.";

@@ -10,7 +10,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use super::egress::silence;
-use super::{cause_of_seed, exit_of, print};
+use super::{cause_of_seed, exit_of, print_alone};
 use crate::exit::Exit;
 use crate::host::files;
 use crate::kafka::admin::{Bound, NotReady};
@@ -63,6 +63,15 @@ impl Found {
     }
 }
 
+impl Finding {
+    /// Makes of a failure what a run gets over.
+    fn excuse(&mut self) {
+        if let Found::Bad(problem, remedy, _) = &self.result {
+            self.result = Found::Odd(problem.clone(), remedy.clone());
+        }
+    }
+}
+
 fn ok(name: impl Into<String>, text: impl Into<String>) -> Finding {
     Finding { name: name.into(), result: Found::Well(text.into()) }
 }
@@ -100,6 +109,10 @@ pub fn doctor(settings: Result<&Settings, &LoadError>, inputs: &Inputs, shown: S
     let (mut findings, mut seed) = (Vec::new(), None);
     if !shown.tcp_only {
         findings.push(check_settings(settings));
+        findings.extend(settings.repeated.iter().map(|problem| Finding {
+            name: "settings".into(),
+            result: Found::Odd(problem.clone(), "leave one of them out".into()),
+        }));
         findings.extend(security::check(settings));
         let (finding, found) = check_seed(settings);
         findings.push(finding);
@@ -107,8 +120,12 @@ pub fn doctor(settings: Result<&Settings, &LoadError>, inputs: &Inputs, shown: S
         findings.extend(seed.as_ref().and_then(|seed| check_incidents(settings, seed)));
     }
     let servers = settings.kafka_bootstrap.servers();
-    let reach: Vec<_> = servers.iter().map(|server| check_reach("bootstrap", server)).collect();
+    let mut reach: Vec<_> = servers.iter().map(|server| check_reach("bootstrap", server)).collect();
     let reached = reach.iter().any(|finding| matches!(finding.result, Found::Well(_)));
+    if reached {
+        // One of them is all that a run needs.
+        reach.iter_mut().for_each(Finding::excuse);
+    }
     findings.extend(reach);
     if shown.tcp_only {
         return conclude(&findings, None, shown);
@@ -124,7 +141,7 @@ pub fn doctor(settings: Result<&Settings, &LoadError>, inputs: &Inputs, shown: S
 }
 
 fn conclude(findings: &[Finding], settings: Option<&Settings>, shown: Shown) -> Exit {
-    match print(&shown::text(findings, settings, shown)) {
+    match print_alone(&shown::text(findings, settings, shown)) {
         Exit::Success => shown::exit(findings),
         failed => failed,
     }
@@ -180,6 +197,10 @@ fn check_reach(what: &str, server: &Server) -> Finding {
     for address in &addresses {
         match TcpStream::connect_timeout(address, TCP_WITHIN) {
             Ok(_) => return ok(name, format!("{address} accepts connections")),
+            // The name of the check may say it all.
+            Err(error) if address.to_string() == server.to_string() => {
+                problems.push(error.to_string());
+            }
             Err(error) => problems.push(format!("{address}: {error}")),
         }
     }
@@ -197,13 +218,18 @@ fn check_cluster(settings: &Settings, seed: Option<&Seed>) -> (Vec<Finding>, Vec
             Err(silent) => return (vec![no_metadata(&silent)], Vec::new()),
         };
     let brokers = cluster.brokers.clone();
-    let mut findings = vec![ok("metadata", format!("{} advertised brokers", brokers.len()))];
+    let mut findings = vec![ok("metadata", counted(brokers.len(), "advertised broker"))];
     findings.extend(topics::check(settings, &cluster));
     if let Some(seed) = seed {
         findings.extend(keys::check(settings, seed, &cluster));
     }
     findings.extend(brokers.iter().map(|broker| check_reach("advertised", broker)));
     (findings, brokers)
+}
+
+/// A number of things, of which there may be one.
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn no_metadata(silent: &NotReady) -> Finding {

@@ -44,6 +44,17 @@ impl EgressError {
             Self::OnlyInUnit { .. } => Exit::Config,
         }
     }
+
+    /// What to do, where the error does not say it itself.
+    fn remedy(&self) -> String {
+        match self {
+            Self::NoMetadata(error) => {
+                format!("{}; `vm4-producer doctor` names the cause; ", silence(error).0)
+            }
+            Self::Unknown(_) => "`vm4-producer doctor` shows which name; ".into(),
+            Self::Apply(_) | Self::OnlyInUnit { .. } => String::new(),
+        }
+    }
 }
 
 /// Prints the line that this cluster needs; writes it into the env file if asked to.
@@ -57,8 +68,9 @@ pub fn egress(settings: &Settings, inputs: &Inputs, applies: bool) -> Exit {
         Ok(printed)
     });
     done.unwrap_or_else(|error| {
-        complain(&error);
-        error.exit()
+        let exit = error.exit();
+        complain(&format!("{error}; {}exit {exit}", error.remedy()));
+        exit
     })
 }
 
@@ -94,6 +106,9 @@ fn needed(settings: &Settings) -> Result<AllowList, EgressError> {
     let mut allowed = settings.egress();
     let mut list = settings.egress_allow.clone().unwrap_or_default();
     let addresses: Vec<IpAddr> = needed.iter().map(|(address, _)| *address).collect();
+    if addresses.iter().all(|address| allowed.allows(*address)) {
+        info!("nothing to add: KAFKA_BOOTSTRAP and {SETTING} have every address of this cluster");
+    }
     for (address, owner) in needed {
         if !allowed.allows(address) {
             allowed.allow(address);

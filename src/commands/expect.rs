@@ -24,7 +24,7 @@ pub(crate) fn expect(settings: &Settings, options: &ExpectOptions, past: &Past) 
     };
     let Question { partitions: [metrics, usages], .. } = question;
     info!(
-        "run {}, seed {}: late is by the stream time of each of {metrics} and {usages} partitions",
+        "run {}, RUN_SEED {}: late is by the stream time of each of {metrics} and {usages} partitions",
         plan.identity.run_id, plan.identity.run_seed
     );
     match print(&plan, question, options.format.into()) {

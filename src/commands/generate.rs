@@ -50,7 +50,7 @@ pub fn generate(
             "CLOSE_WINDOWS is not used: it is one record for each partition, and there are none here"
         );
     }
-    info!("run {}, seed {}: printing", identity.run_id, identity.run_seed);
+    info!("run {}, RUN_SEED {}: printing", identity.run_id, identity.run_seed);
     let plan = Plan::new(settings, &seed, identity);
     let sink = Lines::new(io::stdout().lock(), values_only);
     if let Some((seq, at)) = only {

@@ -7,7 +7,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 
-use super::print;
+use super::print_alone;
 use crate::cli;
 use crate::exit::{DOCUMENTED, Exit};
 use crate::settings::{DEFAULT_ENV_FILE, ENV_FILE_VARIABLE};
@@ -53,7 +53,7 @@ const UNITS: &[(&str, &str)] = &[
 pub fn man() -> Exit {
     let mut page = Vec::new();
     match write_page(&mut page) {
-        Ok(()) => print(&String::from_utf8_lossy(&page)),
+        Ok(()) => print_alone(&String::from_utf8_lossy(&page)),
         // Writing to memory does not fail.
         Err(_) => Exit::Software,
     }
@@ -72,7 +72,7 @@ pub fn completions(shell: Shell) -> Exit {
         Shell::Fish => script = corrected_fish(&script),
         _ => {}
     }
-    print(&script)
+    print_alone(&script)
 }
 
 /// clap_complete 4.6 has fish offer nothing behind `help`, as that is a command that was seen, nor behind

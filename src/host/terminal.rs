@@ -1,6 +1,7 @@
 //! The terminal: what it can show, and how wide it is.
 
 use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 use std::sync::OnceLock;
 
 use rustix::termios::tcgetwinsize;
@@ -68,10 +69,38 @@ fn has_commands() -> bool {
     std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
+/// A line for stdout: on a terminal broken between words, and indented from the second row on.
+#[must_use]
+pub fn wrapped(line: &str, indent: usize) -> String {
+    let stdout = io::stdout();
+    if stdout.is_terminal() { wrapped_at(columns_of(stdout), line, indent) } else { line.into() }
+}
+
+fn wrapped_at(columns: usize, line: &str, indent: usize) -> String {
+    let (mut text, mut used) = (String::new(), 0);
+    for word in line.split_inclusive(' ') {
+        let width = word.trim_end().chars().count();
+        // A word that is longer than a row is for the terminal to wrap.
+        if used > indent && used + width > columns {
+            text.truncate(text.trim_end().len());
+            text.push('\n');
+            text.push_str(&" ".repeat(indent));
+            used = indent;
+        }
+        text.push_str(word);
+        used += word.chars().count();
+    }
+    text
+}
+
 /// Columns of the terminal behind stderr.
 #[must_use]
 pub fn columns() -> usize {
-    let size = tcgetwinsize(io::stderr()).ok();
+    columns_of(io::stderr())
+}
+
+fn columns_of(stream: impl AsFd) -> usize {
+    let size = tcgetwinsize(stream).ok();
     size.map(|size| size.ws_col.into()).filter(|columns| *columns > 0).unwrap_or(COLUMNS)
 }
 
@@ -82,4 +111,19 @@ pub fn is_utf8() -> bool {
     let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG"));
     let locale = locale.unwrap_or_default().to_ascii_lowercase();
     locale.contains("utf-8") || locale.contains("utf8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_broken_between_words_and_indented() {
+        let wrapped = |line| wrapped_at(12, line, 2);
+        assert_eq!(wrapped("ok a b c"), "ok a b c");
+        assert_eq!(wrapped("ok  one two three"), "ok  one two\n  three");
+        assert_eq!(wrapped("twelve chars is it"), "twelve chars\n  is it");
+        assert_eq!(wrapped("a very-long-word-indeed b"), "a very-long-word-indeed\n  b");
+        assert_eq!(wrapped(""), "");
+    }
 }

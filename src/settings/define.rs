@@ -59,6 +59,8 @@ macro_rules! settings {
             )+
             /// librdkafka properties set by the user.
             pub properties: Properties,
+            /// Keys that stand in one env file more than once, in words; the last one counts.
+            pub repeated: Vec<String>,
             pub(super) resolved: Vec<Resolved>,
         }
 
@@ -75,7 +77,7 @@ macro_rules! settings {
                 let properties = read_properties(layers, librdkafka, bad);
                 let resolved = DEFINITIONS.iter().filter_map(|d| layers.get(d.name).cloned());
                 let resolved = resolved.collect();
-                Some(Self { $($field: $field?,)+ properties, resolved })
+                Some(Self { $($field: $field?,)+ properties, repeated: layers.repeated.clone(), resolved })
             }
         }
     };

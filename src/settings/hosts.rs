@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::parse::{Refusal, digits, word};
+use super::parse::{self, Refusal, digits};
 
 /// Most hosts in a list.
 const HOSTS_MAX: usize = 10_000;
@@ -95,7 +95,10 @@ fn expand(whole: &str, pattern: &str, names: &mut Vec<String>) -> Result<(), Ref
         if name.is_empty() && !whole.is_empty() {
             return Err(format!("name {} of the list is empty", names.len() + 1).into());
         }
-        names.push(word(&name, NAME_MAX)?);
+        if matches!(name.as_str(), "." | "..") {
+            return Err(format!("{name:?} is a directory, and no host").into());
+        }
+        names.push(parse::name(&name, NAME_MAX)?);
     }
     if names.len() > HOSTS_MAX {
         return Err(format!("it has more than {HOSTS_MAX} hosts").into());
@@ -170,6 +173,9 @@ mod tests {
             ("gpu[a-b]", "\"a-b\" in its brackets is neither a number nor a range"),
             ("gpu[1-2-3]", "\"1-2-3\" in its brackets is neither a number nor a range"),
             ("gpu[9-1]", "the range \"9-1\" in its brackets runs backwards"),
+            (".", "\".\" is a directory, and no host"),
+            ("gpu[1-2],..", "\"..\" is a directory, and no host"),
+            ("gpu[1-2],-x", "it starts with \"-\", as an option does"),
             ("gpu[1-2],gpu2", "\"gpu2\" is in it twice"),
             ("gpu[0-10000]", "it has more than 10000 hosts"),
             ("gpu[0-4294967295]", "it has more than 10000 hosts"),

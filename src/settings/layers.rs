@@ -52,17 +52,21 @@ impl Provider for Placed<'_> {
 }
 
 /// All layers merged.
-pub(super) struct Layers(BTreeMap<String, Resolved>);
+pub(super) struct Layers {
+    values: BTreeMap<String, Resolved>,
+    /// Keys that stand in one env file more than once, in words.
+    pub(super) repeated: Vec<String>,
+}
 
 impl Layers {
     /// The value in force of one setting.
     pub(super) fn get(&self, name: &str) -> Option<&Resolved> {
-        self.0.get(name)
+        self.values.get(name)
     }
 
     /// The librdkafka properties that are set.
     pub(super) fn properties(&self) -> impl Iterator<Item = &Resolved> {
-        self.0.values().filter(|resolved| matches!(resolved.key, Key::Property(_)))
+        self.values.values().filter(|resolved| matches!(resolved.key, Key::Property(_)))
     }
 
     /// Reads every source; what is wrong there does not hide what is wrong elsewhere.
@@ -111,8 +115,23 @@ impl Layers {
             let key = key.unwrap_or_else(|| Key::Property(name.clone()));
             Ok((name, Resolved::new(key, text.into_inner(), layer.origin.clone())))
         });
-        resolved.collect::<Result<_, _>>().map(Self)
+        let values = resolved.collect::<Result<_, Box<figment::Error>>>()?;
+        Ok(Self { values, repeated: repeated(&layers) })
     }
+}
+
+/// Assignments that a later one of the same file takes the effect from, as systemd has it.
+fn repeated(layers: &[&Layer]) -> Vec<String> {
+    let mut last: BTreeMap<(&Path, &Key), usize> = BTreeMap::new();
+    let mut repeated = Vec::new();
+    for Layer { origin, values } in layers {
+        let (Origin::EnvFile { path, line }, [(key, _)]) = (origin, &values[..]) else { continue };
+        if let Some(before) = last.insert((path, key), *line) {
+            let path = path.display();
+            repeated.push(format!("{path}: {key} of line {before} is set again on line {line}"));
+        }
+    }
+    repeated
 }
 
 fn defaults(inputs: &Inputs) -> Vec<Layer> {

@@ -114,6 +114,14 @@ pub(super) fn word(text: &str, max: usize) -> Result<String, Refusal> {
     }
 }
 
+/// A [`word`] that no other program takes for one of its options.
+pub(super) fn name(text: &str, max: usize) -> Result<String, Refusal> {
+    if text.starts_with('-') {
+        return Err(r#"it starts with "-", as an option does"#.into());
+    }
+    word(text, max)
+}
+
 pub(super) fn topic(text: &str) -> Result<String, Refusal> {
     if matches!(text, "." | "..") {
         return Err("Kafka reserves it".into());
@@ -122,7 +130,7 @@ pub(super) fn topic(text: &str) -> Result<String, Refusal> {
 }
 
 pub(super) fn run_id(text: &str) -> Result<String, Refusal> {
-    word(text, 128)
+    name(text, 128)
 }
 
 pub(super) fn profile(text: &str) -> Result<String, Refusal> {
@@ -264,6 +272,12 @@ mod tests {
         for text in ["ms", "1 s", "5x", "2d", "1ms2", "m10", "-1s", "infs", "nans", "1S"] {
             assert!(sleep(text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_run_is_named_as_no_option_is() {
+        assert_eq!(run_id("night-7"), Ok("night-7".to_owned()));
+        assert_eq!(run_id("-x"), Err(r#"it starts with "-", as an option does"#.into()));
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub(super) fn no_kind<'a>(typed: &str, kinds: impl Iterator<Item = &'a str>) -> 
 }
 
 /// The word of a closed list that was meant: the same but for capitals, or a slip of a key or two.
-pub(super) fn word<'a>(typed: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn word<'a>(typed: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.trim().to_ascii_lowercase();
     near(&typed, words).into_iter().next()
 }

@@ -398,6 +398,23 @@ fn unknown_keys_and_bad_values_of_every_source_are_said_at_once() {
 }
 
 #[test]
+fn a_key_that_stands_twice_in_a_file_is_named_and_the_last_one_counts() {
+    let world = world()
+        .env_file("BATCH=1\nRDKAFKA_LINGER_MS=1\n\nBATCH=2\nPROFILE=night\nRDKAFKA_LINGER_MS=2\n")
+        .file("vm4/night.env", "BATCH=3\n");
+    let path = world.path("vm4.env").display().to_string();
+    let settings = world.load();
+    assert_eq!(settings.batch, 3);
+    assert_eq!(
+        settings.repeated,
+        [
+            format!("{path}: BATCH of line 1 is set again on line 4"),
+            format!("{path}: RDKAFKA_LINGER_MS of line 2 is set again on line 6"),
+        ]
+    );
+}
+
+#[test]
 fn variables_that_are_no_settings_are_left_alone() {
     let settings = world().variable("SLEEPSEC", "0").variable("KAFKA_PORT", "tcp://x").load();
     assert_eq!(settings.sleep, Duration::from_millis(500));
@@ -544,8 +561,8 @@ fn a_shard_that_can_belong_to_no_other_is_refused() {
     let refused = |missing: &str| {
         format!(
             "SHARD: \"0/2\" from the environment is not valid: {missing}, so that each shard would \
-             be a run of its own; expected i/n with i from 0 to n-1, or slot:{{{{.Task.Slot}}}}/n in \
-             Docker Swarm"
+             be a run of its own; expected RUN_SEED, and RUN_ID or EVENT_START, to be the same for \
+             every shard"
         )
     };
     assert_eq!(shard().error(), refused("RUN_SEED is not set"));

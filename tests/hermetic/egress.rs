@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::cluster::Cluster;
-use crate::common::{Finished, Producer};
+use crate::common::{Finished, Producer, nobody};
 
 /// A run of two pairs under this allow list.
 fn run_under(list: &str, bootstrap: &str) -> Finished {
@@ -56,6 +56,7 @@ fn the_line_that_a_cluster_needs_is_printed_alone() {
     let finished = command.finish();
     // The broker stands in KAFKA_BOOTSTRAP by its address.
     assert_eq!(finished.exits(0).stdout, "EGRESS_ALLOW=\n");
+    finished.says("nothing to add: KAFKA_BOOTSTRAP and EGRESS_ALLOW have every address of this");
     let (command, _) = egress(&[], &cluster.bootstrap(), "EGRESS_ALLOW='10.9.0.0/16 ::1'\n");
     let finished = command.finish();
     assert_eq!(finished.exits(0).stdout, "EGRESS_ALLOW=10.9.0.0/16,::1\n");
@@ -110,8 +111,16 @@ fn nothing_is_applied_where_the_need_is_not_known() {
         said.contains("the addresses of broker no-such-name.invalid:9092 are not known"),
         "{said}"
     );
+    assert!(
+        said.contains("`vm4-producer doctor` shows which name; exit 69 (UNAVAILABLE)"),
+        "{said}"
+    );
     assert_eq!(String::from_utf8_lossy(&output.stdout), "");
     assert_eq!(fs::read_to_string(path).unwrap(), "BATCH=1\n");
+
+    let (command, _) = egress(&[], &nobody(), "");
+    let finished = command.finish();
+    finished.exits(69).says("`vm4-producer doctor` names the cause; exit 69 (UNAVAILABLE)");
 }
 
 #[test]

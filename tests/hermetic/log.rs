@@ -103,7 +103,7 @@ fn a_reader_that_comes_after_the_summary_was_due_still_gets_it() {
 #[test]
 fn the_line_of_a_long_seed_names_a_few_gpus_and_counts_the_rest() {
     let finished = talkative().finish();
-    let line = finished.stderr.lines().find(|line| line.contains("INFO seed: ")).unwrap();
+    let line = finished.stderr.lines().find(|line| line.contains("INFO seed file: ")).unwrap();
     assert!(line.ends_with(" and 4992 more") && line.len() < 1_000, "{line}");
 }
 

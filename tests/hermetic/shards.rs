@@ -10,8 +10,8 @@ fn a_shard_that_can_belong_to_no_other_is_refused() {
         settings.iter().fold(shard, |shard, (name, value)| shard.set(name, value)).finish()
     };
     let refused = "SHARD: \"1/4\" from the environment is not valid: ";
-    let alone = "so that each shard would be a run of its own; expected i/n with i from 0 to n-1, or \
-                 slot:{{.Task.Slot}}/n in Docker Swarm";
+    let alone = "so that each shard would be a run of its own; expected RUN_SEED, and RUN_ID or \
+                 EVENT_START, to be the same for every shard";
     for (settings, missing) in [
         (&[][..], "RUN_SEED is not set"),
         (&[("RUN_ID", "fleet")], "RUN_SEED is not set"),

@@ -25,6 +25,9 @@ pub struct Shown {
 const COLORS: &[(&str, &str)] =
     &[("ok", "\x1b[32m"), ("warn", "\x1b[33m"), ("FAIL", "\x1b[1;31m"), ("skip", "\x1b[2m")];
 
+/// Where the text of a check begins, and goes on in a second row.
+const INDENT: usize = 6;
+
 /// The exit code of the first check that failed: the one that a run would end with.
 pub(super) fn exit(findings: &[Finding]) -> Exit {
     let failed = findings.iter().find_map(|finding| match finding.result {
@@ -56,7 +59,9 @@ fn line(Finding { name, result }: &Finding, has_colors: bool) -> String {
     let (on, off) = color.map_or(("", ""), |color| (color, "\x1b[0m"));
     let (found, remedy, _) = result.parts();
     let remedy = remedy.map(|remedy| format!("; remedy: {remedy}")).unwrap_or_default();
-    format!("{on}{word:<4}{off}  {name}: {found}{remedy}\n")
+    let line = format!("{word:<4}  {name}: {found}{remedy}");
+    let line = terminal::wrapped(&line, INDENT);
+    format!("{on}{word:<4}{off}{}\n", line.get(4..).unwrap_or_default())
 }
 
 /// The last line: what is to be remembered of all the others.

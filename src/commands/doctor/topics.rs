@@ -1,13 +1,16 @@
 //! The topics: whether they are there, and take and keep what a run would send.
 
-use super::{Finding, Found, bad, ok, skipped};
+use super::{Finding, Found, bad, counted, ok, skipped};
 use crate::batch::topic_limits;
 use crate::event::Kind;
-use crate::event_time::Conflict;
+use crate::event_time::{Conflict, TopicLimits};
 use crate::exit::Exit;
 use crate::kafka::inquiry::Description;
 use crate::kafka::{config, topics};
 use crate::settings::{EventTimeGuard, Settings};
+
+/// Partitions of a topic that is to be created, where the other one is not there either.
+const PARTITIONS: usize = 3;
 
 /// Checks both topics.
 pub(super) fn check(settings: &Settings, cluster: &Description) -> Vec<Finding> {
@@ -20,15 +23,24 @@ pub(super) fn check(settings: &Settings, cluster: &Description) -> Vec<Finding> 
 
 fn check_topics(settings: &Settings, cluster: &Description) -> Vec<Finding> {
     let named = [(&settings.topic_metric, "TOPIC_METRIC"), (&settings.topic_token, "TOPIC_TOKEN")];
-    named.map(|(topic, setting)| check_topic(topic, setting, cluster)).into()
+    // Both need the same number, to be joined by their key.
+    let there = named.iter().find_map(|(topic, _)| cluster.topics.get(*topic)?.as_ref().ok());
+    let partitions = there.copied().unwrap_or(PARTITIONS);
+    let bootstrap = &settings.kafka_bootstrap;
+    let command = format!("kafka-topics.sh --bootstrap-server {bootstrap} --create");
+    let check = |(topic, setting): (&String, &str)| {
+        let created = format!("{command} --topic {topic} --partitions {partitions}");
+        check_topic(topic, setting, &created, cluster)
+    };
+    named.map(check).into()
 }
 
-fn check_topic(topic: &str, setting: &str, cluster: &Description) -> Finding {
+fn check_topic(topic: &str, setting: &str, created: &str, cluster: &Description) -> Finding {
     let name = format!("topic {topic}");
     let Some(found) = cluster.topics.get(topic) else {
         let remedy = format!(
             "create it, or name another with {setting}; a run creates it only where the cluster \
-             creates topics on demand"
+             creates topics on demand; {created}"
         );
         return bad(
             name,
@@ -38,7 +50,7 @@ fn check_topic(topic: &str, setting: &str, cluster: &Description) -> Finding {
         );
     };
     match found {
-        Ok(partitions) => ok(name, format!("{partitions} partitions")),
+        Ok(partitions) => ok(name, counted(*partitions, "partition")),
         Err(error) if error.is_denied => {
             bad(name, error.to_string(), "grant this client Write on the topic", Exit::NoPerm)
         }
@@ -61,12 +73,40 @@ fn check_limits(settings: &Settings) -> Vec<Finding> {
     };
     let is_off = settings.event_time_guard == EventTimeGuard::Off;
     let conflicts = topic_limits::conflicts(settings, &limits);
-    let findings = topics.iter().zip(conflicts).map(|(topic, conflict)| match conflict {
-        None => ok(name(topic), "it takes and keeps the events of a run"),
+    let found = topics.iter().zip(&limits).zip(conflicts);
+    let findings = found.map(|((topic, limits), conflict)| match conflict {
+        None => ok(name(topic), kept(limits)),
         Some(conflict) if is_off => {
             skipped(name(topic), format!("{} (EVENT_TIME_GUARD=off)", conflict.problem))
         }
         Some(Conflict { problem, remedy }) => bad(name(topic), problem, remedy, Exit::Config),
     });
     findings.collect()
+}
+
+fn kept(limits: &TopicLimits) -> String {
+    let whose = if limits.append_time {
+        ", with the broker's time in place of theirs (message.timestamp.type=LogAppendTime)"
+    } else {
+        ""
+    };
+    format!("it takes and keeps the events of a run{whose}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_that_puts_its_own_time_on_records_is_told() {
+        let limits = |value: &str| {
+            TopicLimits::of(|name| (name == "message.timestamp.type").then(|| value.to_owned()))
+        };
+        assert_eq!(kept(&limits("CreateTime")), "it takes and keeps the events of a run");
+        assert_eq!(
+            kept(&limits("LogAppendTime")),
+            "it takes and keeps the events of a run, with the broker's time in place of theirs \
+             (message.timestamp.type=LogAppendTime)"
+        );
+    }
 }

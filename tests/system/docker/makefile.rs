@@ -18,7 +18,7 @@ fn the_targets_send_batches_to_the_broker_of_env_and_clean_up() {
             project.shell("make ps").exits(0).stdout.contains("Exited (0)")
         });
     };
-    project.shell("make doctor").exits(0).says("ok    metadata: 1 advertised brokers");
+    project.shell("make doctor").exits(0).says("ok    metadata: 1 advertised broker");
     project.shell("make run-once").exits(0).says("40 of 40 planned records delivered");
     project.shell("make up").exits(0);
     ended();

@@ -25,7 +25,7 @@ fn seed(name: &str) -> String {
 fn seed_line(machine: &Machine, unit: &str) -> String {
     let entries = machine.journal(&["-u", unit, "-t", "vm4-producer"]);
     let mut said = entries.iter().filter_map(|entry| entry["MESSAGE"].as_str());
-    said.rfind(|line| line.starts_with("seed: ")).expect("a line on the seed").to_owned()
+    said.rfind(|line| line.starts_with("seed file: ")).expect("a line on the seed").to_owned()
 }
 
 #[track_caller]
@@ -41,13 +41,13 @@ fn the_host_s_own_seed_file_comes_before_the_packaged_one(release: Release) {
     machine.put("/data/gpu_seed.json", seed("RTX 4090"), 0o644);
     machine.run(&["systemctl", "start", UNIT]).success();
     let line = seed_line(machine, UNIT);
-    assert!(line.starts_with("seed: /data/gpu_seed.json: RTX 4090"), "{line}");
+    assert!(line.starts_with("seed file: /data/gpu_seed.json: RTX 4090"), "{line}");
     doctor_says(machine, 0, "ok    unit's seed: /data/gpu_seed.json\n");
     // Without it, the packaged one again.
     machine.run(&["rm", "/data/gpu_seed.json"]).success();
     machine.run(&["systemctl", "start", UNIT]).success();
     let line = seed_line(machine, UNIT);
-    assert!(line.starts_with("seed: /data/gpu_seed.json: RTX 3090"), "{line}");
+    assert!(line.starts_with("seed file: /data/gpu_seed.json: RTX 3090"), "{line}");
     let packaged = "/usr/share/vm4-producer/gpu_seed.json";
     doctor_says(machine, 0, &format!("/data/gpu_seed.json (on this host {packaged})\n"));
 }

@@ -53,7 +53,7 @@ fn a_started_unit_sends_a_batch_as_its_own_user_and_says_so(release: Release) {
     assert!(told.contains("generated = acknowledged + failed + unresolved"), "{told}");
     assert!(!told.contains("@VM4") && !told.contains("inherited credential"), "{told}");
     // The seed is the shipped one, seen as /data.
-    assert!(told.contains("seed: /data/gpu_seed.json: RTX 3090 (serves "), "{told}");
+    assert!(told.contains("seed file: /data/gpu_seed.json: RTX 3090 (serves "), "{told}");
     assert_ne!(machine.run(&["test", "-e", "/data"]).code, 0, "the host has no /data");
     assert_ne!(machine.run(&["test", "-e", "/run/vm4-producer"]).code, 0, "the root is gone");
     let doctor = machine.run(&["vm4-producer", "doctor"]).success().stdout;
