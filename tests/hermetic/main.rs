@@ -14,6 +14,7 @@
 
 mod answer_key;
 mod bar;
+mod captures;
 mod causes;
 mod cli;
 mod close_windows;

@@ -13,7 +13,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::process::eventually;
 
-/// Rows of every terminal here.
+/// Rows of a terminal that shows everything.
 const ROWS: u16 = 200;
 
 /// A program on a terminal, of which it is the foreground job.
@@ -26,8 +26,13 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Starts the command, with its environment, on a terminal of so many columns.
+    /// Starts the command, with its environment, on a terminal of so many columns and very many rows.
     pub fn start(command: &Command, columns: u16) -> Self {
+        Self::sized(command, columns, ROWS)
+    }
+
+    /// Starts the command, with its environment, on a terminal of this size.
+    pub fn sized(command: &Command, columns: u16, rows: u16) -> Self {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let master = openpt(flags).expect("a pseudo-terminal");
         grantpt(&master).expect("a terminal of ours");
@@ -37,7 +42,7 @@ impl Terminal {
         let open = || File::options().read(true).write(true).open(&path).expect("the terminal");
         // Becomes nobody's controlling terminal by this: the test has none to lose.
         let terminal = open();
-        let size = Winsize { ws_row: ROWS, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&terminal, size).expect("a size");
 
         let mut on_terminal = Command::new("setsid");
@@ -51,7 +56,7 @@ impl Terminal {
 
         let keyboard = File::from(master);
         let mut output = keyboard.try_clone().expect("a descriptor");
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(ROWS, columns, 0)));
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
         let sent = Arc::new(Mutex::new(Vec::new()));
         let (seen, kept) = (Arc::clone(&screen), Arc::clone(&sent));
         let reader = std::thread::spawn(move || {
@@ -70,7 +75,8 @@ impl Terminal {
         self.keyboard.write_all(keys.as_bytes()).expect("a terminal that takes keys");
     }
 
-    /// The lines on the screen, without white space at their ends.
+    /// The lines on the screen, those that the terminal has wrapped in one, without white space at
+    /// their ends.
     pub fn screen(&self) -> String {
         let screen = self.screen.lock().expect("a lock").screen().contents();
         screen.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
@@ -81,12 +87,12 @@ impl Terminal {
         self.sent.lock().expect("a lock").clone()
     }
 
-    /// Waits until the screen shows this.
+    /// Waits until the screen shows this; the screen then.
     #[track_caller]
-    pub fn until_it_shows(&self, text: &str) {
+    pub fn until_it_shows(&self, text: &str) -> String {
         eventually(&format!("{text:?} on the screen"), || {
-            self.screen().contains(text).then_some(())
-        });
+            Some(self.screen()).filter(|screen| screen.contains(text))
+        })
     }
 
     /// Waits for the end of the program; its exit code. The screen shows all it has written.
