@@ -371,7 +371,7 @@ fn latency_against_completion() {
             series.push(Series::Line("", colour, vec![(1.0, least(1.0)), (700.0, least(700.0))]));
         }
         let axes = Axes {
-            title: "chat; the lines are the least that each GPU needs alone and without a prompt",
+            title: "chat: latency against completion tokens; lines: one request alone, with an empty prompt",
             x: ("completion tokens", 0.0..700.0),
             y: ("latency, s", 0.0..8.0),
         };
