@@ -38,11 +38,9 @@ fn commands() -> Vec<&'static str> {
 }
 
 /// Runs a command line on a terminal, as the user does, and notes what is seen and how long it took.
-/// A dumb one gets no bar that apt would draw over its own lines.
 fn typed(machine: &Machine, line: &str, seen: &mut String) -> String {
     let inside = format!("cd {CHECKOUT}; stty rows {ROWS} columns {COLUMNS}; exec {line}");
-    let terminal =
-        ["env", "-u", "DEBIAN_FRONTEND", "TERM=dumb", "SYSTEMD_PAGER=", "script", "-qec", &inside];
+    let terminal = ["env", "TERM=dumb", "SYSTEMD_PAGER=", "script", "-qec", &inside];
     let ran = machine.run_within(LIMIT, &[&terminal[..], &["/dev/null"]].concat());
     let mut terminal = vt100::Parser::new(ROWS, COLUMNS, 0);
     terminal.process(ran.stdout.as_bytes());
@@ -59,6 +57,8 @@ fn empty(release: Release) -> Installed {
     let machine = Machine::boot(release);
     let addresses = [machine.host_address_v4().into(), machine.add_host_address().v4.into()];
     let topics = default_topics().clone();
+    // The bar at the bottom of the screen, whose sequences the terminal here does not know.
+    machine.put("/etc/apt/apt.conf.d/bar", "Binary::apt::Dpkg::Progress-Fancy \"0\";\n", 0o644);
     let empty = Installed { machine, addresses, topics };
     empty.name(addresses);
     empty

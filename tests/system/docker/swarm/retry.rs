@@ -1,6 +1,7 @@
 //! A task that is killed on its way: Swarm starts it again, and `verify` tells what that did.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
 
@@ -121,10 +122,9 @@ fn what_swarm_sends_again_of_a_killed_shard_is_copies_and_not_loss() {
     engine().run(&["docker", "stack", "rm", "retry"]).exits(0);
 }
 
-/// A service of one task that Swarm starts again when it fails, with these settings. Its task is
-/// killed: returns the containers that were killed and that completed, and how many records the first
-/// left in each topic.
-fn retried(name: &str, settings: &[(&str, &str)]) -> (String, String, [String; 2]) {
+/// A service of one task that Swarm starts again when it fails, with these settings, to new topics of
+/// its name.
+fn start(name: &str, settings: &[(&str, &str)]) -> [String; 2] {
     let topics = broker::create_topics(name);
     join_swarm();
     let mut command = vec!["docker", "service", "create", "--detach", "--endpoint-mode=dnsrr"];
@@ -145,6 +145,12 @@ fn retried(name: &str, settings: &[(&str, &str)]) -> (String, String, [String; 2
     command.extend(settings.iter().map(String::as_str));
     command.extend(["--no-resolve-image", image()]);
     engine().run(&command).exits(0);
+    topics
+}
+
+/// The same, whose task is killed: also the containers that were killed and that completed.
+fn retried(name: &str, settings: &[(&str, &str)]) -> (String, String, [String; 2]) {
+    let topics = start(name, settings);
     let (killed, mut completed) = kill_one(name, &topics[1], 60, 1);
     (killed, completed.remove(0), topics)
 }
@@ -194,4 +200,47 @@ fn with_a_run_id_and_times_of_its_own_the_second_try_is_told_by_its_times() {
         assert_eq!(topic["copies"][0]["origin"], "sent-again", "{topic}");
     }
     engine().run(&["docker", "service", "rm", "times"]).exits(0);
+}
+
+#[test]
+fn what_a_run_that_was_cut_off_left_open_is_found_once_swarm_has_sent_it_again() {
+    let settings = [
+        ("RUN_ID", "cut"),
+        ("EVENT_START", "2026-03-01T08:00:00Z"),
+        ("PACE", "wall"),
+        ("DELIVERY_TIMEOUT_SEC", "3"),
+    ];
+    let topics = start("cut", &settings);
+    engine().wait_until("the run is on its way", || broker::count(&topics[1]) >= 60);
+    let [first] = &containers("cut")[..] else { panic!("one task") };
+    let address = inspected(first, "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}");
+    assert!(address.parse::<Ipv4Addr>().is_ok(), "{address:?}");
+    // The broker listens on the engine's host.
+    let rule = ["INPUT", "--source", &address, "--jump", "DROP"];
+    engine().run(&[&["iptables", "--wait", "--insert"], &rule[..]].concat()).exits(0);
+    engine()
+        .wait_until("the run has given up", || inspected(first, "{{.State.Status}}") == "exited");
+    engine().run(&[&["iptables", "--wait", "--delete"], &rule[..]].concat()).exits(0);
+    assert_eq!(inspected(first, "{{.State.ExitCode}}"), "74");
+    wait_for_tasks("cut", 1);
+    let last = containers("cut").remove(0);
+
+    let copies = topics.each_ref().map(|topic| counts(topic)[1]);
+    let account = verify_report_of(&last, 74);
+    assert_eq!(of_topics(&account, "/found"), [PAIRS, PAIRS]);
+    assert_eq!(of_topics(&account, "/missing"), [0, 0]);
+    assert_eq!(of_topics(&account, "/read/extra_copies"), copies);
+    for topic in account["topics"].as_array().expect("topics") {
+        assert_eq!(topic["copies"][0]["origin"], "sent-again", "{topic}");
+    }
+    // The report of the first says what it left open: it is there, from the second.
+    let account = verify_report_of(first, 74);
+    assert_eq!(of_topics(&account, "/missing"), [0, 0]);
+    for topic in account["topics"].as_array().expect("topics") {
+        let rows = topic["verdicts"].as_array().expect("verdicts");
+        let open = rows.iter().filter(|row| row["verdict"] != "acknowledged");
+        let present = open.map(|row| row["present"].as_u64().expect("a count"));
+        assert!(present.sum::<u64>() > 0, "{topic}");
+    }
+    engine().run(&["docker", "service", "rm", "cut"]).exits(0);
 }
