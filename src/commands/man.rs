@@ -121,6 +121,7 @@ fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
     let man = Man::new(cli::command())
         .title("VM4-PRODUCER")
         .date(RELEASED)
+        .manual("User Commands")
         .source(concat!("vm4-producer ", env!("CARGO_PKG_VERSION")));
     man.render_title(page)?;
     man.render_name_section(page)?;
