@@ -37,17 +37,16 @@ fn server(text: &str) -> Result<Server, Refusal> {
     if text.is_empty() {
         return Err("an entry is empty".into());
     }
+    if text.contains('@') {
+        // What stands in front of it may be a password.
+        return Err("an entry has an \"@\"; RDKAFKA_SASL_USERNAME sets the user".into());
+    }
     if text.contains("://") {
         let because = "starts with a protocol; RDKAFKA_SECURITY_PROTOCOL chooses it";
         return Err(format!("{text:?} {because}").into());
     }
     if let Some(separator) = text.chars().find(|c| c.is_whitespace() || ";|".contains(*c)) {
         return Err(format!("{text:?} has {separator:?}; a comma separates servers").into());
-    }
-    if text.contains('@') {
-        let because = "has an \"@\"; RDKAFKA_SASL_USERNAME sets the user";
-        // What stands in front of it may be a password.
-        return Err(format!("an entry {because}").into());
     }
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (address, after) = rest.split_once(']').ok_or(format!("{text:?} lacks a \"]\""))?;

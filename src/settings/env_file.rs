@@ -50,6 +50,9 @@ pub(super) enum EnvFileError {
     },
 }
 
+/// Characters of a line that an error shows.
+const SHOWN: usize = 30;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     PreKey,
@@ -226,7 +229,8 @@ impl Reader {
     }
 
     fn no_equals_sign(&self) -> EnvFileError {
-        let text = self.key.chars().take(60).collect();
+        // A private key on lines of its own begins with what all of them have.
+        let text = self.key.chars().take(SHOWN).collect();
         EnvFileError::NoEqualsSign { line: self.key_line, text }
     }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::{fmt, io};
 
-use super::source::{Origin, Resolved};
+use super::source::{Key, Origin, Resolved};
 use super::{definition, suggest};
 
 /// A value that a setting cannot have. Its text names setting, value, source and expectation.
@@ -27,9 +27,17 @@ impl SettingError {
         because: Option<String>,
         expected: &'static str,
     ) -> Self {
+        let whole = resolved.expose();
+        let (value, because) = match (&resolved.key, whole.split_once('\n')) {
+            // What follows may be an assignment of a secret.
+            (Key::Setting(_), Some((first, _))) => {
+                (first, Some("it has more than one line; a quote may be open".into()))
+            }
+            _ => (whole, because),
+        };
         Self {
             name: resolved.written(),
-            value: (!resolved.is_secret()).then(|| resolved.expose().to_owned()),
+            value: (!resolved.is_secret()).then(|| value.to_owned()),
             origin: resolved.origin.clone(),
             because,
             expected,

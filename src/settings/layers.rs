@@ -224,6 +224,10 @@ fn text(key: Key, value: &OsStr, origin: Origin) -> Result<Resolved, SettingErro
     let resolved = Resolved::new(key, value.to_string_lossy().into_owned(), origin);
     match value.to_str() {
         Some(_) => Ok(resolved),
+        // Of a property it may be a secret, under whatever name.
+        None if matches!(resolved.key, Key::Property(_)) => {
+            Err(SettingError { value: None, ..SettingError::new(&resolved, None, "UTF-8 text") })
+        }
         None => Err(SettingError::new(&resolved, None, "UTF-8 text")),
     }
 }

@@ -71,7 +71,9 @@ pub(super) fn check(property: &Resolved, librdkafka: Librdkafka) -> Result<(), S
             };
             let nearest = nearest(name, librdkafka);
             let nearest = nearest.map_or(String::new(), |nearest| format!(", but {nearest:?}"));
-            refuse(Some(format!("librdkafka has no property {name:?}{nearest}")), expected)
+            let because = format!("librdkafka has no property {name:?}{nearest}");
+            // A misspelled password is one, too, whatever its property is called.
+            SettingError { value: None, ..refuse(Some(because), expected) }
         }
         PropertyError::Refused(description) => {
             // librdkafka repeats the value in its description.
@@ -161,7 +163,7 @@ mod tests {
     fn unknown_properties_and_bad_values_name_the_setting() {
         assert_eq!(
             error("RDKAFKA_NO_SUCH", "1"),
-            "RDKAFKA_NO_SUCH: \"1\" from the environment is not valid: librdkafka has no property \
+            "RDKAFKA_NO_SUCH: the value from the environment is not valid: librdkafka has no property \
              \"no.such\"; expected a property of librdkafka's CONFIGURATION.md, dots written as \
              underscores"
         );
@@ -174,6 +176,13 @@ mod tests {
         assert!(!refused.contains("queue.buffering") && !refused.contains("perhaps"), "{refused}");
         let refused = error("RDKAFKA_LOG_LEVEL", "99");
         assert!(refused.contains("range 0..7; expected a value"), "{refused}");
+    }
+
+    #[test]
+    fn the_value_of_a_misspelled_property_is_not_shown() {
+        for name in ["RDKAFKA_SASL_PASWORD", "RDKAFKA_SASL_PASS", "RDKAFKA_SSL_KEY_PWD"] {
+            assert!(!error(name, "hunter2").contains("hunter2"), "{}", error(name, "hunter2"));
+        }
     }
 
     #[test]

@@ -182,7 +182,8 @@ impl Resolved {
     /// Whether the value must never be shown.
     pub(super) fn is_secret(&self) -> bool {
         match &self.key {
-            Key::Setting(_) => false,
+            // A URL may have a password in front of it.
+            Key::Setting(name) => *name == "KAFKA_BOOTSTRAP" && self.value.contains('@'),
             Key::Property(name) => matches!(self.origin, Origin::Credential(_)) || is_secret(name),
         }
     }

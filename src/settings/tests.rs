@@ -464,12 +464,12 @@ fn a_property_is_blamed_under_the_name_that_the_user_wrote() {
     for (error, start) in [
         (
             world().flag("linger.mss", "1").error(),
-            "linger.mss: \"1\" from flag -X linger.mss is not valid: librdkafka has no property \
+            "linger.mss: the value from flag -X linger.mss is not valid: librdkafka has no property \
              \"linger.mss\", but \"linger.ms\"; expected a property of librdkafka's CONFIGURATION.md",
         ),
         (
             world().variable("RDKAFKA_LINGER_MSS", "1").error(),
-            "RDKAFKA_LINGER_MSS: \"1\" from the environment is not valid: librdkafka has no \
+            "RDKAFKA_LINGER_MSS: the value from the environment is not valid: librdkafka has no \
              property \"linger.mss\", but \"linger.ms\"; expected a property of librdkafka's \
              CONFIGURATION.md, dots written as underscores",
         ),
@@ -522,8 +522,31 @@ fn credentials_set_the_property_they_are_named_as_and_are_never_shown() {
                 LoadCredentialEncrypted= in a drop-in hands it over";
     assert_eq!(error, said);
     // also where the name does not say that it is a secret
+    let bytes = OsString::from_vec(b"hunter2\xff".to_vec());
+    let error = world().variable("RDKAFKA_SASL_PASWORD", bytes).error();
+    assert!(error.contains("expected UTF-8 text") && !error.contains("hunter2"), "{error}");
     let error = world().credential("linger.ms", "hunter2").error();
     assert!(!error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn no_error_shows_a_secret_that_is_at_the_wrong_place() {
+    let after = "it has more than one line; a quote may be open; expected";
+    for name in ["BATCH", "KAFKA_BOOTSTRAP"] {
+        let error =
+            world().env_file(&format!("{name}=\"2\nRDKAFKA_SASL_PASSWORD=hunter2\n")).error();
+        let start = format!("{name}: \"2\" from DIR/vm4.env line 1 is not valid: {after}");
+        assert!(error.starts_with(&start) && !error.contains("hunter2"), "{error}");
+    }
+    for url in ["user:hunter2@kafka:9092", "kafka://user:hunter2@kafka", "a b:hunter2@kafka"] {
+        let error = world().variable("KAFKA_BOOTSTRAP", url).error();
+        assert!(error.contains("an entry has an \"@\"; RDKAFKA_SASL_USERNAME sets"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+    let key = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7hunter2";
+    let pem = format!("RDKAFKA_SSL_KEY_PEM=-----BEGIN PRIVATE KEY-----\n{key}\n");
+    let error = world().env_file(&pem).error();
+    assert!(error.contains("line 2: \"MIIE") && !error.contains("hunter2"), "{error}");
 }
 
 #[test]

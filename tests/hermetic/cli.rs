@@ -25,10 +25,10 @@ fn a_bad_command_line_is_a_usage_error() {
 fn a_bad_value_of_a_flag_is_a_configuration_error() {
     command(&["--batch", "-1"]).exits(78).says("BATCH: \"-1\" from flag --batch is not valid");
     command(&["-X", "no.such=1"]).exits(78).says(
-        "no.such: \"1\" from flag -X no.such is not valid: librdkafka has no property \"no.such\"",
+        "no.such: the value from flag -X no.such is not valid: librdkafka has no property \"no.such\"",
     );
     command(&["-X", "linger.mss=1"]).exits(78).says(
-        "linger.mss: \"1\" from flag -X linger.mss is not valid: librdkafka has no property \
+        "linger.mss: the value from flag -X linger.mss is not valid: librdkafka has no property \
          \"linger.mss\", but \"linger.ms\"; expected",
     );
 }
@@ -525,6 +525,14 @@ fn help_shows_every_setting_with_its_default() {
         }
     }
     command(&["--version"]).exits(0);
+}
+
+#[test]
+fn no_line_of_the_man_page_ends_with_white_space() {
+    let page = command(&["man"]).exits(0).stdout.clone();
+    assert!(page.contains(".SH EXAMPLES\n") && page.contains(".SH \"SEED FILE\"\n"), "{page}");
+    let bad: Vec<_> = page.lines().filter(|line| line.trim_end() != *line).collect();
+    assert_eq!(bad, [""; 0]);
 }
 
 #[test]
