@@ -155,7 +155,7 @@ fn check_settings(settings: &Settings) -> Finding {
 fn check_seed(settings: &Settings) -> (Finding, Option<Seed>) {
     match files::seed(settings) {
         Ok((seed, source)) => {
-            let gpus = seed.rows.iter().map(|row| format!("{} {}", row.gpu_index, row.name));
+            let gpus = seed.rows.iter().map(|row| format!("GPU {} {}", row.gpu_index, row.name));
             let gpus = gpus.collect::<Vec<_>>().join(", ");
             let warnings: String =
                 seed.warnings.iter().map(|w| format!("; warning: {w}")).collect();

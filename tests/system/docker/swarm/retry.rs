@@ -1,4 +1,4 @@
-//! A task that is killed on its way: Swarm starts it again, and `verify` tells what that did.
+//! A task that fails on its way: Swarm starts it again, and `verify` tells what that did.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
