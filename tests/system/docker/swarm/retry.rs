@@ -167,7 +167,7 @@ fn without_a_run_id_what_swarm_starts_again_is_a_run_of_its_own() {
 
     // The run that was killed has left no report, but its log has what tells its records.
     let logs = engine().run(&["docker", "logs", &killed]).exits(0).stderr;
-    let run = logs.split_once(" run ").and_then(|(_, rest)| rest.split_once(", seed 7351, "));
+    let run = logs.split_once(" run ").and_then(|(_, rest)| rest.split_once(", RUN_SEED 7351, "));
     let (run, _) = run.expect("the run and its seed");
     let topics = [("--topic-metric", &topics[0]), ("--topic-token", &topics[1])];
     let options = [("--kafka-bootstrap", bootstrap()), ("--run", run), ("--run-seed", "7351")];
