@@ -3,7 +3,7 @@
 //! Partitions and topics are read side by side, so only what was read lately is asked for. What is
 //! older is forgotten.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::seen::{CHUNK, LENGTH};
 
@@ -30,29 +30,30 @@ const NOWHERE: Place = Place { pair_ms: 0, offset: 0, partition: i32::MIN };
 /// The places of one topic.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    chunks: HashMap<u64, Box<[Place]>>,
-    order: VecDeque<u64>,
+    /// With their numbers, in the order in which they were begun. There are so few that a search is
+    /// quicker than a hash.
+    chunks: VecDeque<(u64, Box<[Place]>)>,
 }
 
 impl Places {
     /// Notes where the first copy of a record is.
     pub(super) fn note(&mut self, place: u64, at: Place) {
-        let index = place / CHUNK;
-        let chunk = self.chunks.entry(index).or_insert_with(|| {
-            self.order.push_back(index);
-            vec![NOWHERE; LENGTH].into()
+        let number = place / CHUNK;
+        let is_its = |(kept, _): &(u64, _)| *kept == number;
+        let index = self.chunks.iter().rposition(is_its).unwrap_or_else(|| {
+            if self.chunks.len() == KEPT {
+                self.chunks.pop_front();
+            }
+            self.chunks.push_back((number, vec![NOWHERE; LENGTH].into()));
+            self.chunks.len() - 1
         });
-        chunk[(place % CHUNK) as usize] = at;
-        if self.order.len() > KEPT
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.chunks.remove(&oldest);
-        }
+        self.chunks[index].1[(place % CHUNK) as usize] = at;
     }
 
     /// Where a record that was read was; `None` if that is forgotten.
     pub(super) fn of(&self, place: u64) -> Option<Place> {
-        let at = self.chunks.get(&(place / CHUNK))?[(place % CHUNK) as usize];
+        let (_, chunk) = self.chunks.iter().rev().find(|(kept, _)| *kept == place / CHUNK)?;
+        let at = chunk[(place % CHUNK) as usize];
         (at != NOWHERE).then_some(at)
     }
 }

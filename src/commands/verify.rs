@@ -79,7 +79,7 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
         .map_err(|error| (format!("cannot listen to signals: {error}"), Exit::OsErr))?;
     let source = match &options.input {
         Some(path) => Source::Lines(input::Lines::open(path)?),
-        None => Source::Logs(cluster::Cluster::open(settings, options, &topics)?),
+        None => Source::Logs(Box::new(cluster::Cluster::open(settings, options, &topics)?)),
     };
     let partitions = match &source {
         // A stage downstream may have a partitioner of its own.
@@ -131,7 +131,7 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
 /// Where the records come from.
 enum Source {
     Lines(input::Lines),
-    Logs(cluster::Cluster),
+    Logs(Box<cluster::Cluster>),
 }
 
 /// What is expected of a run with a report.
