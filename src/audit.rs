@@ -24,6 +24,7 @@ mod order;
 mod outline;
 mod pair;
 mod places;
+mod ranges;
 mod record;
 mod score;
 mod seen;
@@ -80,6 +81,9 @@ pub struct Expectation<'p> {
     pub planned: Option<u64>,
     /// From when to when it ran, ms since 1970, where its events have the time of the wall clock.
     pub ran_ms: Option<(i64, i64)>,
+    /// Whether the records came through a stage that leaves one of each, so that of a record and the copy
+    /// that the fault `duplicate` makes one is to be there, whichever.
+    pub deduplicated: bool,
     /// Partitions of each topic, where keys decide the partition and the number is known.
     pub partitions: [Option<u32>; 2],
 }
@@ -96,6 +100,8 @@ pub struct Audit<'p> {
     /// Whether the run has one topic for both events.
     is_one: bool,
     torn: Torn,
+    /// Records that were read, and their copies too.
+    beside_copies: u64,
     /// What a pipeline flagged, if that is to be held against what was done.
     flags: Option<Flags>,
     key: Option<KeyCheck>,
@@ -117,6 +123,7 @@ impl<'p> Audit<'p> {
             by_value: ByValue::default(),
             is_one: plan.topic(Kind::Metric) == plan.topic(Kind::Token),
             torn: Torn::default(),
+            beside_copies: 0,
             gpus: (0..gpus).map(|gpu| (plan.key_of(gpu).as_bytes(), gpu)).collect(),
             flags: None,
             key: None,
@@ -157,16 +164,19 @@ impl<'p> Audit<'p> {
         }
     }
 
-    /// Records of the run that were found so far, each counted once.
+    /// Records of the run that were found so far, each counted once; of a run that was deduplicated, a
+    /// record and its copy are one.
     #[must_use]
     pub fn found(&self) -> u64 {
-        self.topics.iter().map(Topic::found).sum()
+        let found: u64 = self.topics.iter().map(Topic::found).sum();
+        found - if self.expectation.deduplicated { self.beside_copies } else { 0 }
     }
 
     /// Records that are to be found, if known.
     #[must_use]
     pub fn wanted(&self) -> Option<u64> {
-        self.outline.records
+        let copies = if self.expectation.deduplicated { self.outline.sent_copies } else { 0 };
+        Some(self.outline.records? - copies)
     }
 
     /// Whether every record was found.

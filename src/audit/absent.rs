@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::Audit;
 use super::missing::{Gone, Log, Missing, MissingAccount};
+use super::ranges::Ranges;
+use super::slots::Slot;
 use super::verdicts::{Verdict, VerdictRow};
 use crate::event::Kind;
 use crate::faults::{Declared, Fault, Hold};
@@ -23,6 +25,11 @@ pub(super) struct Absent {
     pub(super) unsent: u64,
     /// Records that are missing.
     pub(super) records: u64,
+    /// Of records and their copies, those that a stage took away because the other one is there.
+    pub(super) removed: u64,
+    removed_by_verdict: [u64; 4],
+    /// Pairs of which it left both.
+    pub(super) remaining: Ranges,
 }
 
 impl Absent {
@@ -37,11 +44,11 @@ impl Absent {
             Some([acknowledged, failed, unresolved]) => [acknowledged, failed, unresolved, 0],
             None => [0, 0, 0, records],
         };
-        let rows = Verdict::ALL.into_iter().zip(totals).zip(self.by_verdict);
-        let rows = rows.map(|((verdict, total), missing)| VerdictRow {
-            verdict: verdict.word(),
-            present: total.saturating_sub(missing),
-            missing,
+        let rows = Verdict::ALL.into_iter().zip(totals).map(|(verdict, total)| {
+            let missing = self.by_verdict[verdict as usize];
+            let removed = self.removed_by_verdict[verdict as usize];
+            let present = total.saturating_sub(missing + removed);
+            VerdictRow { verdict: verdict.word(), present, missing }
         });
         (self.missing.account(), rows.filter(|row| row.present + row.missing > 0).collect())
     }
@@ -74,13 +81,24 @@ impl Audit<'_> {
                 absent.dropped += 1;
                 continue;
             }
-            for is_copy in faults.of_copies().map(|faults| faults.has(Fault::Duplicate)) {
+            let were_both_sent = faults.has(Fault::Duplicate)
+                && [false, true].iter().all(|copy| !self.outline.is_unsent(kind, place, *copy));
+            let is_one_of_two = self.expectation.deduplicated && were_both_sent;
+            if is_one_of_two && self.topics[kind as usize].are_both_there(place) {
+                absent.remaining.add(seq, u64::from(plan.shard().count));
+            }
+            for slot in faults.of_copies().map(Slot::of) {
+                let is_copy = slot == Slot::Copy;
                 absent.copies += u64::from(is_copy);
                 let topic = &self.topics[kind as usize];
-                let slots = if is_copy { &topic.copies } else { &topic.originals };
+                let is_there = |slot| topic.of_slot(slot).seen.contains(place);
+                let is_removed = is_one_of_two && (is_copy || is_there(Slot::Copy));
                 if self.outline.is_unsent(kind, place, is_copy) {
                     absent.unsent += 1;
-                } else if !slots.seen.contains(place) {
+                } else if !is_there(slot) && is_removed {
+                    absent.removed += 1;
+                    absent.removed_by_verdict[self.verdict(kind, seq, is_copy) as usize] += 1;
+                } else if !is_there(slot) {
                     self.missing(kind, place, is_copy, log, &mut absent);
                 }
             }
@@ -88,15 +106,22 @@ impl Audit<'_> {
         absent
     }
 
+    /// What the producer said of a record, or of its copy.
+    fn verdict(&self, kind: Kind, seq: u64, is_copy: bool) -> Verdict {
+        let verdicts = self.expectation.verdicts.as_ref().map(|both| &both[kind as usize]);
+        verdicts.map_or(Verdict::Unknown, |verdicts| verdicts.of(seq, is_copy))
+    }
+
     /// Notes a record that is missing.
     fn missing(&mut self, kind: Kind, place: u64, is_copy: bool, log: &Log, absent: &mut Absent) {
         let plan = self.expectation.plan;
         let seq = plan.shard().seq_at(place);
-        let verdicts = self.expectation.verdicts.as_ref().map(|both| &both[kind as usize]);
-        let verdict = verdicts.map_or(Verdict::Unknown, |verdicts| verdicts.of(seq, is_copy));
+        let verdict = self.verdict(kind, seq, is_copy);
         absent.records += 1;
         absent.by_verdict[verdict as usize] += 1;
-        if !is_copy && self.topics[1 - kind as usize].originals.seen.contains(place) {
+        let twins = &self.topics[1 - kind as usize];
+        let has_copy = self.expectation.deduplicated && twins.copies.seen.contains(place);
+        if !is_copy && (twins.originals.seen.contains(place) || has_copy) {
             self.torn.alone(kind == Kind::Token, seq);
         }
         let moment_ms = || self.timetable.ms(place).unwrap_or_default();

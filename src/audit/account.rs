@@ -32,7 +32,17 @@ pub struct TopicAccount {
     pub dropped: u64,
     /// Records that incidents left out.
     pub left_out: u64,
-    /// Records that are there: `planned - not_generated - dropped - left_out = found + missing`.
+    /// Of records and the copies that the fault `duplicate` makes of them, those that a de-duplicating
+    /// stage took away, where there is to be one.
+    pub removed_copies: u64,
+    /// Copies that it left beside their records.
+    pub remaining_copies: u64,
+    /// The first ranges of seq of these, first and last.
+    pub remaining_ranges: Vec<[u64; 2]>,
+    /// How many more ranges there are.
+    pub remaining_more: u64,
+    /// Records that are there: `planned - not_generated - dropped - left_out - removed_copies =
+    /// found + missing`.
     pub found: u64,
     /// Records that are not.
     pub missing: u64,
@@ -75,6 +85,8 @@ pub struct Account {
     pub run_seed: u64,
     /// Which part of it, i/n.
     pub shard: String,
+    /// Whether of a record and its declared copy one is to be there.
+    pub deduplicated: bool,
     /// Whether every record is there, once and as it was sent.
     pub closed: bool,
     /// Both topics.
@@ -129,6 +141,7 @@ impl Audit<'_> {
             run_id: expectation.plan.identity.run_id.clone(),
             run_seed: expectation.plan.identity.run_seed,
             shard: expectation.plan.shard().to_string(),
+            deduplicated: expectation.deduplicated,
             closed,
             topics: accounts,
             torn,
@@ -148,7 +161,8 @@ fn account(
     (absent, counts): (Absent, Option<[u64; 3]>),
 ) -> TopicAccount {
     let found = topic.found();
-    let Absent { copies, dropped, left_out, unsent, records: missing, .. } = absent;
+    let Absent { copies, dropped, left_out, unsent, records: missing, removed, .. } = absent;
+    let remaining = absent.remaining.clone();
     let (missing_by_cause, verdicts) = absent.account(counts, found + missing);
     TopicAccount {
         topic: log.topic,
@@ -158,6 +172,10 @@ fn account(
         not_generated: planned.unwrap_or(end).saturating_sub(end) + unsent,
         dropped,
         left_out,
+        removed_copies: removed,
+        remaining_copies: remaining.records,
+        remaining_ranges: remaining.ranges,
+        remaining_more: remaining.more,
         found,
         missing,
         repeated: topic.originals.seen.repeated() + topic.copies.seen.repeated(),
@@ -179,7 +197,8 @@ fn account(
 
 fn is_closed(topic: &TopicAccount) -> bool {
     let read = &topic.read;
-    topic.missing == 0 && read.first_altered + read.extra_copies + read.unexpected == 0
+    topic.missing + topic.remaining_copies == 0
+        && read.first_altered + read.extra_copies + read.unexpected == 0
 }
 
 /// What could not be told of the topics.

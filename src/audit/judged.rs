@@ -45,11 +45,17 @@ impl Audit<'_> {
         }
     }
 
-    /// Whether a record with these faults is as the plan has it: there, and unaltered; or dropped.
+    /// Whether a record with these faults is as the plan has it: there, and unaltered; or dropped. Of a
+    /// record and its copy in a topic that was deduplicated, the one that is not there is so, too.
     fn is_as_sent(&self, kind: Kind, slot: Slot, place: u64, faults: FaultSet) -> bool {
-        let slots = self.topics[kind as usize].of_slot(slot);
+        let topic = &self.topics[kind as usize];
+        let slots = topic.of_slot(slot);
         if faults.has(Fault::Drop) {
             return !slots.seen.contains(place);
+        }
+        if self.expectation.deduplicated && topic.of_slot(slot.other()).seen.contains(place) {
+            let is_there = slots.seen.contains(place);
+            return !is_there || slot == Slot::Original && !slots.altered.contains(place);
         }
         slots.seen.contains(place) && !slots.altered.contains(place)
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::ranges::Ranges;
 use super::verdicts::Verdict;
 
 /// What a reader knows of a partition of a topic.
@@ -90,9 +91,6 @@ pub struct MissingAccount {
     /// What shows it, for the first of them.
     pub evidence: String,
 }
-
-/// Most ranges in a list.
-const MOST_RANGES: usize = 32;
 
 /// What is known of a missing record.
 #[derive(Debug, Clone, Copy)]
@@ -188,31 +186,25 @@ impl Gone<'_> {
     }
 }
 
-/// The missing records of one topic, by cause, each with the last one.
+/// The missing records of one topic, by cause, with the evidence for the first of each.
 #[derive(Debug, Default)]
-pub(super) struct Missing(BTreeMap<(bool, Why), (MissingAccount, u64)>);
+pub(super) struct Missing(BTreeMap<(bool, Why), (Ranges, String)>);
 
 impl Missing {
     /// Notes a record that is not there. They come in ascending order, `step` apart in a shard.
     pub(super) fn note(&mut self, gone: &Gone<'_>, step: u64) {
-        let ((why, evidence), seq, of_copies) = (gone.why(), gone.seq, gone.is_copy);
-        let none =
-            || MissingAccount { why, of_copies, records: 0, ranges: vec![], more: 0, evidence };
-        let (account, last) = self.0.entry((of_copies, why)).or_insert_with(|| (none(), seq));
-        let follows = account.records > 0 && *last + step == seq;
-        account.records += 1;
-        *last = seq;
-        if !follows && account.ranges.len() < MOST_RANGES {
-            account.ranges.push([seq; 2]);
-        } else if !follows {
-            account.more += 1;
-        } else if let Some(range) = account.ranges.last_mut().filter(|_| account.more == 0) {
-            range[1] = seq;
-        }
+        let (why, evidence) = gone.why();
+        let cause = self.0.entry((gone.is_copy, why));
+        cause.or_insert_with(|| (Ranges::default(), evidence)).0.add(gone.seq, step);
     }
 
     pub(super) fn account(self) -> Vec<MissingAccount> {
-        self.0.into_values().map(|(account, _)| account).collect()
+        let causes = self.0.into_iter();
+        let account = causes.map(|((of_copies, why), (ranges, evidence))| {
+            let Ranges { records, ranges, more, .. } = ranges;
+            MissingAccount { why, of_copies, records, ranges, more, evidence }
+        });
+        account.collect()
     }
 }
 
@@ -322,29 +314,5 @@ mod tests {
         assert_eq!(why(Some(85), false), Why::Lost);
         assert_eq!(why(Some(4), true), Why::Lost, "an earlier run does not");
         assert_eq!(why(None, true), Why::Lost);
-    }
-
-    #[test]
-    fn ranges_join_what_follows_and_the_rest_is_counted() {
-        let mut missing = Missing::default();
-        let gone = |seq| Gone {
-            seq,
-            is_copy: false,
-            verdict: Verdict::Acknowledged,
-            log: None,
-            is_outside: [true; 2],
-            has_place: true,
-            new_leader: None,
-            is_all_gone: false,
-            key_highest: None,
-            other_last: None,
-            compacts: false,
-        };
-        for seq in [1, 3, 9].into_iter().chain((0..50).map(|n| 100 + 10 * n)) {
-            missing.note(&gone(seq), 2);
-        }
-        let account = missing.account();
-        assert_eq!((account[0].records, account[0].more), (53, 20));
-        assert_eq!(account[0].ranges[..2], [[1, 3], [9, 9]]);
     }
 }

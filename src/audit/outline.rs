@@ -17,6 +17,8 @@ pub(super) struct Outline {
     pub(super) end: Option<u64>,
     /// Records that were sent, or are to be; `None` if that is not known.
     pub(super) records: Option<u64>,
+    /// How many of them are copies that the fault `duplicate` makes.
+    pub(super) sent_copies: u64,
     /// Records of these pairs that were not sent, because the run was stopped before their time.
     originals: Held,
     /// The same of copies that the fault `duplicate` makes.
@@ -77,6 +79,7 @@ impl Outline {
                 Act::Drop => {}
             }
             records += u64::from(act == Act::Send);
+            outline.sent_copies += u64::from(act == Act::Send && is_copy);
         }
         // The copy of what was not sent was not sent either.
         for (kind, place) in &outline.originals {

@@ -40,6 +40,8 @@ impl Audit<'_> {
         topic.outside += u64::from(is_outside);
         let is_altered = differs.iter().any(Differs::alters);
         let is_first = topic.slots(slot).seen.mark(place);
+        let is_beside = is_first && topic.of_slot(slot.other()).seen.contains(place);
+        self.beside_copies += u64::from(is_beside);
         if is_first && is_altered && !asked.faults.is_empty() {
             topic.slots(slot).altered.insert(place);
         }

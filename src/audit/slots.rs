@@ -4,6 +4,7 @@ use roaring::RoaringTreemap;
 
 use super::places::Places;
 use super::seen::Seen;
+use crate::faults::{Fault, FaultSet};
 
 /// Which of two records with the same pair and topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +13,21 @@ pub(super) enum Slot {
     Original,
     /// The one that the fault `duplicate` makes.
     Copy,
+}
+
+impl Slot {
+    /// That of a record with these faults.
+    pub(super) fn of(faults: FaultSet) -> Self {
+        if faults.has(Fault::Duplicate) { Self::Copy } else { Self::Original }
+    }
+
+    /// The other one.
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Original => Self::Copy,
+            Self::Copy => Self::Original,
+        }
+    }
 }
 
 /// The records of one slot.

@@ -50,6 +50,11 @@ impl Topic {
         self.originals.seen.found() + self.copies.seen.found()
     }
 
+    /// Whether a record and its copy were both read.
+    pub(super) fn are_both_there(&self, place: u64) -> bool {
+        self.originals.seen.contains(place) && self.copies.seen.contains(place)
+    }
+
     pub(super) fn of_slot(&self, slot: Slot) -> &Slots {
         match slot {
             Slot::Original => &self.originals,

@@ -18,14 +18,16 @@ pub trait Look {
 type Row = (&'static str, fn(&TopicAccount) -> u64);
 
 /// The rows of the table. Those that begin with two spaces stand only where they count something.
-const ROWS: [Row; 15] = [
+const ROWS: [Row; 16] = [
     ("planned", |t| {
-        t.planned.unwrap_or(t.not_generated + t.dropped + t.left_out + t.found + t.missing)
+        let not_there = t.not_generated + t.dropped + t.left_out + t.removed_copies;
+        t.planned.unwrap_or(not_there + t.found + t.missing)
     }),
     ("  of them copies, by a fault", |t| t.declared_copies),
     ("  not generated", |t| t.not_generated),
     ("  left out by a fault", |t| t.dropped),
     ("  left out by an incident", |t| t.left_out),
+    ("  taken away as a copy", |t| t.removed_copies),
     ("= found", |t| t.found),
     ("+ missing", |t| t.missing),
     ("read", |t| t.read.records),
@@ -85,12 +87,19 @@ impl Account {
         let sum = |count: fn(&TopicAccount) -> u64| self.topics.iter().map(count).sum::<u64>();
         let found = sum(|t| t.found);
         if self.closed {
-            return format!("all {found} records are there, each once and as sent");
+            let removed = sum(|t| t.removed_copies);
+            let copies = if removed > 0 {
+                format!(", and {removed} declared copies are not")
+            } else {
+                String::new()
+            };
+            return format!("all {found} records are there, each once and as sent{copies}");
         }
         let counts = [
             (sum(|t| t.missing), "missing"),
             (sum(|t| t.read.first_altered), "altered"),
             (sum(|t| t.read.extra_copies), "extra copies"),
+            (sum(|t| t.remaining_copies), "declared copies still there"),
             (sum(|t| t.read.unexpected), "unexpected"),
             (self.torn.pairs(), "torn pairs"),
             (self.key_differs(), "faults or incidents not as the answer key has them"),

@@ -24,6 +24,10 @@ pub(crate) struct VerifyOptions {
     /// Read NDJSON instead of Kafka: as of generate or kcat -J, or bare values; - is stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["follow", "topics"])]
     pub(crate) input: Option<PathBuf>,
+    /// The topics come from a stage that de-duplicates: of a record and the copy that the fault
+    /// duplicate makes of it, one is to be there
+    #[arg(long)]
+    pub(crate) deduplicated: bool,
     /// Wait for records that are still to come, until all are there or none came for --timeout
     #[arg(long)]
     pub(crate) follow: bool,

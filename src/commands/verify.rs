@@ -90,16 +90,18 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
         }
         _ => [None, None],
     };
-    let mut audit = Audit::new(match &past.run {
+    let expected = match &past.run {
         Some(run) => expectation(run, &plan, partitions),
         None => Expectation {
             planned: plan.schedule.count_pairs(),
             verdicts: None,
             ran_ms: None,
+            deduplicated: false,
             partitions,
             plan: &plan,
         },
-    });
+    };
+    let mut audit = Audit::new(Expectation { deduplicated: options.deduplicated, ..expected });
     if let Some(path) = &options.detected {
         audit.watch(detected_file::read(path, &plan, &topics)?);
     }
@@ -147,6 +149,7 @@ pub(super) fn expectation<'p>(
         planned: plan.schedule.count_pairs().or(run.planned().filter(|_| plan.is_clean())),
         verdicts: Some(run.verdicts()),
         ran_ms: plan.event_start().is_none().then_some(ran),
+        deduplicated: false,
         partitions,
         plan,
     }

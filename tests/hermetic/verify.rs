@@ -61,6 +61,11 @@ fn settings(variables: &[(&str, &str)]) -> Settings {
 
 /// The account of records that came through a stage.
 fn account(run: &[(&str, &str)], records: &[Travelling]) -> Account {
+    account_of(run, records, false)
+}
+
+/// The same, of a stage that may be one that de-duplicates.
+fn account_of(run: &[(&str, &str)], records: &[Travelling], deduplicated: bool) -> Account {
     let settings = settings(run);
     let seed = seed::parse(seed::BUILT_IN.as_bytes()).unwrap();
     let identity = Identity::new(&settings, settings.event_start.unwrap(), 0);
@@ -70,6 +75,7 @@ fn account(run: &[(&str, &str)], records: &[Travelling]) -> Account {
         verdicts: None,
         planned: plan.schedule.planned_pairs(),
         ran_ms: None,
+        deduplicated,
         partitions: [Some(3), Some(3)],
     });
     for (offset, record) in records.iter().enumerate() {
@@ -179,6 +185,70 @@ fn a_run_with_every_fault_and_incident_closes_and_says_what_was_left_out() {
     // Every kind is among them.
     let kinds: BTreeSet<_> = records.iter().flat_map(|record| &record.faults).collect();
     assert_eq!(kinds.len(), 15, "all but drop: {kinds:?}");
+}
+
+/// The first or the last of each record of the run and its copy, as a stage leaves it.
+fn one_of_each(records: &[Travelling], keeps_last: bool) -> Vec<Travelling> {
+    let mut kept = records.to_vec();
+    let mut seen = BTreeSet::new();
+    let mut is_new = |record: &Travelling| seen.insert((record.topic, record.seq));
+    if keeps_last {
+        kept.reverse();
+        kept.retain(&mut is_new);
+        kept.reverse();
+    } else {
+        kept.retain(&mut is_new);
+    }
+    kept
+}
+
+#[test]
+fn what_a_stage_deduplicated_is_closed_with_one_of_each_whichever_it_left() {
+    let run = with_all();
+    let records = travelling(&generated(&run), true, partition_of);
+    for keeps_last in [false, true] {
+        let one = one_of_each(&records, keeps_last);
+        assert!(!account(&run, &one).closed, "without being told it is loss");
+        let account = account_of(&run, &one, true);
+        assert!(account.closed, "{}", account.verdict());
+        assert_eq!(account.torn.pairs(), 0);
+        for topic in &account.topics {
+            assert!(topic.declared_copies > 10);
+            assert_eq!(topic.removed_copies, topic.declared_copies);
+            assert_eq!((topic.remaining_copies, topic.missing), (0, 0));
+            let left_out = topic.dropped + topic.left_out + topic.removed_copies;
+            assert_eq!(topic.planned.unwrap() - topic.not_generated - left_out, topic.found);
+        }
+        let removed: u64 = account.topics.iter().map(|topic| topic.removed_copies).sum();
+        let says = format!("each once and as sent, and {removed} declared copies are not");
+        assert!(account.verdict().ends_with(&says), "{}", account.verdict());
+    }
+}
+
+#[test]
+fn of_what_a_stage_was_to_deduplicate_both_that_are_there_and_neither_are_named() {
+    let run = with_all();
+    let records = travelling(&generated(&run), true, partition_of);
+    let copies: Vec<_> = records.iter().filter(|r| r.is_copy() && r.topic == 1).collect();
+    let [both, neither] = [copies[2].seq, copies[5].seq];
+    let mut left = one_of_each(&records, false);
+    left.push(copies[2].clone());
+    left.retain(|record| (record.topic, record.seq) != (1, neither));
+    let account = account_of(&run, &left, true);
+    assert!(!account.closed);
+    let [metric, token] = &account.topics[..] else { panic!("two topics") };
+    assert_eq!((metric.remaining_copies, metric.missing), (0, 0));
+    assert_eq!((token.remaining_copies, token.missing), (1, 1));
+    assert_eq!(token.remaining_ranges, [[both; 2]]);
+    assert_eq!(token.missing_by_cause[0].ranges, [[neither; 2]]);
+    assert!(!token.missing_by_cause[0].of_copies);
+    assert_eq!(token.removed_copies, token.declared_copies - 1);
+    assert_eq!((account.torn.only_metric, account.torn.first_seq), (1, Some(neither)));
+    // A copy that no fault declares is one in any case.
+    let mut again = one_of_each(&records, false);
+    again.push(again[0].clone());
+    let account = account_of(&run, &again, true);
+    assert_eq!((account.closed, account.topics[0].read.extra_copies), (false, 1));
 }
 
 #[test]

@@ -8,7 +8,8 @@ use crate::verify::{from_report, in_json, with_short};
 
 /// A run with faults and incidents whose events are all in one topic.
 fn into_one_topic(cluster: &Cluster) -> Producer {
-    with_short(cluster, "300").set("TOPIC_TOKEN", TOPICS[0])
+    let run = with_short(cluster, "300").set("TOPIC_TOKEN", TOPICS[0]);
+    run.set("RUN_ID", "both").set("RUN_SEED", "8")
 }
 
 #[test]
@@ -71,8 +72,11 @@ fn lines_of_one_topic_for_both_events_are_told_apart_as_its_records_are() {
     let line = |record: &crate::cluster::Received| {
         let headers: serde_json::Map<_, _> =
             record.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-        // As kcat has it, a tombstone has no value.
-        let value = (!record.value.is_empty()).then_some(&record.value);
+        // A malformed value may be empty, and a tombstone is none.
+        let is_tombstone = headers
+            .get("fault")
+            .is_some_and(|kinds| kinds.as_str().is_some_and(|kinds| kinds.contains("tombstone")));
+        let value = (!is_tombstone).then_some(&record.value);
         let (key, timestamp) = (&record.key, record.timestamp_ms);
         format!(
             "{}\n",
@@ -97,6 +101,86 @@ fn lines_of_one_topic_for_both_events_are_told_apart_as_its_records_are() {
     // What is no text did not come through the lines.
     assert_eq!(sum("/missing"), bytes.len() as u64);
     assert_eq!((sum("/repeated"), sum("/read/unexpected")), (0, 0));
+}
+
+/// The first record of each event and pair, as a stage leaves them.
+fn first_of_each(cluster: &Cluster) -> String {
+    let mut lines = String::new();
+    for topic in TOPICS {
+        let mut seen = std::collections::BTreeSet::new();
+        let mut records = cluster.read(topic, usize::MAX);
+        records.sort_by_key(|record| (record.partition, record.offset));
+        for record in records {
+            let header = |name: &str| {
+                let found = record.headers.iter().find(|(found, _)| found == name);
+                found.map(|(_, value)| value.clone())
+            };
+            if seen.insert(header("seq")) {
+                let headers: serde_json::Map<_, _> =
+                    record.headers.iter().map(|(n, v)| (n.clone(), json!(v))).collect();
+                let line = json!({"topic": topic, "partition": record.partition,
+                    "offset": record.offset, "key": record.key, "headers": headers,
+                    "timestamp": record.timestamp_ms, "value": record.value});
+                lines.push_str(&format!("{line}\n"));
+            }
+        }
+    }
+    lines
+}
+
+#[test]
+fn a_deduplicated_run_is_held_against_its_report_and_its_answer_key() {
+    let cluster = Cluster::start();
+    let run = cluster.run().set("BATCH", "300").set("FAULTS", "duplicate=0.1:0s");
+    let key = run.directory().join("key.ndjson");
+    let run = run.set("ANSWER_KEY", &key).start();
+    let (running, holder) = (run, Producer::new(["verify"]));
+    let key_of = || std::fs::read_to_string(&key).unwrap_or_default();
+    let key = crate::process::eventually("the end of the key", || {
+        let text = key_of();
+        text.contains("\"type\":\"end\"").then_some(text)
+    });
+    let run = running.finish();
+    let key = holder.file("key.ndjson", key);
+    let lines = holder.file("lines.ndjson", first_of_each(&cluster));
+    let [key, lines] = [&key, &lines].map(|path| path.to_str().unwrap());
+    let all = ["--json", "--input", lines, "--answer-key", key, "--deduplicated"];
+    from_report(run.exits(0).report(), &all[..5]).exits(74);
+    let account = in_json(from_report(run.report(), &all).exits(0));
+    assert_eq!(account["deduplicated"], json!(true));
+    assert_eq!(account["answer_key"]["agrees"], json!(true));
+    for topic in account["topics"].as_array().unwrap() {
+        let of = |name: &str| topic[name].as_u64().unwrap();
+        assert_eq!((of("found"), of("missing")), (300, 0));
+        assert!(of("removed_copies") > 10, "{topic}");
+        let verdicts = json!([{"verdict": "acknowledged", "present": 300, "missing": 0}]);
+        assert_eq!(topic["verdicts"], verdicts);
+    }
+
+    // The topics themselves have both.
+    let open = from_report(run.report(), &["--deduplicated"]);
+    let words = &open.exits(74).stdout;
+    assert!(words.contains(" declared copies still there\n"), "{words}");
+    assert!(words.contains(" of these are still beside their records: pairs "), "{words}");
+}
+
+#[test]
+fn a_reader_that_follows_a_stage_that_deduplicates_ends_when_one_of_each_is_there() {
+    let cluster = Cluster::start();
+    let of = |command: Producer| {
+        let run = [("RUN_SEED", "3"), ("BATCH", "200"), ("SLEEP_SEC", "1ms")];
+        let run = [&run[..], &[("FAULTS", "duplicate=0.3:1h")]].concat();
+        run.iter().fold(command, |run, (name, value)| run.set(name, value))
+    };
+    // The copies are due in an hour, so that they are not there yet.
+    let running = of(cluster.run()).set("RUN_ID", "one").start();
+    cluster.read(TOPICS[1], 200);
+    let verify = ["verify", "--follow", "--deduplicated", "--run", "one", "--json"];
+    let verify = of(Producer::new(verify)).set("KAFKA_BOOTSTRAP", cluster.bootstrap());
+    let account = in_json(verify.finish().exits(0));
+    assert_eq!(account["topics"][0]["found"], json!(200));
+    running.signal("TERM");
+    running.finish();
 }
 
 /// Stops a run once it has sent a hundred records of each topic.

@@ -18,16 +18,8 @@ pub(super) fn findings(topic: &TopicAccount, look: &dyn Look, text: &mut String)
     for missing in &topic.missing_by_cause {
         let MissingAccount { why, of_copies, records, ranges, more, evidence } = missing;
         let what = if *of_copies { "of the copies that a fault makes, " } else { "" };
-        let shown: Vec<_> = ranges.iter().take(MOST_RANGES).map(range).collect();
-        let more = *more + ranges.len().saturating_sub(MOST_RANGES) as u64;
-        let more = if more > 0 { format!(" and {more} more ranges") } else { String::new() };
-        let seqs = shown.join(", ");
-        let words = why.words();
-        line(
-            text,
-            "missing",
-            &format!("{name}: {records} {what}{words}: pairs {seqs}{more}; {evidence}"),
-        );
+        let (words, pairs) = (why.words(), pairs(ranges, *more));
+        line(text, "missing", &format!("{name}: {records} {what}{words}: {pairs}; {evidence}"));
         if let Some([first, _]) = ranges.first() {
             line(text, "  sent", &look.sent(topic, *first, None));
         }
@@ -48,6 +40,15 @@ pub(super) fn findings(topic: &TopicAccount, look: &dyn Look, text: &mut String)
     }
     for copies in &topic.copies {
         line(text, "copies", &format!("{name}: {}", copies_in_words(copies)));
+    }
+    if topic.remaining_copies > 0 {
+        let n = topic.remaining_copies;
+        let pairs = pairs(&topic.remaining_ranges, topic.remaining_more);
+        line(
+            text,
+            "copies",
+            &format!("{name}: {n} of these are still beside their records: {pairs}"),
+        );
     }
     if let Some(example) = &topic.first_unexpected {
         let n = topic.read.unexpected;
@@ -71,6 +72,13 @@ pub(super) fn findings(topic: &TopicAccount, look: &dyn Look, text: &mut String)
         let what = "offsets without a record (counted, not judged)";
         line(text, "gaps", &format!("{name} [{partition}]: {gaps} {what}"));
     }
+}
+
+fn pairs(ranges: &[[u64; 2]], more: u64) -> String {
+    let shown: Vec<_> = ranges.iter().take(MOST_RANGES).map(range).collect();
+    let more = more + ranges.len().saturating_sub(MOST_RANGES) as u64;
+    let more = if more > 0 { format!(" and {more} more ranges") } else { String::new() };
+    format!("pairs {}{more}", shown.join(", "))
 }
 
 fn range([first, last]: &[u64; 2]) -> String {
