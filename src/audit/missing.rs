@@ -16,6 +16,8 @@ pub struct LogPartition {
     pub log_start: i64,
     /// Where it ended when the reading began; a log that is followed goes on.
     pub end: i64,
+    /// Where it ends in fact, where a transaction that was open then hides the rest.
+    pub hidden_to: Option<i64>,
     /// Where the reading began.
     pub read_from: i64,
     /// One more than the last offset that was read.
@@ -49,6 +51,8 @@ pub enum Why {
     Expired,
     /// The topic is compacted, and a later record has its key.
     Compacted,
+    /// It may be behind the beginning of a transaction that is open, where no committed record is read.
+    Hidden,
     /// The log was cut back: its place is behind the end, or another record has it.
     Truncated,
     /// It was acknowledged, and is not there: the only true loss.
@@ -67,6 +71,7 @@ impl Why {
             Self::NeverAcknowledged => "never acknowledged",
             Self::Expired => "expired (below the start of the log)",
             Self::Compacted => "compacted (a later record has the key)",
+            Self::Hidden => "hidden (behind an open transaction)",
             Self::Truncated => "truncated (the log was cut back)",
             Self::Lost => "LOST (acknowledged, and not there)",
             Self::ExpiredOrLost => "expired or lost (no report tells)",
@@ -133,6 +138,13 @@ impl Gone<'_> {
                          record there got offset {first}"
                     );
                     return (Why::Expired, evidence);
+                }
+                Some((_, last)) if log.hidden_to > Some(last) && behind_all => {
+                    let evidence = format!(
+                        "a transaction is open in partition {partition} at offset {end}, and nothing \
+                         behind it is read before it ends; the run's last record there got offset {last}"
+                    );
+                    return (Why::Hidden, evidence);
                 }
                 Some((_, last)) if end <= last && behind_all => {
                     let evidence = format!(
@@ -245,6 +257,12 @@ mod tests {
         assert_eq!(why(acknowledged, expired, Some((3, 9)), false), Why::Lost, "behind the start");
         let unreported = LogPartition { acknowledged: None, ..expired };
         assert_eq!(why(Verdict::Unknown, unreported, Some((7, 9)), false), Why::ExpiredOrLost);
+
+        let hidden = LogPartition { end: 90, hidden_to: Some(100), ..log };
+        assert_eq!(why(acknowledged, hidden, Some((0, 4)), false), Why::Hidden);
+        assert_eq!(why(acknowledged, hidden, Some((0, 9)), false), Why::Lost, "it is before that");
+        let cut = LogPartition { end: 90, hidden_to: Some(95), ..log };
+        assert_eq!(why(acknowledged, cut, Some((0, 4)), false), Why::Truncated);
 
         let truncated = LogPartition { end: 90, ..log };
         assert_eq!(why(acknowledged, truncated, Some((0, 4)), false), Why::Truncated);

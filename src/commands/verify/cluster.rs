@@ -49,6 +49,7 @@ const LIMITS_WITHIN: Duration = Duration::from_secs(2);
 
 /// The logs of a run.
 pub(super) struct Cluster {
+    client: Config,
     logs: Logs,
     names: [String; 2],
     limits: Limits,
@@ -92,7 +93,7 @@ impl Cluster {
         let limits = Limits::ask(client, names);
         let isolation = logs.isolation();
         info!("reading {} offsets of {} with {isolation}", logs.offsets(), topics.join(" and "));
-        Ok(Self { logs, names: names.clone(), limits })
+        Ok(Self { client: client.clone(), logs, names: names.clone(), limits })
     }
 
     /// How many partitions each topic has.
@@ -135,6 +136,10 @@ impl Cluster {
                 let name = self.names[topic].as_str();
                 log.acknowledged =
                     past.run.as_ref().and_then(|run| run.offsets((topic, name), log.partition));
+                if log.acknowledged.is_some_and(|(_, last)| log.end <= last) {
+                    let end = topics::whole_end(&self.client, name, log.partition, LIMITS_WITHIN);
+                    log.hidden_to = end.filter(|end| *end > log.end);
+                }
             }
             let compacts = limits.as_ref().is_ok_and(|limits| limits[topic].compacts);
             Log { topic: self.names[topic].clone(), partitions, compacts }

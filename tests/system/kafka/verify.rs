@@ -4,6 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use rdkafka::config::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -182,6 +184,35 @@ fn a_compacted_topic_keeps_the_last_of_each_key_and_nothing_is_lost() {
     assert!(cleaned, "{}", kept.verify().stdout);
     let account = account(&kept.verify(), 74);
     assert!(missing(&account, 0).iter().all(|(why, _)| why == "compacted"), "{account}");
+}
+
+#[test]
+fn what_an_open_transaction_hides_is_neither_lost_nor_truncated_and_is_there_when_it_ends() {
+    let kept = Kept::new(Topics::create_with(cluster::plain(), "open", 1, &[]));
+    kept.run(&[("BATCH", "100"), ("REPORT_FILE", "/dev/null")]).finish().exits(0);
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &kept.topics.bootstrap).set("transactional.id", "left-open");
+    let other: BaseProducer = config.create().expect("a producer");
+    let patience = Duration::from_secs(60);
+    other.init_transactions(patience).expect("transactions");
+    other.begin_transaction().expect("a transaction");
+    let record = BaseRecord::<str, str>::to(&kept.topics.metric).payload("open");
+    other.send(record).expect("a record in the queue");
+    other.flush(patience).expect("a record in the log");
+    kept.run(&[("BATCH", "100")]).finish().exits(0);
+
+    let hidden = account(&kept.verify(), 74);
+    assert_eq!(missing(&hidden, 0), [("hidden".to_owned(), 100)]);
+    assert_eq!(missing(&hidden, 1), []);
+    let evidence = &hidden["topics"][0]["missing_by_cause"][0]["evidence"];
+    assert_eq!(
+        evidence,
+        "a transaction is open in partition 0 at offset 100, and nothing behind it is read before it \
+         ends; the run's last record there got offset 200"
+    );
+    other.abort_transaction(patience).expect("an end of it");
+    let closed = account(&kept.verify(), 0);
+    assert_eq!(closed["topics"][0]["partitions"][0]["gaps"], json!(1));
 }
 
 #[test]
