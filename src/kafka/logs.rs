@@ -74,7 +74,7 @@ impl Logs {
         let asking: BaseConsumer<Quiet> = config.create_with_context(Quiet).map_err(failed)?;
         let mut partitions = Vec::new();
         for (number, topic) in topics.iter().enumerate() {
-            let logs = ends(&asking, topic, deadline)?;
+            let logs = ends(&asking, topic, (client, deadline))?;
             partitions.extend(logs.into_iter().map(|log| (number, log)));
         }
         let full = partitions.iter().filter(|(_, log)| log.end > log.log_start).count().max(1);
@@ -150,10 +150,21 @@ impl Logs {
 fn ends(
     consumer: &BaseConsumer<Quiet>,
     topic: &str,
-    deadline: Instant,
+    (client, deadline): (&ClientConfig, Instant),
 ) -> Result<Vec<LogPartition>, Unread> {
     let left = || deadline.saturating_duration_since(Instant::now());
-    let metadata = consumer.fetch_metadata(Some(topic), left()).map_err(|e| refused(topic, &e))?;
+    let metadata = consumer.fetch_metadata(Some(topic), left());
+    let metadata = metadata.map_err(|error| match error.rdkafka_error_code() {
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+            | RDKafkaErrorCode::AllBrokersDown
+            | RDKafkaErrorCode::OperationTimedOut,
+        ) => Unread::Failed(format!(
+            "no broker of {} answered in time, so {topic} cannot be read",
+            client.get("bootstrap.servers").unwrap_or_default()
+        )),
+        _ => refused(topic, &error),
+    })?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     let found = found.ok_or_else(|| Unread::NoTopic(topic.to_owned()))?;
     if let Some(error) = found.error() {

@@ -215,3 +215,25 @@ fn of_a_run_whose_pairs_only_its_schedule_knows_all_that_it_did_not_come_to_is_n
         assert_eq!(topic["not_generated"].as_u64(), Some(pairs - generated), "{topic}");
     }
 }
+
+#[test]
+fn a_flag_that_contradicts_the_report_is_a_usage_error_and_one_that_agrees_is_none() {
+    let cluster = Cluster::start();
+    let run = cluster.run().set("BATCH", "30").finish();
+    let report = run.exits(0).report();
+    for (flag, value, was) in [
+        ("--batch", "10", "BATCH \"30\""),
+        ("--workload", "code", "WORKLOAD \"chat\""),
+        ("--run-seed", "5", &format!("RUN_SEED \"{}\"", report["run_seed"])),
+        ("--faults", "drop=0.1", "FAULTS \"\""),
+    ] {
+        let says = format!("{flag} {value}: the run of ");
+        let refused = from_report(report, &[flag, value]);
+        refused.exits(64).says(&says).says(&format!(" had {was}; leave the flag out"));
+    }
+    from_report(report, &["--batch", "30", "--pace", "none"]).exits(0);
+    let nobody = crate::common::nobody();
+    from_report(report, &["-b", &nobody, "--timeout", "1"])
+        .exits(69)
+        .says(&format!("no broker of {nobody} answered in time, so gpu.metrics.v1 cannot be read"));
+}

@@ -1,5 +1,6 @@
 //! The run that is verified: what its report says, or else its settings and its name.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use super::Problem;
 use crate::exit::Exit;
 use crate::plan::Identity;
 use crate::report::past::PastRun;
-use crate::settings::{Inputs, Key, PastSettings, Settings};
+use crate::settings::{Inputs, Key, OF_THE_EVENTS, PastSettings, Settings};
 
 /// What is known of a run that is over, beside its settings.
 #[derive(Debug, Default)]
@@ -37,6 +38,7 @@ pub fn recall(
     let json = read.map_err(|e| (format!("cannot read {}: {e}", path.display()), Exit::NoInput))?;
     let bad = |error| (format!("{}: {error}", path.display()), Exit::DataErr);
     let run = PastRun::parse(&json).map_err(bad)?;
+    contradicts(&inputs.flags, &run, path)?;
     // What has no value for a reader is made here again: BATCH where DURATION_SEC ends the run.
     let settings = run.settings.iter().filter(|s| {
         !["RUN_ID", "RUN_SEED"].contains(&&*s.name) && !s.source.starts_with("no limit")
@@ -47,6 +49,33 @@ pub fn recall(
     values.push(("RUN_SEED".into(), run.run_seed.to_string(), true));
     inputs.past = Some(PastSettings { path: path.into(), values });
     Ok(Past { run: Some(run) })
+}
+
+/// Settings of the events that do not decide what is in a record: another process may have its own.
+const ITS_OWN: [&str; 4] = ["TOPIC_METRIC", "TOPIC_TOKEN", "PACE", "CLOSE_WINDOWS"];
+
+/// Whether a flag says something else of the run than its report does: another run would be made of it.
+fn contradicts(flags: &[(Key, OsString)], run: &PastRun, path: &Path) -> Result<(), Problem> {
+    let is_of_a_run = |name| OF_THE_EVENTS.contains(&name) && !ITS_OWN.contains(&name);
+    for (key, value) in flags.iter().filter(|(key, _)| is_of_a_run(key.name())) {
+        let name = key.name();
+        let setting = || run.settings.iter().find(|setting| setting.name == name);
+        let was = match name {
+            "RUN_ID" => run.run_id.clone(),
+            "RUN_SEED" => run.run_seed.to_string(),
+            _ => setting().map(|setting| setting.value.clone()).unwrap_or_default(),
+        };
+        if *value != *was {
+            let flag = name.to_ascii_lowercase().replace('_', "-");
+            let text = format!(
+                "--{flag} {}: the run of {} had {name} {was:?}; leave the flag out",
+                value.display(),
+                path.display()
+            );
+            return Err((text, Exit::Usage));
+        }
+    }
+    Ok(())
 }
 
 /// Who the run was.
