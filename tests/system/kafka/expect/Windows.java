@@ -38,6 +38,7 @@ import org.apache.kafka.streams.kstream.KStream;
 import org.apache.kafka.streams.kstream.KTable;
 import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
+import org.apache.kafka.streams.kstream.Repartitioned;
 import org.apache.kafka.streams.kstream.TimeWindows;
 import org.apache.kafka.streams.kstream.Windowed;
 import org.apache.kafka.streams.processor.api.ContextualFixedKeyProcessor;
@@ -51,11 +52,14 @@ import org.apache.kafka.streams.state.Stores;
 import org.apache.kafka.streams.state.WindowStore;
 
 /**
- * The windows of `expect --by gpu`, computed by Kafka Streams, which knows nothing of the run but its
- * topics and the prices of its GPUs. It writes a row of expect.v1 to a topic each time that a window
- * changes, ends at what is the end of the topics when it starts, and takes as arguments: bootstrap,
- * topic of the metrics, of the usages, and of the rows, seed file, length of a window in ms, grace in
- * ms, directory for its state.
+ * The windows of `expect`, computed by Kafka Streams, which knows nothing of the run but its topics, the
+ * prices of its GPUs and the models that they serve. It writes a row of expect.v1 to a topic each time
+ * that a window changes, ends at what is the end of the topics when it starts, and takes as arguments:
+ * bootstrap, topic of the metrics, of the usages, and of the rows, seed file, length of a window in ms,
+ * grace in ms, directory for its state, the model of each GPU as a JSON object, and by what records are
+ * grouped, with commas between: gpu, model, host, all. By anything but the GPU a record gets another
+ * key, and goes through a topic of Kafka Streams' own: its stream time is that of the record's own
+ * partition only where there is one partition.
  */
 public class Windows {
     /** More than a day of backfill is long. */
@@ -70,8 +74,8 @@ public class Windows {
 
     /** What is read of a record. */
     public record Event(
-        String id, long seq, boolean readable, Long prompt, Long completion, Long latency,
-        BigDecimal utilization, BigDecimal power) {}
+        String id, long seq, long microUsdPerHour, boolean readable, Long prompt, Long completion,
+        Long latency, BigDecimal utilization, BigDecimal power) {}
 
     /** What the records of a topic come to in a window. */
     public static class State {
@@ -80,7 +84,7 @@ public class Windows {
         public BigDecimal utilization = BigDecimal.ZERO, power = BigDecimal.ZERO;
         public Set<Long> readable = new TreeSet<>();
 
-        State add(Event event, long microUsdPerHour) {
+        State add(Event event) {
             records++;
             if (!event.readable()) {
                 unreadable++;
@@ -91,7 +95,7 @@ public class Windows {
             completion += event.completion() == null ? 0 : event.completion();
             if (event.latency() != null) {
                 latency = latency == null ? event.latency() : Math.max(latency, event.latency());
-                cost += (microUsdPerHour * event.latency() + 1_800_000) / 3_600_000;
+                cost += (event.microUsdPerHour() * event.latency() + 1_800_000) / 3_600_000;
             }
             if (event.utilization() != null) {
                 utilizations++;
@@ -156,13 +160,7 @@ public class Windows {
     }
 
     /** Reads records, and counts them. */
-    static class Reader extends ContextualFixedKeyProcessor<String, byte[], Event> {
-        final AtomicLong count;
-
-        Reader(AtomicLong count) {
-            this.count = count;
-        }
-
+    class Reader extends ContextualFixedKeyProcessor<String, byte[], Event> {
         String header(FixedKeyRecord<String, byte[]> record, String name) {
             return new String(record.headers().lastHeader(name).value(), StandardCharsets.UTF_8);
         }
@@ -172,14 +170,30 @@ public class Windows {
             var seq = header(record, "seq");
             var id = header(record, "run") + "/" + seq;
             var object = object(record.value());
+            var price = price(record.key());
             var event = object == null
-                ? new Event(id, Long.parseLong(seq), false, null, null, null, null, null)
-                : new Event(id, Long.parseLong(seq), true,
+                ? new Event(id, Long.parseLong(seq), price, false, null, null, null, null, null)
+                : new Event(id, Long.parseLong(seq), price, true,
                     whole(object, "prompt_tokens"), whole(object, "completion_tokens"),
                     whole(object, "latency_ms"),
                     number(object, "utilization", BigDecimal.ONE),
                     number(object, "power_w", MOST_POWER_W));
             context().forward(record.withValue(event));
+            read.incrementAndGet();
+        }
+    }
+
+    /** Counts what it passes on. */
+    static class Counter extends ContextualFixedKeyProcessor<String, Event, Event> {
+        final AtomicLong count;
+
+        Counter(AtomicLong count) {
+            this.count = count;
+        }
+
+        @Override
+        public void process(FixedKeyRecord<String, Event> record) {
+            context().forward(record);
             count.incrementAndGet();
         }
     }
@@ -222,10 +236,15 @@ public class Windows {
     }
 
     final Map<Integer, Long> prices = new HashMap<>();
+    final JsonNode models;
     final Duration window;
     final StreamsBuilder builder = new StreamsBuilder();
+    final AtomicLong read = new AtomicLong();
+    /** Records that were given another key, and those of them that came through. */
+    final AtomicLong sent = new AtomicLong(), arrived = new AtomicLong();
 
-    Windows(String seed, long windowMs) throws IOException {
+    Windows(String seed, long windowMs, String models) throws IOException {
+        this.models = JSON.readTree(models);
         for (var row : JSON.readTree(new File(seed))) {
             var price = row.get("price_per_hour_usd").decimalValue().movePointRight(6);
             prices.put(row.get("gpu_index").intValue(), price.longValueExact());
@@ -241,7 +260,7 @@ public class Windows {
         return events
             .groupByKey(Grouped.with(Serdes.String(), serde(Event.class)))
             .windowedBy(TimeWindows.ofSizeAndGrace(window, grace))
-            .aggregate(State::new, (key, event, state) -> state.add(event, price(key)),
+            .aggregate(State::new, (key, event, state) -> state.add(event),
                 Materialized.<String, State, WindowStore<Bytes, byte[]>>with(
                         Serdes.String(), serde(State.class))
                     // The table of the other topic asks for windows that are closed here.
@@ -260,12 +279,35 @@ public class Windows {
             : decimal(sum.divide(BigDecimal.valueOf(count), 6, RoundingMode.HALF_UP));
     }
 
-    static String row(String view, Windowed<String> key, State metrics, State usages) {
+    /** The records by another key, in their order. */
+    KStream<String, Event> by(String grouping, KStream<String, Event> events, String name) {
+        if (grouping.equals("gpu")) {
+            return events;
+        }
+        var repartitioned = Repartitioned.<String, Event>as(name).withKeySerde(Serdes.String())
+            .withValueSerde(serde(Event.class)).withNumberOfPartitions(1);
+        return events.processValues(() -> new Counter(sent))
+            .selectKey((gpu, event) -> switch (grouping) {
+                case "model" -> models.get(gpu).textValue();
+                case "host" -> gpu.substring(0, gpu.lastIndexOf('/'));
+                default -> "all";
+            })
+            .repartition(repartitioned)
+            .processValues(() -> new Counter(arrived));
+    }
+
+    static String column(String grouping, String name, String key) {
+        return ",\"" + name + "\":" + (grouping.equals(name) ? "\"" + key + "\"" : "null");
+    }
+
+    static String row(
+        String view, String grouping, Windowed<String> key, State metrics, State usages) {
         var pairs = metrics.readable.stream().filter(usages.readable::contains).count();
         return "{\"view\":\"" + view
             + "\",\"window_start\":\"" + TIME.format(Instant.ofEpochMilli(key.window().start()))
             + "\",\"window_end\":\"" + TIME.format(Instant.ofEpochMilli(key.window().end()))
-            + "\",\"host\":null,\"gpu\":\"" + key.key() + "\",\"model\":null"
+            + "\"" + column(grouping, "host", key.key()) + column(grouping, "gpu", key.key())
+            + column(grouping, "model", key.key())
             + ",\"metric_records\":" + metrics.records
             + ",\"metric_unreadable\":" + metrics.unreadable
             + ",\"usage_records\":" + usages.records
@@ -284,15 +326,15 @@ public class Windows {
     }
 
     void view(
-        String view, KStream<String, Event> metrics, KStream<String, Event> usages, Duration grace,
-        String rows) {
+        String view, String grouping, KStream<String, Event> metrics,
+        KStream<String, Event> usages, Duration grace, String rows) {
         states(metrics, grace)
             .outerJoin(states(usages, grace), (metric, usage) ->
                 List.of(metric == null ? new State() : metric, usage == null ? new State() : usage))
             .toStream()
             .map((key, both) -> org.apache.kafka.streams.KeyValue.pair(
-                view + " " + key.key() + " " + key.window().start(),
-                row(view, key, both.get(0), both.get(1))))
+                view + " " + grouping + " " + key.key() + " " + key.window().start(),
+                row(view, grouping, key, both.get(0), both.get(1))))
             .to(rows, Produced.with(Serdes.String(), Serdes.String()));
     }
 
@@ -309,17 +351,24 @@ public class Windows {
     }
 
     public static void main(String[] args) throws Exception {
-        var windows = new Windows(args[4], Long.parseLong(args[5]));
+        var windows = new Windows(args[4], Long.parseLong(args[5]), args[8]);
         var grace = Duration.ofMillis(Long.parseLong(args[6]));
-        var count = new AtomicLong();
         var bytes = Consumed.with(Serdes.String(), Serdes.ByteArray());
-        var metrics = windows.builder.stream(args[1], bytes).processValues(() -> new Reader(count));
-        var usages = windows.builder.stream(args[2], bytes).processValues(() -> new Reader(count));
-        windows.view("all", metrics, usages, FOREVER, args[3]);
-        windows.view("late_dropped", metrics, usages, grace, args[3]);
-        windows.view("deduplicated",
-            metrics.processValues(new FirstCopies("metrics")),
-            usages.processValues(new FirstCopies("usages")), FOREVER, args[3]);
+        KStream<String, Event> metrics =
+            windows.builder.stream(args[1], bytes).processValues(() -> windows.new Reader());
+        KStream<String, Event> usages =
+            windows.builder.stream(args[2], bytes).processValues(() -> windows.new Reader());
+        var firstMetrics = metrics.processValues(new FirstCopies("metrics"));
+        var firstUsages = usages.processValues(new FirstCopies("usages"));
+        for (var grouping : args[9].split(",")) {
+            var all = windows.by(grouping, metrics, grouping + "-metrics");
+            var used = windows.by(grouping, usages, grouping + "-usages");
+            windows.view("all", grouping, all, used, FOREVER, args[3]);
+            windows.view("late_dropped", grouping, all, used, grace, args[3]);
+            windows.view("deduplicated", grouping,
+                windows.by(grouping, firstMetrics, grouping + "-first-metrics"),
+                windows.by(grouping, firstUsages, grouping + "-first-usages"), FOREVER, args[3]);
+        }
 
         var settings = new Properties();
         settings.put(StreamsConfig.APPLICATION_ID_CONFIG, args[3]);
@@ -334,7 +383,8 @@ public class Windows {
             return StreamThreadExceptionResponse.SHUTDOWN_APPLICATION;
         });
         streams.start();
-        while (count.get() < total) {
+        // What is on its way through a topic of its own is counted when it is sent, and when it comes.
+        while (windows.read.get() < total || windows.arrived.get() < windows.sent.get()) {
             Thread.sleep(50);
         }
         // What is held in caches is written as it closes.
