@@ -56,8 +56,9 @@ pub use verdicts::{Listed, Verdict, VerdictRow, Verdicts};
 pub use words::Look;
 
 use crate::event::Kind;
+use crate::faults::Fault;
 use crate::plan::{Buffer, CLOSING, Plan};
-use by_value::{ByValue, Match};
+use by_value::{ByValue, Known, Match};
 use key_check::KeyCheck;
 use outline::Outline;
 use timetable::Timetable;
@@ -185,11 +186,25 @@ impl<'p> Audit<'p> {
         self.wanted() == Some(self.found())
     }
 
+    /// Which pair a record of a kind is by its value.
+    fn by_value(&mut self, read: &Read<'_>) -> Match {
+        let Self { expectation, topics, by_value, timetable, buffer, .. } = self;
+        let (plan, kind) = (expectation.plan, read.kind);
+        let [own, twins] = [kind as usize, 1 - kind as usize].map(|at| &topics[at]);
+        let known = |place| {
+            let has_copy = plan.faults_at(plan.shard().seq_at(place), kind).has(Fault::Duplicate);
+            let is_copied = !has_copy || own.copies.seen.contains(place);
+            let twin = twins.originals.places.of(place);
+            Known {
+                is_there: own.originals.seen.contains(place) && is_copied,
+                twin_ms: twin.map(|twin| twin.pair_ms),
+            }
+        };
+        by_value.find((plan, plan.shard()), timetable, read, buffer, known)
+    }
+
     fn without_headers(&mut self, read: &Read<'_>) {
-        let Expectation { plan, .. } = self.expectation;
-        let shard = plan.shard();
-        let run = (plan, shard);
-        match self.by_value.find(run, &mut self.timetable, read, &mut self.buffer) {
+        match self.by_value(read) {
             Match::Pair(seq) => {
                 self.topics[read.kind as usize].by_value += 1;
                 self.of_pair(read, seq);

@@ -22,6 +22,15 @@ pub(super) struct ByValue {
     last: [u64; 2],
 }
 
+/// What is known of a pair's record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    /// Whether it was read, and its copy if there is to be one.
+    pub(super) is_there: bool,
+    /// The event time of the pair's other record, ms since 1970, if that was read lately.
+    pub(super) twin_ms: Option<i64>,
+}
+
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Match {
@@ -41,6 +50,7 @@ impl ByValue {
         timetable: &mut Timetable,
         read: &Read<'_>,
         buffer: &mut Buffer<'p>,
+        known: impl Fn(u64) -> Known,
     ) -> Match {
         let own = (!read.has_append_time).then_some(read.timestamp_ms).flatten();
         let Some(ms) = ts_of(read.value).or(own) else { return Match::None };
@@ -56,6 +66,16 @@ impl ByValue {
         let has_value = read.value.is_some_and(|value| !value.is_empty());
         let near = if is_backfill { 0..0 } else { last.saturating_sub(32)..last + 224 };
         let key = read.key.flatten();
+        // Metrics of one GPU in one second have the same value. The likeliest comes first: a record that
+        // is still to come, whose pair's other one has this time, or that was due at about this time.
+        let mut tried: Vec<_> = near.chain(due.iter().copied()).collect();
+        if !is_backfill {
+            tried.sort_by_cached_key(|place| {
+                let Known { is_there, twin_ms } = known(*place);
+                let off_ms = timetable.ms(*place).map_or(u64::MAX, |due| due.abs_diff(ms));
+                (is_there, twin_ms != Some(ms), off_ms, *place)
+            });
+        }
         let mut is_pair = |place: &u64| {
             let asked = asked(plan, shard.seq_at(*place), read.kind, timetable, *place);
             let at = asked.due_ms.filter(|_| is_backfill);
@@ -65,9 +85,8 @@ impl ByValue {
             expected.value == read.value
                 && (has_value || key.is_none() || key == expected.key.map(str::as_bytes))
         };
-        let tried = near.chain(due.iter().copied());
         if !has_value {
-            let same: BTreeSet<_> = tried.clone().filter(&mut is_pair).collect();
+            let same: BTreeSet<_> = tried.iter().copied().filter(&mut is_pair).collect();
             match (same.len(), same.first()) {
                 (0, _) => {}
                 (1, Some(place)) => return Match::Pair(shard.seq_at(*place)),

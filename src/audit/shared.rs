@@ -41,12 +41,9 @@ impl Audit<'_> {
             }
             Some(_) => None,
             None => {
-                let run = (self.expectation.plan, self.expectation.plan.shard());
-                Kind::BOTH.into_iter().find(|kind| {
-                    let read = Read { kind: *kind, ..*read };
-                    let found =
-                        self.by_value.find(run, &mut self.timetable, &read, &mut self.buffer);
-                    matches!(found, Match::Pair(_))
+                let mut kinds = Kind::BOTH.into_iter();
+                kinds.find(|kind| {
+                    matches!(self.by_value(&Read { kind: *kind, ..*read }), Match::Pair(_))
                 })
             }
         }

@@ -237,3 +237,16 @@ fn a_flag_that_contradicts_the_report_is_a_usage_error_and_one_that_agrees_is_no
         .exits(69)
         .says(&format!("no broker of {nobody} answered in time, so gpu.metrics.v1 cannot be read"));
 }
+
+#[test]
+fn a_live_run_without_headers_is_told_by_its_values_though_many_of_them_are_the_same() {
+    let cluster = Cluster::start();
+    let run = cluster.run().set("RECORD_HEADERS", "off").set("BATCH", "200");
+    let run = run.set("SLEEP_SEC", "1ms").finish();
+    let account = in_json(from_report(run.exits(0).report(), &["--json"]).exits(0));
+    for topic in account["topics"].as_array().unwrap() {
+        assert_eq!((&topic["told_by_value"], &topic["found"]), (&json!(200), &json!(200)));
+        assert_eq!(topic["order"]["out_of_place"], json!(0));
+    }
+    assert_eq!(account["torn"]["other_time"], json!(0));
+}
