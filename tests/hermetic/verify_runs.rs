@@ -101,6 +101,7 @@ fn lines_of_one_topic_for_both_events_are_told_apart_as_its_records_are() {
     // What is no text did not come through the lines.
     assert_eq!(sum("/missing"), bytes.len() as u64);
     assert_eq!((sum("/repeated"), sum("/read/unexpected")), (0, 0));
+    assert_eq!(sum("/read/first_altered"), 0);
 }
 
 /// The first record of each event and pair, as a stage leaves them.
