@@ -9,9 +9,9 @@ mock cluster, to an Apache Kafka that is started from JARS, or to a broker that 
 partitions each. Each round runs every client once, in turns, so that what else the machine does meets all
 of them; a table has medians, spreads and ratios. On two processors the cluster has one, the client the other.
 
-Parts: throughput (cost of a record at full speed), start (20 pairs, start to exit), pace (1,000 and 10,000
-pairs a second), scale (10^3 to 10^7 records). A run counts only if the ends of the partitions say that all
-its records are there.
+Parts: read (a run is read back; not from the mock cluster, which keeps too little), throughput (cost of a
+record at full speed), start (20 pairs, start to exit), pace (1,000 and 10,000 pairs a second), scale (10^3 to
+10^7 records). A run counts only if the ends of the partitions say that all its records are there.
 
 All use acks=all and idempotence, and where they are made with librdkafka a linger of 2 ms and a queue of
 20,000 records. This program makes its events; kcat reads the same events from a file; rdkafka_performance
@@ -149,6 +149,34 @@ class Bench:
                 results[name].append(self.counted(*client))
         return results
 
+    def read(self):
+        """What it costs to read a run back: it must be the first in its topics."""
+        report = self.directory / "sent"
+        records = 2 * self.options.pairs
+        self.counted([self.program], self.run(self.options.pairs, REPORT_FILE=str(report)), records)
+        verify = [self.program, "verify", "--kafka-bootstrap", self.address, "--report", report]
+
+        def kcat(shown):
+            """Both topics, one after the other, with a queue that is never full: its librdkafka would rest."""
+            queue = "-X queued.min.messages=10000000 -X queued.max.messages.kbytes=1048576"
+            read = f"kcat -C -e -q -b {self.address} {queue} -f '{shown}\\n' -t"
+            return ["sh", "-ec", "; ".join(f"{read} {topic}" for topic in clusters.TOPICS)]
+
+        chosen = {
+            "kcat, values": (kcat("%s"), {}, 0),
+            "kcat, values, keys and headers": (kcat("%T %k %h %s"), {}, 0),
+            "vm4-producer verify": (verify, {}, 0),
+        }
+        results = self.rounds(chosen)
+        base = statistics.median(wall for _, wall, _ in results["kcat, values"])
+        print("| reading | CPU µs a record (spread) | records/s | to kcat | peak RSS, MiB |")
+        print("|---|---|---|---|---|")
+        for name, rounds in results.items():
+            cpu = sorted(1e6 * cpu / records for cpu, _, _ in rounds)
+            wall, rss = (statistics.median(of) for of in list(zip(*rounds))[1:])
+            print(f"| {name} | {statistics.median(cpu):.2f} ({cpu[0]:.2f} to {cpu[-1]:.2f}) | {records / wall:,.0f} "
+                  f"| {base / wall:.2f} | {rss:.0f} |")
+
     def throughput(self):
         chosen = self.clients()
         rows = {}
@@ -237,7 +265,7 @@ def main():
     parser.add_argument("--pairs", type=int, default=500_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--only", nargs="+", choices=PARTS)
     parser.add_argument("--svg", type=pathlib.Path)
     options = parser.parse_args()
     for tool in ("kcat", "taskset", "cc"):
@@ -251,12 +279,13 @@ def main():
         cluster, where = clusters.mock(options.target / "release/examples/mock_cluster"), "a mock cluster"
     with cluster as address, tempfile.TemporaryDirectory() as directory:
         bench = Bench(options, address, directory)
-        for part in options.only:
+        keeps_all = options.broker or options.kafka
+        for part in options.only or PARTS[0 if keeps_all else 1 :]:
             print(f"\n{part}: to {where}, medians of {options.rounds} rounds, load {os.getloadavg()[0]:.1f}\n", flush=True)
             getattr(bench, part)()
 
 
-PARTS = ["throughput", "start", "pace", "scale"]
+PARTS = ["read", "throughput", "start", "pace", "scale"]
 
 if __name__ == "__main__":
     main()
