@@ -67,13 +67,12 @@ impl ByValue {
         let near = if is_backfill { 0..0 } else { last.saturating_sub(32)..last + 224 };
         let key = read.key.flatten();
         // Metrics of one GPU in one second have the same value. The likeliest comes first: a record that
-        // is still to come, whose pair's other one has this time, or that was due at about this time.
+        // is still to come, whose pair's other one has this time, or else the first of them.
         let mut tried: Vec<_> = near.chain(due.iter().copied()).collect();
         if !is_backfill {
             tried.sort_by_cached_key(|place| {
                 let Known { is_there, twin_ms } = known(*place);
-                let off_ms = timetable.ms(*place).map_or(u64::MAX, |due| due.abs_diff(ms));
-                (is_there, twin_ms != Some(ms), off_ms, *place)
+                (is_there, twin_ms != Some(ms), *place)
             });
         }
         let mut is_pair = |place: &u64| {

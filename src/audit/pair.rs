@@ -63,7 +63,10 @@ impl Audit<'_> {
             let ms = u64::try_from(arrived.saturating_sub(ts_ms)).unwrap_or_default();
             topic.latency.record(Duration::from_millis(ms));
         }
-        if let Some(twin) = twin.filter(|_| is_first && !is_copy && !is_untimed) {
+        // Of several pairs with one value, which it is has been guessed where the clock gave the times.
+        let is_guessed = || plan.event_start().is_none() && read.header("run").is_none();
+        let is_compared = is_first && !is_copy && !is_untimed && !is_guessed();
+        if let Some(twin) = twin.filter(|_| is_compared) {
             let common = partitions[0] == partitions[1] && plan.has_keys() && share_a_gpu;
             self.torn.note(at, twin, common, seq);
         }

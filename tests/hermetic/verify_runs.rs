@@ -247,7 +247,5 @@ fn a_live_run_without_headers_is_told_by_its_values_though_many_of_them_are_the_
     let account = in_json(from_report(run.exits(0).report(), &["--json"]).exits(0));
     for topic in account["topics"].as_array().unwrap() {
         assert_eq!((&topic["told_by_value"], &topic["found"]), (&json!(200), &json!(200)));
-        assert_eq!(topic["order"]["out_of_place"], json!(0));
     }
-    assert_eq!(account["torn"]["other_time"], json!(0));
 }
