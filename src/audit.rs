@@ -82,8 +82,8 @@ pub struct Expectation<'p> {
     pub planned: Option<u64>,
     /// From when to when it ran, ms since 1970, where its events have the time of the wall clock.
     pub ran_ms: Option<(i64, i64)>,
-    /// Whether the records came through a stage that leaves one of each, so that of a record and the copy
-    /// that the fault `duplicate` makes one is to be there, whichever.
+    /// Whether the records came through a stage that removes duplicates: either a record or the copy that
+    /// the fault `duplicate` makes of it must be there, not both.
     pub deduplicated: bool,
     /// Partitions of each topic, where keys decide the partition and the number is known.
     pub partitions: [Option<u32>; 2],
