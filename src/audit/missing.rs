@@ -185,7 +185,8 @@ impl Gone<'_> {
         }
     }
 
-    /// The evidence of a log that was cut back, with what tells an election from a topic made anew.
+    /// The evidence of a log that was cut back, with what distinguishes an election from a topic that was
+    /// created again.
     fn who_wrote(&self, mut evidence: String) -> String {
         if let Some((epoch, offset)) = self.new_leader {
             evidence
@@ -224,21 +225,26 @@ impl Missing {
 mod tests {
     use super::*;
 
-    fn why(verdict: Verdict, log: LogPartition, read: Option<(u64, u64)>, compacts: bool) -> Why {
-        let gone = Gone {
+    /// The acknowledged record of pair 5, read amid its partition, in a topic that is not compacted.
+    fn pair_5(log: &LogPartition) -> Gone<'_> {
+        Gone {
             seq: 5,
             is_copy: false,
-            verdict,
-            log: Some(&log),
-            is_outside: read.map_or([true; 2], |(lowest, highest)| [5 < lowest, 5 > highest]),
+            verdict: Verdict::Acknowledged,
+            log: Some(log),
+            is_outside: [false; 2],
             has_place: true,
             new_leader: None,
             is_all_gone: false,
             key_highest: Some(9),
             other_last: None,
-            compacts,
-        };
-        gone.why().0
+            compacts: false,
+        }
+    }
+
+    fn why(verdict: Verdict, log: LogPartition, read: Option<(u64, u64)>, compacts: bool) -> Why {
+        let is_outside = read.map_or([true; 2], |(lowest, highest)| [5 < lowest, 5 > highest]);
+        Gone { verdict, is_outside, compacts, ..pair_5(&log) }.why().0
     }
 
     #[test]
@@ -272,19 +278,7 @@ mod tests {
     #[test]
     fn what_has_no_place_any_more_was_truncated_and_what_wrote_there_is_the_evidence() {
         let log = LogPartition { end: 100, acknowledged: Some((0, 99)), ..LogPartition::default() };
-        let gone = Gone {
-            seq: 5,
-            is_copy: false,
-            verdict: Verdict::Acknowledged,
-            log: Some(&log),
-            is_outside: [false; 2],
-            has_place: false,
-            new_leader: None,
-            is_all_gone: false,
-            key_highest: Some(9),
-            other_last: None,
-            compacts: false,
-        };
+        let gone = Gone { has_place: false, ..pair_5(&log) };
         let places = "partition 0 has other records at its place: the run's first and last record there \
             got offsets 0 and 99";
         assert_eq!(gone.why(), (Why::Truncated, places.to_owned()));
@@ -313,20 +307,9 @@ mod tests {
     fn a_later_run_with_the_same_key_takes_the_place_of_a_record_in_a_compacted_topic() {
         let log = LogPartition { end: 90, acknowledged: Some((10, 80)), ..LogPartition::default() };
         let why = |other_last, compacts| {
-            let gone = Gone {
-                seq: 5,
-                is_copy: false,
-                verdict: Verdict::Acknowledged,
-                log: Some(&log),
-                is_outside: [true, false],
-                has_place: true,
-                new_leader: None,
-                is_all_gone: false,
-                key_highest: None,
-                other_last,
-                compacts,
-            };
-            gone.why().0
+            let is_outside = [true, false];
+            let key_highest = None;
+            Gone { is_outside, key_highest, other_last, compacts, ..pair_5(&log) }.why().0
         };
         assert_eq!(why(Some(85), true), Why::Compacted);
         assert_eq!(why(Some(85), false), Why::Lost);

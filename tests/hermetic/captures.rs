@@ -77,6 +77,17 @@ fn is_golden(name: &str, (columns, height): Size, screen: &str) {
     assert!(rows == golden, "{} differs:\n{rows}\n---\n{golden}", path.display());
 }
 
+/// Captures a run where it shows this, and what its screen is once Ctrl-C has ended it.
+#[track_caller]
+fn is_captured_and_stopped(name: &str, mut run: Producer, size: Size, shown: &str) {
+    let mut terminal = on(&mut run, size);
+    let screen = terminal.until_it_shows(shown);
+    is_golden(name, size, &screen);
+    terminal.keys("\x03");
+    assert_eq!(terminal.finish(), 130, "{}", terminal.screen());
+    is_golden(&format!("{name}-stopped"), size, &terminal.screen());
+}
+
 #[test]
 fn the_demo_is_captured_at_three_widths() {
     for size in [(40, 60), USUAL, (120, 24)] {
@@ -93,26 +104,16 @@ fn the_demo_is_captured_at_three_widths() {
 fn a_paced_run_and_its_stop_are_captured_at_three_widths() {
     let cluster = Cluster::start();
     for size in [(40, 24), USUAL, (120, 24)] {
-        let mut run = paced(&cluster.bootstrap());
-        let mut terminal = on(&mut run, size);
-        let screen = terminal.until_it_shows("2/40 records, 9 min 30 s left");
-        is_golden("paced", size, &screen);
-        terminal.keys("\x03");
-        assert_eq!(terminal.finish(), 130, "{}", terminal.screen());
-        is_golden("paced-stopped", size, &terminal.screen());
+        let run = paced(&cluster.bootstrap());
+        is_captured_and_stopped("paced", run, size, "2/40 records, 9 min 30 s left");
     }
 }
 
 #[test]
 fn connecting_to_nobody_is_captured() {
     for size in [(40, 24), USUAL] {
-        let mut run = paced(&nobody());
-        let mut terminal = on(&mut run, size);
-        let screen = terminal.until_it_shows("in state CONNECT)\nconnecting");
-        is_golden("connecting", size, &screen);
-        terminal.keys("\x03");
-        assert_eq!(terminal.finish(), 130, "{}", terminal.screen());
-        is_golden("connecting-stopped", size, &terminal.screen());
+        let run = paced(&nobody());
+        is_captured_and_stopped("connecting", run, size, "in state CONNECT)\nconnecting");
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) struct Merge {
 
 /// One partition of them.
 struct Stream {
-    topic: usize,
+    /// The name of its topic.
     name: String,
     queue: PartitionQueue<Quiet>,
 }
@@ -63,7 +63,7 @@ impl Merge {
         let consumer = Arc::new(consumer);
         let (ring, bell) = sync_channel(1);
         let mut assignment = TopicPartitionList::new();
-        let mut streams = Vec::new();
+        let (mut topics, mut streams) = (Vec::new(), Vec::new());
         for (topic, name, partition, offset) in partitions {
             assignment.add_partition_offset(name, partition, Offset::Offset(offset))?;
             // The queue is split off before anything is fetched into the common one.
@@ -75,10 +75,11 @@ impl Merge {
             queue.set_nonempty_callback(move || {
                 ring.try_send(()).ok();
             });
-            streams.push(Stream { topic, name: name.to_owned(), queue });
+            topics.push(topic);
+            streams.push(Stream { name: name.to_owned(), queue });
         }
         consumer.assign(&assignment)?;
-        let heads = Heads::new(streams.iter().map(|stream| stream.topic));
+        let heads = Heads::new(topics.into_iter());
         Ok(Self { consumer, streams, heads, times: Vec::with_capacity(BATCH), bell, turns: 0 })
     }
 
