@@ -233,14 +233,6 @@ fn the_workload_knows_neither_clock_nor_files_nor_environment() {
     }
 }
 
-#[test]
-fn no_room_is_larger_than_250_lines_without_its_tests() {
-    for path in sources().iter().filter(|path| !path.ends_with("tests.rs")) {
-        let lines = program_lines(path).len();
-        assert!(lines <= 250, "{} has {lines} lines", path.display());
-    }
-}
-
 /// The lines of a unit that systemd reads, from its first section on.
 fn unit_lines(name: &str) -> Vec<String> {
     let text = read(Path::new("systemd").join(name));
