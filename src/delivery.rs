@@ -21,7 +21,7 @@ pub use failure::{Failure, FailureClass, Failures};
 pub use in_flight::{COPY, Doubts};
 pub use latency_parts::{LatencyParts, Share};
 pub use outcome::{Cause, Ending, Evidence, NotStarted, Outcome, RunEnd, word};
-pub use record::{Delivered, InFlightRecord};
+pub use record::{Delivered, InFlightRecord, Trace, digest};
 pub use totals::{Offsets, Totals};
 
 #[cfg(test)]

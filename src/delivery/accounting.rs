@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::in_flight::InFlight;
 use super::notes::Notes;
 use super::window::Window;
-use super::{Delivered, Doubts, Failure, FailureClass, InFlightRecord, Totals};
+use super::{Counts, Delivered, Doubts, Failure, FailureClass, InFlightRecord, Totals};
 use crate::awake::Awake;
 use crate::event::Kind;
 
@@ -44,15 +44,30 @@ impl Accounting {
     /// `target` at the most.
     #[must_use]
     pub fn new(timeout: Duration, timed_out: Failure, target: Duration) -> Self {
+        Self::of(Totals::default(), (timeout, timed_out), target)
+    }
+
+    /// The same of a client without idempotence: a record that is sent again can be in the log twice,
+    /// and behind later ones.
+    #[must_use]
+    pub fn reordered(timeout: Duration, timed_out: Failure, target: Duration) -> Self {
+        let mut totals = Totals { counts: Counts::reordered(), ..Totals::default() };
+        for doubts in &mut totals.doubts {
+            doubts.copies_unknown = true;
+        }
+        Self::of(totals, (timeout, timed_out), target)
+    }
+
+    fn of(totals: Totals, give_up: (Duration, Failure), target: Duration) -> Self {
         Self {
-            totals: Totals::default(),
+            totals,
             in_flight: Default::default(),
             window: Window::new(target),
             notes: Notes::default(),
             silent_for: None,
             awake: Awake::default(),
             ran_for: Duration::ZERO,
-            give_up: (timeout, timed_out),
+            give_up,
             ages: VecDeque::new(),
             next: [0, 0],
         }
@@ -128,9 +143,12 @@ impl Accounting {
 
     /// A delivery report came.
     pub fn reported(&mut self, report: Delivered, now: Instant) {
-        let Delivered { record, outcome } = report;
+        let Delivered { record, outcome, trace } = report;
         let InFlightRecord { kind, index, .. } = record;
         self.handed_over_to(kind, index);
+        if let Some(trace) = trace {
+            self.doubts(kind).trace(index, trace);
+        }
         if !self.in_flight[kind as usize].remove(index) {
             // It was given up, and is in the log after all.
             let is_stored = matches!(outcome, Ok((_, Some(_))));
@@ -142,7 +160,7 @@ impl Accounting {
         }
         match outcome {
             Ok((partition, Some(offset))) => {
-                self.totals.counts.acknowledged(kind, partition, offset);
+                self.totals.counts.acknowledged(kind, index, (partition, offset));
                 self.totals.from_send.record(record.waited);
                 self.totals.from_scheduled.record(record.waited + record.late_by);
                 let in_flight = self.totals.counts.total_in_flight();
@@ -152,21 +170,25 @@ impl Accounting {
             }
             // librdkafka infers a success if a later batch of the partition was accepted. The broker
             // may have refused this one: it takes any first sequence of a producer.
-            Ok((_, None)) => {
-                self.totals.counts.unconfirmed(kind);
-                self.doubts(kind).unresolved.insert(index);
-                self.doubt(kind, index);
-                self.answer();
-            }
+            Ok((_, None)) => self.unconfirmed(kind, index),
+            Err(failure) if failure.class == FailureClass::Purged => self.unconfirmed(kind, index),
             Err(failure) => self.failed(kind, index, failure),
         }
+    }
+
+    fn unconfirmed(&mut self, kind: Kind, index: u64) {
+        self.totals.counts.unconfirmed(kind);
+        self.doubts(kind).unresolved.insert(index);
+        self.doubt(kind, index);
+        self.answer();
     }
 
     fn failed(&mut self, kind: Kind, index: u64, failure: Failure) {
         let class = failure.class;
         self.totals.counts.failed(kind, failure);
         self.doubts(kind).failed.insert(index);
-        if class != FailureClass::Denied {
+        // What a broker refused, or never got, is not in its log.
+        if class != FailureClass::Denied && !self.doubts(kind).unstored.contains(index) {
             self.doubt(kind, index);
         }
         // A record that timed out is no answer of the cluster.
@@ -244,6 +266,7 @@ impl Accounting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::Trace;
 
     const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -279,11 +302,20 @@ mod tests {
         }
 
         fn report(&mut self, index: u64, outcome: Result<Option<i64>, Failure>) {
+            self.report_with(index, outcome, None);
+        }
+
+        fn report_with(
+            &mut self,
+            index: u64,
+            outcome: Result<Option<i64>, Failure>,
+            trace: Option<Trace>,
+        ) {
             for kind in Kind::BOTH {
                 let (waited, late_by) = (Duration::ZERO, Duration::ZERO);
                 let record = InFlightRecord { kind, index, waited, late_by };
                 let outcome = outcome.clone().map(|offset| (0, offset));
-                self.accounting.reported(Delivered { record, outcome }, self.now);
+                self.accounting.reported(Delivered { record, outcome, trace }, self.now);
             }
         }
     }
@@ -319,6 +351,68 @@ mod tests {
         run.report(0, Ok(Some(7)));
         let [metric, _] = run.accounting.close().doubts;
         assert_eq!((metric.failed.len(), metric.found.len(), metric.open()), (1, 1, 0));
+    }
+
+    #[test]
+    fn what_no_broker_can_have_stored_is_not_in_doubt() {
+        let mut run = Run::new();
+        for index in 0..3 {
+            run.send(index);
+        }
+        let trace = |may_be_stored| Some(Trace { digest: 77, may_be_stored });
+        run.report_with(0, Err(failure(FailureClass::Refused)), trace(false));
+        run.report_with(1, Err(failure(FailureClass::Refused)), trace(true));
+        let [metric, _] = run.accounting.close().doubts;
+        assert_eq!(metric.failed.iter().collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(metric.in_doubt.iter().collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(metric.unstored.iter().collect::<Vec<_>>(), [0]);
+        assert_eq!(metric.digests.into_iter().collect::<Vec<_>>(), [(1, 77)]);
+    }
+
+    #[test]
+    fn what_was_taken_back_at_the_end_is_unresolved_and_not_failed() {
+        let mut run = Run::new();
+        run.send(0);
+        let trace = Trace { digest: 5, may_be_stored: true };
+        run.report_with(0, Err(failure(FailureClass::Purged)), Some(trace));
+        let totals = run.accounting.close();
+        let (counts, [metric, _]) = (&totals.counts, &totals.doubts);
+        assert_eq!((counts.total_failed(), counts.total_unresolved()), (0, 2));
+        assert_eq!((metric.unresolved.len(), metric.in_doubt.len()), (1, 1));
+        assert_eq!(metric.digests.get(&0), Some(&5));
+    }
+
+    #[test]
+    fn latency_is_counted_from_the_hand_over_and_from_the_scheduled_time() {
+        let mut run = Run::new();
+        run.send(0);
+        let (waited, late_by) = (Duration::from_millis(20), Duration::from_millis(300));
+        let record = InFlightRecord { kind: Kind::Metric, index: 0, waited, late_by };
+        let outcome = Ok((0, Some(0)));
+        run.accounting.reported(Delivered { record, outcome, trace: None }, run.now);
+        let totals = run.accounting.close();
+        let [send, scheduled] =
+            [totals.from_send, totals.from_scheduled].map(|times| times.quantiles().unwrap().max);
+        assert!((20.0..21.0).contains(&send), "{send}");
+        assert!((320.0..325.0).contains(&scheduled), "{scheduled}");
+    }
+
+    #[test]
+    fn silence_lasts_from_the_last_answer_and_ends_with_the_next_one() {
+        let mut run = Run::new();
+        let second = Duration::from_secs(1);
+        run.pass(second);
+        assert_eq!(run.accounting.silent_for(), Duration::ZERO, "nothing is in flight");
+        run.send(0);
+        run.send(1);
+        run.pass(second);
+        let silent = run.accounting.silent_for();
+        assert!((second..2 * second).contains(&silent), "{silent:?}");
+        run.report(0, Ok(Some(0)));
+        assert_eq!(run.accounting.silent_for(), Duration::ZERO);
+        run.pass(second);
+        run.report(1, Err(failure(FailureClass::Silence)));
+        assert_eq!(run.accounting.silent_for(), Duration::ZERO, "nothing is in flight any more");
     }
 
     #[test]

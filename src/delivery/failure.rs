@@ -9,6 +9,10 @@ pub enum FailureClass {
     Denied,
     /// The cluster, or the client library, refused otherwise.
     Refused,
+    /// It was taken back before it had an answer, because the run was over.
+    Purged,
+    /// It was acknowledged, and was not in the log any more at the end.
+    Truncated,
 }
 
 /// Failures of one kind in one topic.

@@ -3,9 +3,11 @@
 //! A record is named by its *index*: its position among the pairs of this process. A shard of n
 //! sends each n-th pair of the run, so `seq` is the index times n, plus the shard's number.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use roaring::RoaringTreemap;
+
+use super::Trace;
 
 /// Bits in a word of the window.
 const WORD: u64 = u64::BITS as u64;
@@ -96,17 +98,42 @@ pub struct Doubts {
     pub found: RoaringTreemap,
     /// Those in doubt that were not there when the log had been read to its end.
     pub not_found: RoaringTreemap,
+    /// Those without an acknowledgement that no broker can have stored, as far as the client knows.
+    pub unstored: RoaringTreemap,
+    /// Of the failed ones those that were acknowledged, and were not in the log any more.
+    pub truncated: RoaringTreemap,
+    /// The digests of the values of those in doubt, as far as they are known.
+    pub digests: BTreeMap<u64, u64>,
     /// Copies of records beyond the first that were seen while the log was read.
     pub copies: u64,
+    /// Whether there can be more copies than that: not all that could have some was read, or not all
+    /// that was read is told apart.
+    pub copies_unknown: bool,
+    /// Records that were seen there under the name of this run, and are not this process's.
+    pub others: u64,
 }
 
+/// Digests that are kept of a topic's records in doubt: 32 MiB.
+const MOST_DIGESTS: usize = 1_000_000;
+
 impl Doubts {
+    /// What the client knows of a record without an offset.
+    pub(super) fn trace(&mut self, index: u64, trace: Trace) {
+        if !trace.may_be_stored {
+            self.unstored.insert(index);
+        } else if self.digests.len() < MOST_DIGESTS {
+            self.digests.insert(index, trace.digest);
+        }
+    }
+
     /// Names each record anew.
     pub fn rename(&mut self, name: impl Fn(u64) -> Option<u64>) {
-        let Self { failed, unresolved, in_doubt, found, not_found, .. } = self;
-        for set in [failed, unresolved, in_doubt, found, not_found] {
+        let Self { failed, unresolved, in_doubt, found, not_found, unstored, .. } = self;
+        for set in [failed, unresolved, in_doubt, found, not_found, unstored] {
             *set = set.iter().filter_map(&name).collect();
         }
+        let digests = std::mem::take(&mut self.digests).into_iter();
+        self.digests = digests.filter_map(|(index, of)| Some((name(index)?, of))).collect();
     }
 
     /// Every record that ended without an acknowledgement.

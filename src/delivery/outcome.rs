@@ -228,8 +228,8 @@ pub(crate) mod tests {
         for kind in Kind::BOTH {
             let failures: u64 = failed.iter().map(|(_, count)| count).sum();
             counts.generated(kind, acknowledged + failures + open);
-            for offset in 0..acknowledged {
-                counts.acknowledged(kind, 0, i64::try_from(offset).unwrap());
+            for index in 0..acknowledged {
+                counts.acknowledged(kind, index, (0, i64::try_from(index).unwrap()));
             }
             for (class, count) in failed {
                 for _ in 0..*count {

@@ -1,5 +1,6 @@
 //! What the accounting is told, and
 
+use std::hash::{DefaultHasher, Hasher};
 use std::time::Duration;
 
 use super::Failure;
@@ -26,4 +27,24 @@ pub struct Delivered {
     pub record: InFlightRecord,
     /// Where it is.
     pub outcome: Result<(i32, Option<i64>), Failure>,
+    /// What else the client knows of a record without an offset.
+    pub trace: Option<Trace>,
+}
+
+/// What the client knows of a record that has no offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trace {
+    /// The [`digest`] of its value.
+    pub digest: u64,
+    /// Whether a broker can have stored it: it was sent, and no answer says that it was refused.
+    pub may_be_stored: bool,
+}
+
+/// A number that tells values apart, within this process.
+#[must_use]
+pub fn digest(value: Option<&[u8]>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write_u8(value.is_some().into());
+    hasher.write(value.unwrap_or_default());
+    hasher.finish()
 }

@@ -48,11 +48,6 @@ pub fn client(settings: &Settings) -> ClientConfig {
         config.set("linger.ms", LINGER_MS_AT_FULL_SPEED);
     }
     let own = &settings.properties;
-    let acks = own.get("acks").or(own.get("request.required.acks"));
-    if acks.is_some_and(|acks| !matches!(acks.expose(), "all" | "-1")) {
-        // Whoever asks for fewer acknowledgements cannot have idempotence, and need not say so.
-        config.set("enable.idempotence", "false").remove("acks");
-    }
     // None of these can be one of the two that `embedded` takes from the settings.
     for (property, value) in own {
         config.set(property, value.expose());

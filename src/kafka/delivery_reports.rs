@@ -62,11 +62,12 @@ pub(super) struct DeliveryReports {
 
 impl DeliveryReports {
     /// Of a run whose records are given up after `delivery_timeout`.
-    pub(super) fn new(delivery_timeout: Duration) -> Self {
+    pub(super) fn new(delivery_timeout: Duration, is_idempotent: bool) -> Self {
         // A cluster that answers nothing at all ends the run before, with its records unresolved.
         let timeout = delivery_timeout + 2 * GRACE;
         let timed_out = failure(RDKafkaErrorCode::MessageTimedOut);
-        let accounting = Accounting::new(timeout, timed_out, longest_wait(delivery_timeout));
+        let accounting = if is_idempotent { Accounting::new } else { Accounting::reordered };
+        let accounting = accounting(timeout, timed_out, longest_wait(delivery_timeout));
         Self {
             window: accounting.window().into(),
             accounting: Mutex::new(Some(accounting)),
@@ -229,6 +230,8 @@ impl ProducerContext<NoCustomPartitioner> for DeliveryReports {
                 Err(failure(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)))
             }
         };
-        REPORTED.with_borrow_mut(|reported| reported.push(Delivered { record, outcome }));
+        let is_acknowledged = matches!(outcome, Ok((_, Some(_))));
+        let trace = (!is_acknowledged).then(|| native::trace(message));
+        REPORTED.with_borrow_mut(|reported| reported.push(Delivered { record, outcome, trace }));
     }
 }

@@ -28,6 +28,7 @@ pub(super) fn class(code: RDKafkaErrorCode) -> FailureClass {
         | Code::TopicAuthorizationFailed
         | Code::ClusterAuthorizationFailed
         | Code::TransactionalIdAuthorizationFailed => FailureClass::Denied,
+        Code::PurgeQueue | Code::PurgeInflight => FailureClass::Purged,
         _ => FailureClass::Refused,
     }
 }

@@ -32,9 +32,10 @@ use std::time::Duration;
 
 use rdkafka::bindings as rd;
 use rdkafka::error::{IsError, RDKafkaErrorCode};
-use rdkafka::message::BorrowedMessage;
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 
+use crate::delivery::{Trace, digest};
 use crate::plan::Record;
 pub(super) use ends::ends;
 pub(super) use events::{Events, Wake};
@@ -149,6 +150,14 @@ pub(super) fn latency(message: &BorrowedMessage<'_>) -> Duration {
     // SAFETY: the message is alive.
     let us = unsafe { rd::rd_kafka_message_latency(message.ptr()) };
     Duration::from_micros(u64::try_from(us).unwrap_or_default())
+}
+
+/// What is known of a message of ours that has no offset.
+pub(super) fn trace(message: &BorrowedMessage<'_>) -> Trace {
+    use rd::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED as NOT_PERSISTED;
+    // SAFETY: the message is alive.
+    let status = unsafe { rd::rd_kafka_message_status(message.ptr()) };
+    Trace { digest: digest(message.payload()), may_be_stored: status != NOT_PERSISTED }
 }
 
 /// The epoch of the leader that wrote a message, where the broker tells.

@@ -52,7 +52,9 @@ impl KafkaSink {
     /// # Errors
     /// [`NotReady`]: the system gives too little, or librdkafka does not accept the configuration.
     pub fn start(config: &ClientConfig, delivery_timeout: Duration) -> Result<Self, NotReady> {
-        let reports = DeliveryReports::new(delivery_timeout);
+        // librdkafka's own default is off.
+        let is_idempotent = config.get("enable.idempotence").is_some_and(is_true);
+        let reports = DeliveryReports::new(delivery_timeout, is_idempotent);
         let refused = |error: KafkaError| NotReady::of_start(&error.to_string());
         let producer: BaseProducer<DeliveryReports> =
             config.create_with_context(reports).map_err(refused)?;
@@ -160,6 +162,11 @@ impl KafkaSink {
             self.reports().wake();
         }
     }
+}
+
+/// Whether librdkafka takes this value of a property for true.
+fn is_true(value: &str) -> bool {
+    ["1", "t", "true"].iter().any(|word| value.trim().eq_ignore_ascii_case(word))
 }
 
 impl Sink for KafkaSink {

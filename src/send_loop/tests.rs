@@ -43,7 +43,7 @@ impl FakeSink {
         for kind in Kind::BOTH {
             while counts.topic(kind).in_flight() > 0 {
                 if acknowledge {
-                    counts.acknowledged(kind, 0, 0);
+                    counts.acknowledged(kind, 0, (0, 0));
                 } else {
                     let class = FailureClass::Silence;
                     counts.failed(kind, Failure { kind: "timed out".into(), class });
@@ -273,7 +273,7 @@ async fn the_drain_is_bounded_though_answers_trickle() {
     let (end, elapsed) = beside(&sink, &[("SLEEP_SEC", "0"), ("BATCH", "300")], |_| async {
         for _ in 0..100 {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            sink.counts.borrow_mut().acknowledged(Kind::Metric, 0, 0);
+            sink.counts.borrow_mut().acknowledged(Kind::Metric, 0, (0, 0));
             sink.silent_since.set(Some(Instant::now()));
             sink.answered.notify_one();
         }

@@ -57,9 +57,10 @@ pub(super) fn check(property: &Resolved, librdkafka: Librdkafka) -> Result<(), S
         let because = format!("{name} is not free to set: {instead}");
         return Err(refuse(Some(because), "any other librdkafka property"));
     }
-    if matches!(name, "acks" | "request.required.acks") && value.trim() == "0" {
-        let because = "without acknowledgements no record could be accounted for";
-        return Err(refuse(Some(because.into()), "1 or all"));
+    if matches!(name, "acks" | "request.required.acks") && !matches!(value.trim(), "all" | "-1") {
+        let because = "exit 0 could not mean that every record is in the log: a leader that \
+                       acknowledges alone takes its records along when it is gone";
+        return Err(refuse(Some(because.into()), "all, which is the default"));
     }
     librdkafka(name, value).map_err(|error| match error {
         PropertyError::Unknown => {
@@ -204,12 +205,25 @@ mod tests {
 
     #[test]
     fn what_the_report_rests_on_cannot_be_changed() {
-        let refused = error("RDKAFKA_ACKS", "0");
-        assert!(refused.contains("no record could be accounted for; expected 1 or all"));
+        for (name, value) in [
+            ("RDKAFKA_ACKS", "0"),
+            ("RDKAFKA_ACKS", "1"),
+            ("RDKAFKA_ACKS", "2"),
+            ("RDKAFKA_ACKS", "most"),
+            ("RDKAFKA_REQUEST_REQUIRED_ACKS", "1"),
+        ] {
+            let refused = error(name, value);
+            let because = "exit 0 could not mean that every record is in the log";
+            assert!(refused.contains(because), "{refused}");
+            assert!(refused.ends_with("expected all, which is the default"), "{refused}");
+            assert!(refused.starts_with(&format!("{name}: \"{value}\" from the env")), "{refused}");
+        }
         let refused = error("RDKAFKA_BOOTSTRAP_SERVERS", "kafka:9092");
         assert!(refused.contains("bootstrap.servers is not free to set: KAFKA_BOOTSTRAP sets it"));
-        let property = resolved("RDKAFKA_ACKS", "1", Origin::Environment);
-        assert_eq!(check(&property, librdkafka), Ok(()));
+        for value in ["all", "-1"] {
+            let property = resolved("RDKAFKA_ACKS", value, Origin::Environment);
+            assert_eq!(check(&property, librdkafka), Ok(()));
+        }
     }
 
     #[test]

@@ -26,7 +26,9 @@ fn paced(begun_for: Duration, sent: u64) -> (View, Counts, Instant) {
     let mut counts = Counts::default();
     for kind in Kind::BOTH {
         counts.generated(kind, sent);
-        (0..sent).for_each(|offset| counts.acknowledged(kind, 0, offset.try_into().unwrap()));
+        (0..sent).for_each(|index| {
+            counts.acknowledged(kind, index, (0, index.try_into().unwrap()));
+        });
     }
     (view, counts, now)
 }
