@@ -227,6 +227,10 @@ fn announce(settings: &Settings, plan: &Plan) {
         Some(pairs) => format!("{pairs} pairs"),
         None => "pairs".to_owned(),
     };
+    let part = match settings.shard.count {
+        1 => String::new(),
+        _ => format!(", shard {shard}"),
+    };
     // A shell may have set HOSTNAME, which then is the host of every event.
     let source = settings.resolved("HOSTNAME").map(|host| host.origin.to_string());
     let (host, source) = (settings.hostname.to_string(), source.unwrap_or_default());
@@ -236,6 +240,6 @@ fn announce(settings: &Settings, plan: &Plan) {
         shard,
         pairs,
         host,
-        "run {run}, RUN_SEED {seed}, host {host} ({source}): sending {number} to {metric} and {token}"
+        "run {run}{part}, RUN_SEED {seed}, host {host} ({source}): sending {number} to {metric} and {token}"
     );
 }

@@ -35,8 +35,8 @@ fn every_file_names_the_version_of_the_program() {
     assert_eq!(line("Dockerfile", "ARG VERSION="), VERSION);
     says("docker-compose.yml", &format!("${{PRODUCER_IMAGE:-vm4-producer:{VERSION}}}"));
     says("packaging/swarm/stack.yml", &format!("${{PRODUCER_IMAGE:-vm4-producer:{VERSION}}}"));
-    for way in ["job", "cronjob"] {
-        let tag = line(&format!("packaging/kubernetes/{way}/kustomization.yaml"), "newTag: ");
+    for directory in ["cronjob", "example"] {
+        let tag = line(&format!("packaging/kubernetes/{directory}/kustomization.yaml"), "newTag: ");
         assert_eq!(tag, VERSION);
     }
 }
@@ -107,12 +107,17 @@ fn a_container_has_the_delivery_timeout_and_more_to_stop() {
     for (path, start) in [
         ("docker-compose.yml", "stop_grace_period: "),
         ("packaging/swarm/stack.yml", "stop_grace_period: "),
-        ("packaging/kubernetes/job/job.yaml", "terminationGracePeriodSeconds: "),
         ("packaging/kubernetes/cronjob/cronjob.yaml", "terminationGracePeriodSeconds: "),
     ] {
         let grace: u32 = line(path, start).trim_end_matches('s').parse().unwrap();
         assert!(grace > timeout, "{path}: {grace}");
     }
+}
+
+#[test]
+fn the_seed_of_the_example_for_kubernetes_is_the_shipped_one() {
+    // kustomize reads no file outside of the directory that it builds.
+    assert_eq!(read("packaging/kubernetes/example/gpu_seed.json"), read("gpu_seed.json"));
 }
 
 /// The broker that a target names to Compose, in a checkout with this `.env`.
