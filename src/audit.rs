@@ -12,6 +12,7 @@ mod account;
 mod amount;
 mod by_value;
 mod changes;
+mod closure;
 mod compare;
 mod copies;
 mod examine;
@@ -40,13 +41,15 @@ mod words;
 
 use std::collections::HashMap;
 
+pub use absent::MissingByFault;
 pub use account::{Account, TopicAccount};
 pub use amount::Amounts;
 pub use changes::{ChangeAccount, Example};
+pub use closure::Closure;
 pub use copies::{CopyAccount, CopyOrigin};
 pub use flags::{Alert, Flags};
 pub use key_check::{KeyAccount, KeyRecord, KeyRow};
-pub use missing::{Log, LogPartition, MissingAccount, Why};
+pub use missing::{Log, LogPartition, MissingAccount, Origin, Why};
 pub use order::{Dropped, OrderAccount};
 pub use record::Read;
 pub use score::{AlertScore, DetectedAccount, FaultScore, IncidentScore};
@@ -212,9 +215,9 @@ impl<'p> Audit<'p> {
             Match::Ambiguous => {
                 let topic = &mut self.topics[read.kind as usize];
                 topic.ambiguous += 1;
-                topic.foreigners.no_headers();
+                topic.unmatched(read);
             }
-            Match::None => self.topics[read.kind as usize].foreigners.no_headers(),
+            Match::None => self.topics[read.kind as usize].unmatched(read),
         }
     }
 

@@ -75,12 +75,12 @@ pub const DOCUMENTED: &[(Exit, &str)] = &[
     ),
     (
         Exit::NoInput,
-        "a named file is missing or unreadable, or there is no run of that id to verify",
+        "a named file is missing or unreadable, there is no run of that id to verify, or it sent nothing",
     ),
     (
         Exit::Unavailable,
         "nothing could be delivered, as when no broker is reached or a topic cannot be created; \
-         verify could not read a topic to its end",
+         verify could not decide: a log was not read to its end, or records are open",
     ),
     (Exit::Software, "internal error: please report it"),
     (

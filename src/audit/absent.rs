@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::Audit;
-use super::missing::{Gone, Log, Missing, MissingAccount};
+use super::missing::{Gone, Log, LogPartition, Missing, MissingAccount, Origin};
 use super::ranges::Ranges;
 use super::slots::Slot;
 use super::verdicts::{Verdict, VerdictRow};
 use crate::event::Kind;
-use crate::faults::{Declared, Fault, Hold};
+use crate::faults::{Declared, Fault, FaultSet, Hold};
 
 /// The records of a topic that are not there.
 #[derive(Debug, Default)]
@@ -30,16 +32,72 @@ pub(super) struct Absent {
     removed_by_verdict: [u64; 4],
     /// Pairs of which it left both.
     pub(super) remaining: Ranges,
+    done: Done,
+    /// Missing records of which the copy is there, or the record that it is the copy of.
+    pub(super) beside: u64,
+}
+
+/// What was done on purpose to the records that are to be in a topic.
+#[derive(Debug, Default)]
+struct Done {
+    /// Records with each fault, and how many of them are missing.
+    faults: [[u64; 2]; Fault::ALL.len()],
+    /// The same of those with none.
+    untouched: [u64; 2],
+}
+
+/// The missing records to which one thing was done on purpose, or nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MissingByFault {
+    /// The kind of fault, or `untouched`. The copies that a fault makes are those of `duplicate`.
+    pub fault: &'static str,
+    /// How many records with it are missing; one with two kinds is counted for both.
+    pub records: u64,
+    /// How many there are to be.
+    pub of: u64,
+}
+
+impl Done {
+    fn note(&mut self, faults: FaultSet, is_missing: bool) {
+        let count = |[of, missing]: &mut [u64; 2]| {
+            *of += 1;
+            *missing += u64::from(is_missing);
+        };
+        faults.iter().for_each(|fault| count(&mut self.faults[fault as usize]));
+        if faults.is_empty() {
+            count(&mut self.untouched);
+        }
+    }
+
+    /// Nothing where none is missing, or nothing was done.
+    fn account(&self) -> Vec<MissingByFault> {
+        let kinds = Fault::ALL.into_iter().map(|fault| (fault.word(), self.faults[fault as usize]));
+        let kinds = kinds.filter(|(_, [_, missing])| *missing > 0);
+        let all = kinds.chain([("untouched", self.untouched)]);
+        let is_nothing = self.faults.iter().all(|[of, _]| *of == 0)
+            || self.faults.iter().chain([&self.untouched]).all(|[_, missing]| *missing == 0);
+        let row = |(fault, [of, records]): (&'static str, [u64; 2])| MissingByFault {
+            fault,
+            records,
+            of,
+        };
+        if is_nothing { Vec::new() } else { all.map(row).collect() }
+    }
 }
 
 impl Absent {
-    /// The missing records by cause, and the table of verdicts: of so many records that are there or
-    /// missing.
+    /// How many unmatched records were taken for missing ones.
+    pub(super) fn taken(&self) -> u64 {
+        self.missing.taken()
+    }
+
+    /// The missing records by cause and by fault, and the table of verdicts: of so many records that are
+    /// there or missing.
     pub(super) fn account(
         self,
         counts: Option<[u64; 3]>,
         records: u64,
-    ) -> (Vec<MissingAccount>, Vec<VerdictRow>) {
+    ) -> (Vec<MissingAccount>, Vec<MissingByFault>, Vec<VerdictRow>) {
         let totals = match counts {
             Some([acknowledged, failed, unresolved]) => [acknowledged, failed, unresolved, 0],
             None => [0, 0, 0, records],
@@ -50,15 +108,17 @@ impl Absent {
             let present = total.saturating_sub(missing + removed);
             VerdictRow { verdict: verdict.word(), present, missing }
         });
-        (self.missing.account(), rows.filter(|row| row.present + row.missing > 0).collect())
+        let rows = rows.filter(|row| row.present + row.missing > 0).collect();
+        (self.missing.account(), self.done.account(), rows)
     }
 }
 
 impl Audit<'_> {
-    /// Looks through the pairs below `end` for the records of a topic that are not there.
-    pub(super) fn absent(&mut self, kind: Kind, end: u64, log: &Log) -> Absent {
+    /// Looks through the pairs below `end` for the records of a topic that are not there. So many records
+    /// match no pair, and may be missing ones.
+    pub(super) fn absent(&mut self, kind: Kind, end: u64, log: &Log, unmatched: u64) -> Absent {
         let plan = self.expectation.plan;
-        let mut absent = Absent::default();
+        let mut absent = Absent { missing: Missing::beside(unmatched), ..Absent::default() };
         if plan.is_clean() {
             let next = |audit: &Self, from| {
                 audit.topics[kind as usize].originals.seen.missing(from, end).next()
@@ -87,7 +147,8 @@ impl Audit<'_> {
             if is_one_of_two && self.topics[kind as usize].are_both_there(place) {
                 absent.remaining.add(seq, u64::from(plan.shard().count));
             }
-            for slot in faults.of_copies().map(Slot::of) {
+            for faults in faults.of_copies() {
+                let slot = Slot::of(faults);
                 let is_copy = slot == Slot::Copy;
                 absent.copies += u64::from(is_copy);
                 let topic = &self.topics[kind as usize];
@@ -98,8 +159,13 @@ impl Audit<'_> {
                 } else if !is_there(slot) && is_removed {
                     absent.removed += 1;
                     absent.removed_by_verdict[self.verdict(kind, seq, is_copy) as usize] += 1;
-                } else if !is_there(slot) {
-                    self.missing(kind, place, is_copy, log, &mut absent);
+                } else {
+                    let (is_missing, other) = (!is_there(slot), is_there(slot.other()));
+                    absent.done.note(faults, is_missing);
+                    absent.beside += u64::from(is_missing && other);
+                    if is_missing {
+                        self.missing(kind, place, is_copy, log, &mut absent);
+                    }
                 }
             }
         }
@@ -129,16 +195,28 @@ impl Audit<'_> {
         let partitions = self.expectation.partitions[kind as usize];
         let home = self.topics[kind as usize].home(gpu, plan.key_of(gpu), partitions);
         let is_outside = self.is_outside(kind, place, is_copy, home);
+        let cut_off = self.cut_off(kind, place, is_copy, (log, home));
         let keeps_order = !is_copy && !plan.faults_at(seq, kind).is_held();
         let topic = &self.topics[kind as usize];
         let partition = log.partitions.iter().find(|log| Some(log.partition) == home);
         let offsets = home.and_then(|home| topic.streams.offsets(home));
-        let given = partition.and_then(|log| Some((offsets?, log.acknowledged?, log.log_start)));
+        let given = partition
+            .and_then(|log| Some((offsets?, log.acknowledged?, log.log_start.max(log.read_from))));
+        let is_own = matches!(log.origin, Origin::Own | Origin::UnknownCluster);
+        let is_hidden = |log: &&LogPartition| {
+            let last = log.acknowledged.map_or(log.end, |(_, last)| last);
+            log.hidden_to > Some(last) && (!is_own || is_outside[1])
+        };
         let gone = Gone {
             seq,
             is_copy,
             verdict,
+            origin: log.origin,
             log: partition,
+            unread: log.of_home(home).find(|log| !log.is_read),
+            is_read: log.is_read,
+            hidden: log.of_home(home).find(is_hidden),
+            cut_off,
             is_outside,
             has_place: given.is_none_or(|(offsets, given, start)| {
                 offsets.may_be_free(keeps_order.then_some(seq), given, start)
@@ -148,8 +226,25 @@ impl Audit<'_> {
             key_highest: topic.streams.highest_of(gpu),
             other_last: topic.last_of_others(gpu),
             compacts: log.compacts,
+            has_gaps: log.of_home(home).any(|log| log.gaps > 0),
         };
         absent.missing.note(&gone, u64::from(plan.shard().count));
+    }
+
+    /// A partition whose log does not begin at its first record any more, and that may have had the record
+    /// there: it was sent before all that was read of it.
+    fn cut_off<'l>(
+        &mut self,
+        kind: Kind,
+        place: u64,
+        is_copy: bool,
+        (log, home): (&'l Log, Option<i32>),
+    ) -> Option<&'l LogPartition> {
+        let mut logs = log.of_home(home).filter(|log| log.log_start > 0);
+        logs.find(|log| {
+            let [before_all, _] = self.is_outside(kind, place, is_copy, Some(log.partition));
+            before_all
+        })
     }
 
     /// Whether a record was sent before all that was read of a partition, or behind all of it: of the

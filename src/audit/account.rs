@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use super::absent::Absent;
-use super::missing::Log;
+use super::absent::{Absent, MissingByFault};
+use super::closure::Closure;
+use super::missing::{Log, Origin};
 use super::places::REMEMBERED;
 use super::tally::ReadAccount;
 use super::topic::Topic;
@@ -16,10 +17,12 @@ use crate::event::Kind;
 use crate::histogram::Quantiles;
 
 /// The account of one topic.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TopicAccount {
     /// Topic, or whatever it was read from.
     pub topic: String,
+    /// What it is to the run.
+    pub origin: Origin,
     /// Event type.
     pub event: &'static str,
     /// One record for each planned pair, and the declared copies; null where that is not known.
@@ -54,6 +57,8 @@ pub struct TopicAccount {
     pub verdicts: Vec<VerdictRow>,
     /// Why records are missing.
     pub missing_by_cause: Vec<MissingAccount>,
+    /// What was done on purpose to the missing records; empty where nothing was done to any record.
+    pub missing_by_fault: Vec<MissingByFault>,
     /// Copies by origin.
     pub copies: Vec<CopyAccount>,
     /// What differs.
@@ -87,8 +92,18 @@ pub struct Account {
     pub shard: String,
     /// Whether of a record and its declared copy one is to be there.
     pub deduplicated: bool,
+    /// Id of the cluster that was read; `None` of lines.
+    pub cluster_id: Option<String>,
+    /// What it comes to.
+    pub verdict: Closure,
     /// Whether every record is there, once and as it was sent.
     pub closed: bool,
+    /// What leaves it undecided, and what would decide it, one sentence each.
+    pub undecided: Vec<String>,
+    /// Whether the run was stopped before its end: the account is of what it had sent.
+    pub stopped: bool,
+    /// What may explain all that is missing; null if nothing does.
+    pub hint: Option<String>,
     /// Both topics.
     pub topics: Vec<TopicAccount>,
     /// Pairs that do not fit.
@@ -101,6 +116,26 @@ pub struct Account {
     pub could_not_tell: Vec<String>,
 }
 
+impl Account {
+    /// Notes that reading ended early, in words: an account that looks closed may not be. Of a reader that
+    /// was asked to stop nothing is claimed.
+    pub fn ended_early(&mut self, what: &str, is_stopped: bool) {
+        if self.verdict == Closure::Closed || is_stopped {
+            self.verdict = Closure::Undecided;
+        }
+        self.closed = false;
+        self.undecided.push(what.to_owned());
+    }
+}
+
+impl TopicAccount {
+    /// How many records are missing by the causes that are asked for.
+    pub(super) fn missing_of(&self, is_asked: impl Fn(&MissingAccount) -> bool) -> u64 {
+        let asked = self.missing_by_cause.iter().filter(|missing| is_asked(missing));
+        asked.map(|missing| missing.records).sum()
+    }
+}
+
 impl Audit<'_> {
     /// Closes the audit: these are the logs that were read.
     #[must_use]
@@ -111,14 +146,9 @@ impl Audit<'_> {
             slots.map(|slots| slots.seen.end()).max().unwrap_or_default()
         });
         let mut could_not_tell = Vec::new();
-        if known.is_none() {
-            could_not_tell.push(
-                "how many pairs were planned: what is missing behind the last one that was found"
-                    .to_owned(),
-            );
-        }
-        let absent = Kind::BOTH.map(|kind| self.absent(kind, end, &logs[kind as usize]));
+        let absent = self.absent_of_both(end, &logs);
         let (answer_key, detected) = self.judge(end);
+        let hint = self.hint(&absent);
         let Self { expectation, topics, torn, .. } = self;
         let planned = expectation.planned.or(known);
         let verdicts = match &expectation.verdicts {
@@ -135,20 +165,66 @@ impl Audit<'_> {
             .collect();
         let torn = torn.0;
         tell(&accounts, &torn, &mut could_not_tell);
-        let agrees = answer_key.as_ref().is_none_or(|key| key.agrees);
-        let closed = agrees && torn.pairs() == 0 && accounts.iter().all(is_closed);
+        let (verdict, undecided) =
+            Closure::of(&accounts, &torn, answer_key.as_ref(), known.is_some());
         Account {
             run_id: expectation.plan.identity.run_id.clone(),
             run_seed: expectation.plan.identity.run_seed,
             shard: expectation.plan.shard().to_string(),
             deduplicated: expectation.deduplicated,
-            closed,
+            cluster_id: None,
+            verdict,
+            closed: verdict == Closure::Closed,
+            undecided,
+            stopped: false,
+            hint,
             topics: accounts,
             torn,
             answer_key,
             detected,
             could_not_tell,
         }
+    }
+}
+
+impl Audit<'_> {
+    /// What is not there of both topics. A record that matches no pair may be a missing one: of its own
+    /// topic, or of either where nothing tells which event it is.
+    fn absent_of_both(&mut self, end: u64, logs: &[Log; 2]) -> [Absent; 2] {
+        let of_either = self.is_one || logs.iter().any(|log| log.origin == Origin::Export);
+        let mut either = 0;
+        let unmatched = Kind::BOTH.map(|kind| {
+            let (topic, log) = (&self.topics[kind as usize], &logs[kind as usize]);
+            let [told, untold] = topic.unmatched;
+            let is_copied = matches!(log.origin, Origin::Stage | Origin::Export);
+            match log.has_headers && !is_copied {
+                true => 0,
+                false if of_either => {
+                    either += untold;
+                    told
+                }
+                false => told + untold,
+            }
+        });
+        Kind::BOTH.map(|kind| {
+            let own = unmatched[kind as usize];
+            let absent = self.absent(kind, end, &logs[kind as usize], own + either);
+            either -= absent.taken().saturating_sub(own);
+            absent
+        })
+    }
+
+    /// What explains all that is missing: a stage that removes duplicates, which nobody named.
+    fn hint(&self, absent: &[Absent; 2]) -> Option<String> {
+        let sum = |count: fn(&Absent) -> u64| absent.iter().map(count).sum::<u64>();
+        let (missing, beside) = (sum(|of| of.records), sum(|of| of.beside));
+        let is_it = missing > 0 && missing == beside && !self.expectation.deduplicated;
+        is_it.then(|| {
+            format!(
+                "of each of the {missing} that are missing, a record or its deliberate copy, the other is \
+                 there: behind a stage that removes duplicates use --deduplicated"
+            )
+        })
     }
 }
 
@@ -163,9 +239,10 @@ fn account(
     let found = topic.found();
     let Absent { copies, dropped, left_out, unsent, records: missing, removed, .. } = absent;
     let remaining = absent.remaining.clone();
-    let (missing_by_cause, verdicts) = absent.account(counts, found + missing);
+    let (missing_by_cause, missing_by_fault, verdicts) = absent.account(counts, found + missing);
     TopicAccount {
         topic: log.topic,
+        origin: log.origin,
         event: name(kind),
         planned: planned.map(|pairs| pairs + copies),
         declared_copies: copies,
@@ -182,6 +259,7 @@ fn account(
         read: ReadAccount { foreign: topic.foreigners.0, ..topic.read },
         verdicts,
         missing_by_cause,
+        missing_by_fault,
         copies: topic.streams.copies(),
         changes: topic.changes.account(),
         first_unexpected: topic.unexpected,
@@ -195,12 +273,6 @@ fn account(
     }
 }
 
-fn is_closed(topic: &TopicAccount) -> bool {
-    let read = &topic.read;
-    topic.missing + topic.remaining_copies == 0
-        && read.first_altered + read.extra_copies + read.unexpected == 0
-}
-
 /// What could not be told of the topics.
 fn tell(topics: &[TopicAccount], torn: &TornAccount, out: &mut Vec<String>) {
     for topic in topics {
@@ -208,12 +280,6 @@ fn tell(topics: &[TopicAccount], torn: &TornAccount, out: &mut Vec<String>) {
         if topic.ambiguous > 0 {
             let n = topic.ambiguous;
             out.push(format!("which pairs {n} records of {name} without headers are"));
-        }
-        if topic.untimed > 0 {
-            out.push(format!(
-                "whether {} records of {name} are as they were sent: nothing tells their time",
-                topic.untimed
-            ));
         }
         if topic.told_by_value > 0 {
             out.push(format!(

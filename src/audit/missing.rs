@@ -1,4 +1,7 @@
 //! Why a record that was planned is not there, with the evidence.
+//!
+//! Loss is said only of a record that was acknowledged, of the run's own topic on its own cluster (or an
+//! export), read to its end, where nothing is left that could be the record.
 
 use std::collections::BTreeMap;
 
@@ -28,17 +31,69 @@ pub struct LogPartition {
     pub gaps: u64,
     /// The first and last offset that the run was given there, as its report has them.
     pub acknowledged: Option<(i64, i64)>,
+    /// Whether it was read to an end that it had.
+    pub is_read: bool,
+}
+
+/// What a topic that was read is to the run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// Its own topic, on the cluster of its report.
+    #[default]
+    Own,
+    /// A topic of its name, on a cluster that may be another one: the report has no cluster id, or there
+    /// is no report.
+    UnknownCluster,
+    /// A topic of its name on another cluster, as of a mirror.
+    OtherCluster,
+    /// Another topic, of a stage downstream.
+    Stage,
+    /// Lines of a file or a pipe.
+    Export,
 }
 
 /// What a reader knows of a topic.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
     /// Its name.
     pub topic: String,
+    /// What it is to the run.
+    pub origin: Origin,
     /// Its partitions.
     pub partitions: Vec<LogPartition>,
-    /// Whether it keeps only the last record of each key.
-    pub compacts: bool,
+    /// Whether it keeps only the last record of each key; `None` where that is not known.
+    pub compacts: Option<bool>,
+    /// Whether it was read to its end, where there are no partitions.
+    pub is_read: bool,
+    /// Whether its records have headers that name the run, so that one without is none of it.
+    pub has_headers: bool,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            topic: String::new(),
+            origin: Origin::default(),
+            partitions: Vec::new(),
+            compacts: Some(false),
+            is_read: true,
+            has_headers: false,
+        }
+    }
+}
+
+impl Log {
+    /// Whether the partition of a record of the run follows from its key.
+    fn keeps_partitions(&self) -> bool {
+        matches!(self.origin, Origin::Own | Origin::UnknownCluster)
+    }
+
+    /// The partitions in which a record may be whose home this is: all, where a stage may have moved it.
+    pub(super) fn of_home(&self, home: Option<i32>) -> impl Iterator<Item = &LogPartition> {
+        let home = home.filter(|_| self.keeps_partitions());
+        self.partitions.iter().filter(move |log| home.is_none_or(|home| log.partition == home))
+    }
 }
 
 /// Why a record is not there.
@@ -51,16 +106,24 @@ pub enum Why {
     Expired,
     /// The topic is compacted, and a later record has its key.
     Compacted,
-    /// It may be behind the beginning of a transaction that is open, where no committed record is read.
-    Hidden,
     /// The log was cut back: its place is behind the end, or another record has it.
     Truncated,
     /// It was acknowledged, and is not there: the only true loss.
     Lost,
-    /// Expired or lost: there is no report that could tell.
-    ExpiredOrLost,
+    /// It is not in a topic that is not known to be the run's own.
+    Absent,
     /// There is no report, so whether it was acknowledged is not known.
     NoVerdict,
+    /// It may be where nothing was read.
+    NotRead,
+    /// It may be one of the records that match no pair.
+    Unmatched,
+    /// It may be behind the beginning of a transaction that is open, where no committed record is read.
+    Hidden,
+    /// Expired or lost: no offset tells.
+    ExpiredOrLost,
+    /// Compacted or lost: whether the topic is compacted is not known.
+    CompactedOrLost,
 }
 
 impl Why {
@@ -71,12 +134,51 @@ impl Why {
             Self::NeverAcknowledged => "never acknowledged",
             Self::Expired => "expired (below the start of the log)",
             Self::Compacted => "compacted (a later record has the key)",
-            Self::Hidden => "hidden (behind an open transaction)",
             Self::Truncated => "truncated (the log was cut back)",
             Self::Lost => "LOST (acknowledged, and not there)",
-            Self::ExpiredOrLost => "expired or lost (no report tells)",
+            Self::Absent => "not in the topic (which may not be the one that the run wrote)",
             Self::NoVerdict => "missing (no report tells whether it was acknowledged)",
+            Self::NotRead => "not read",
+            Self::Unmatched => "unmatched (as many records without headers may be them)",
+            Self::Hidden => "hidden (behind an open transaction)",
+            Self::ExpiredOrLost => "expired or lost (no offset tells)",
+            Self::CompactedOrLost => "compacted or lost (the topic's policy is not known)",
         }
+    }
+
+    /// The words of the account for a topic of this origin.
+    #[must_use]
+    pub fn words_in(self, origin: Origin) -> &'static str {
+        match (self, origin) {
+            (Self::Absent, Origin::Stage) => "not in the stage's topic",
+            (Self::Absent, Origin::OtherCluster) => "not in this cluster's topic",
+            _ => self.words(),
+        }
+    }
+
+    /// What would decide whether the record is there; `None` where it is proved that it is not.
+    #[must_use]
+    pub fn would_decide(self) -> Option<&'static str> {
+        match self {
+            Self::NotRead => Some("reading to the end"),
+            Self::Unmatched => Some("the headers run and seq, or the values as they were sent,"),
+            Self::Hidden => Some("the end of the transaction"),
+            Self::ExpiredOrLost => Some("a log that still has its beginning"),
+            Self::CompactedOrLost => Some("the right to ask for the topic's configuration"),
+            Self::NeverAcknowledged
+            | Self::Expired
+            | Self::Compacted
+            | Self::Truncated
+            | Self::Lost
+            | Self::Absent
+            | Self::NoVerdict => None,
+        }
+    }
+
+    /// Whether it is proved that the record is not there.
+    #[must_use]
+    pub fn is_proved(self) -> bool {
+        self.would_decide().is_none()
     }
 }
 
@@ -104,8 +206,17 @@ pub(super) struct Gone<'a> {
     /// Whether it is the copy that a fault makes.
     pub(super) is_copy: bool,
     pub(super) verdict: Verdict,
+    pub(super) origin: Origin,
     /// Its partition, if its key tells.
     pub(super) log: Option<&'a LogPartition>,
+    /// A partition in which it may be and that was not read to its end.
+    pub(super) unread: Option<&'a LogPartition>,
+    /// Whether reading came to its end.
+    pub(super) is_read: bool,
+    /// A partition in which it may be, behind an open transaction.
+    pub(super) hidden: Option<&'a LogPartition>,
+    /// A partition in which it may have been, below the start of the log.
+    pub(super) cut_off: Option<&'a LogPartition>,
     /// Whether it was sent before all that was read of that partition, or behind all of it.
     pub(super) is_outside: [bool; 2],
     /// Whether an offset that may have been its holds no record.
@@ -118,71 +229,110 @@ pub(super) struct Gone<'a> {
     pub(super) key_highest: Option<u64>,
     /// Where the last record of another run with its key is.
     pub(super) other_last: Option<i64>,
-    pub(super) compacts: bool,
+    pub(super) compacts: Option<bool>,
+    /// Whether a partition in which it may have been has offsets without a record: what compaction took
+    /// leaves its offset.
+    pub(super) has_gaps: bool,
 }
 
 impl Gone<'_> {
     /// Why it is not there, and what shows it.
     fn why(&self) -> (Why, String) {
-        let (seq, verdict) = (self.seq, self.verdict);
+        if let Some(LogPartition { partition, end, read_to, .. }) = self.unread {
+            let evidence =
+                format!("partition {partition} was read up to offset {read_to} of {end}");
+            return (Why::NotRead, evidence);
+        }
+        if !self.is_read {
+            return (Why::NotRead, "reading ended before the end".to_owned());
+        }
+        let verdict = self.verdict;
         if matches!(verdict, Verdict::Failed | Verdict::Unresolved) {
             return (Why::NeverAcknowledged, format!("the report has it as {}", verdict.word()));
         }
-        if let Some(log) = self.log {
-            let LogPartition { partition, log_start, end, .. } = *log;
-            let [before_all, behind_all] = self.is_outside;
-            match log.acknowledged {
-                Some((first, _)) if log_start > first && before_all => {
-                    let evidence = format!(
-                        "partition {partition} begins at offset {log_start} now, and the run's first \
-                         record there got offset {first}"
-                    );
-                    return (Why::Expired, evidence);
-                }
-                Some((_, last)) if log.hidden_to > Some(last) && behind_all => {
-                    let evidence = format!(
-                        "a transaction is open in partition {partition} at offset {end}, and nothing \
-                         behind it is read before it ends; the run's last record there got offset {last}"
-                    );
-                    return (Why::Hidden, evidence);
-                }
-                Some((_, last)) if end <= last && behind_all => {
-                    let evidence = format!(
-                        "partition {partition} ends at offset {end} now, and the run's last record \
-                         there got offset {last}"
-                    );
-                    return (Why::Truncated, self.who_wrote(evidence));
-                }
-                Some((first, last)) if verdict == Verdict::Acknowledged && !self.has_place => {
-                    let evidence = format!(
-                        "partition {partition} has other records at its place: the run's first and last \
-                         record there got offsets {first} and {last}"
-                    );
-                    return (Why::Truncated, self.who_wrote(evidence));
-                }
-                None if log_start > 0 && before_all && verdict == Verdict::Unknown => {
-                    let evidence =
-                        format!("partition {partition} begins at offset {log_start} now");
-                    return (Why::ExpiredOrLost, evidence);
-                }
-                _ => {}
-            }
+        if let Some(why) = self.by_offsets() {
+            return why;
         }
-        if let Some(highest) = self.key_highest.filter(|highest| self.compacts && *highest > seq) {
-            let evidence = format!("cleanup.policy=compact, and pair {highest} has the same key");
-            return (Why::Compacted, evidence);
+        if let Some(why) = self.by_compaction() {
+            return why;
+        }
+        match (verdict, self.origin) {
+            (Verdict::Acknowledged, Origin::Own | Origin::Export) => {
+                (Why::Lost, "the report has it as acknowledged".to_owned())
+            }
+            (Verdict::Acknowledged, _) => {
+                (Why::Absent, "the report has it as acknowledged by its own cluster".to_owned())
+            }
+            _ => (Why::NoVerdict, "there is no report, or its list ends before".to_owned()),
+        }
+    }
+
+    /// What the offsets of the topic tell: of the run's own, those of the report.
+    fn by_offsets(&self) -> Option<(Why, String)> {
+        let given = self.log.and_then(|log| Some((log, log.acknowledged?)));
+        let [before_all, behind_all] = self.is_outside;
+        if let Some((log, (first, _))) = given
+            && log.log_start > first
+            && before_all
+        {
+            let LogPartition { partition, log_start, .. } = log;
+            let evidence = format!(
+                "partition {partition} begins at offset {log_start} now, and the run's first record \
+                 there got offset {first}"
+            );
+            return Some((Why::Expired, evidence));
+        }
+        if let Some(log) = self.hidden {
+            let LogPartition { partition, end, .. } = log;
+            let mut evidence = format!(
+                "a transaction is open in partition {partition} at offset {end}, and nothing behind it \
+                 is read before it ends"
+            );
+            if let Some((_, last)) = log.acknowledged {
+                evidence.push_str(&format!("; the run's last record there got offset {last}"));
+            }
+            return Some((Why::Hidden, evidence));
+        }
+        if let Some((log, (first, last))) = given {
+            let LogPartition { partition, end, .. } = log;
+            if *end <= last && behind_all {
+                let evidence = format!(
+                    "partition {partition} ends at offset {end} now, and the run's last record there \
+                     got offset {last}"
+                );
+                return Some((Why::Truncated, self.who_wrote(evidence)));
+            }
+            if self.verdict == Verdict::Acknowledged && !self.has_place {
+                let evidence = format!(
+                    "partition {partition} has other records at its place: the run's first and last \
+                     record there got offsets {first} and {last}"
+                );
+                return Some((Why::Truncated, self.who_wrote(evidence)));
+            }
+            return None;
+        }
+        let LogPartition { partition, log_start, .. } = self.cut_off?;
+        let evidence = format!("partition {partition} begins at offset {log_start} now");
+        Some((Why::ExpiredOrLost, evidence))
+    }
+
+    /// What compaction tells: a later record has the key.
+    fn by_compaction(&self) -> Option<(Why, String)> {
+        if !self.has_gaps {
+            return None;
+        }
+        let (why, policy) = match self.compacts {
+            Some(true) => (Why::Compacted, "cleanup.policy=compact"),
+            Some(false) => return None,
+            None => (Why::CompactedOrLost, "cleanup.policy is not known"),
+        };
+        if let Some(highest) = self.key_highest.filter(|highest| *highest > self.seq) {
+            return Some((why, format!("{policy}, and pair {highest} has the same key")));
         }
         // Where the run began in the partition is known from its report alone.
         let began = self.log.and_then(|log| log.acknowledged).map(|(first, _)| first);
-        if let Some(other) = self.other_last.filter(|other| self.compacts && Some(*other) > began) {
-            let evidence =
-                format!("cleanup.policy=compact, and another run has the key, at offset {other}");
-            return (Why::Compacted, evidence);
-        }
-        match verdict {
-            Verdict::Acknowledged => (Why::Lost, "the report has it as acknowledged".to_owned()),
-            _ => (Why::NoVerdict, "there is no report, or its list ends before".to_owned()),
-        }
+        let other = self.other_last.filter(|other| Some(*other) > began)?;
+        Some((why, format!("{policy}, and another run has the key, at offset {other}")))
     }
 
     /// The evidence of a log that was cut back, with what distinguishes an election from a topic that was
@@ -201,18 +351,43 @@ impl Gone<'_> {
 
 /// The missing records of one topic, by cause, with the evidence for the first of each.
 #[derive(Debug, Default)]
-pub(super) struct Missing(BTreeMap<(bool, Why), (Ranges, String)>);
+pub(super) struct Missing {
+    causes: BTreeMap<(bool, Why), (Ranges, String)>,
+    /// Records that match no pair, and may be missing ones.
+    unmatched: u64,
+    /// How many of them are taken for one already.
+    taken: u64,
+}
 
 impl Missing {
+    /// Nothing, in a topic with so many records that match no pair and may be missing ones.
+    pub(super) fn beside(unmatched: u64) -> Self {
+        Self { unmatched, ..Self::default() }
+    }
+
     /// Notes a record that is not there. They come in ascending order, `step` apart in a shard.
     pub(super) fn note(&mut self, gone: &Gone<'_>, step: u64) {
-        let (why, evidence) = gone.why();
-        let cause = self.0.entry((gone.is_copy, why));
+        let (mut why, mut evidence) = gone.why();
+        let may_be_unmatched =
+            matches!(why, Why::Lost | Why::Absent | Why::NoVerdict | Why::Truncated);
+        if may_be_unmatched && self.taken < self.unmatched {
+            self.taken += 1;
+            why = Why::Unmatched;
+            let n = self.unmatched;
+            evidence =
+                format!("{n} records without headers match no pair, and may be any of the missing");
+        }
+        let cause = self.causes.entry((gone.is_copy, why));
         cause.or_insert_with(|| (Ranges::default(), evidence)).0.add(gone.seq, step);
     }
 
+    /// How many unmatched records were taken for missing ones.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
+
     pub(super) fn account(self) -> Vec<MissingAccount> {
-        let causes = self.0.into_iter();
+        let causes = self.causes.into_iter();
         let account = causes.map(|((of_copies, why), (ranges, evidence))| {
             let Ranges { records, ranges, more, .. } = ranges;
             MissingAccount { why, of_copies, records, ranges, more, evidence }
@@ -225,32 +400,48 @@ impl Missing {
 mod tests {
     use super::*;
 
+    /// A partition of the run's own topic that was read to its end.
+    fn whole() -> LogPartition {
+        LogPartition {
+            end: 100,
+            read_to: 100,
+            acknowledged: Some((0, 99)),
+            is_read: true,
+            ..LogPartition::default()
+        }
+    }
+
     /// The acknowledged record of pair 5, read amid its partition, in a topic that is not compacted.
     fn pair_5(log: &LogPartition) -> Gone<'_> {
         Gone {
             seq: 5,
             is_copy: false,
             verdict: Verdict::Acknowledged,
+            origin: Origin::Own,
             log: Some(log),
+            unread: None,
+            is_read: true,
+            hidden: None,
+            cut_off: None,
             is_outside: [false; 2],
             has_place: true,
             new_leader: None,
             is_all_gone: false,
             key_highest: Some(9),
             other_last: None,
-            compacts: false,
+            compacts: Some(false),
+            has_gaps: true,
         }
     }
 
     fn why(verdict: Verdict, log: LogPartition, read: Option<(u64, u64)>, compacts: bool) -> Why {
         let is_outside = read.map_or([true; 2], |(lowest, highest)| [5 < lowest, 5 > highest]);
-        Gone { verdict, is_outside, compacts, ..pair_5(&log) }.why().0
+        Gone { verdict, is_outside, compacts: Some(compacts), ..pair_5(&log) }.why().0
     }
 
     #[test]
     fn a_missing_record_is_lost_only_where_nothing_else_explains_it() {
-        let log = LogPartition { end: 100, acknowledged: Some((0, 99)), ..LogPartition::default() };
-        let acknowledged = Verdict::Acknowledged;
+        let (log, acknowledged) = (whole(), Verdict::Acknowledged);
         assert_eq!(why(acknowledged, log, Some((0, 9)), false), Why::Lost);
         assert_eq!(why(Verdict::Failed, log, Some((0, 9)), false), Why::NeverAcknowledged);
         assert_eq!(why(Verdict::Unresolved, log, None, false), Why::NeverAcknowledged);
@@ -261,23 +452,69 @@ mod tests {
         assert_eq!(why(acknowledged, expired, Some((7, 9)), false), Why::Expired);
         assert_eq!(why(acknowledged, expired, None, false), Why::Expired);
         assert_eq!(why(acknowledged, expired, Some((3, 9)), false), Why::Lost, "behind the start");
-        let unreported = LogPartition { acknowledged: None, ..expired };
-        assert_eq!(why(Verdict::Unknown, unreported, Some((7, 9)), false), Why::ExpiredOrLost);
-
-        let hidden = LogPartition { end: 90, hidden_to: Some(100), ..log };
-        assert_eq!(why(acknowledged, hidden, Some((0, 4)), false), Why::Hidden);
-        assert_eq!(why(acknowledged, hidden, Some((0, 9)), false), Why::Lost, "it is before that");
-        let cut = LogPartition { end: 90, hidden_to: Some(95), ..log };
-        assert_eq!(why(acknowledged, cut, Some((0, 4)), false), Why::Truncated);
 
         let truncated = LogPartition { end: 90, ..log };
         assert_eq!(why(acknowledged, truncated, Some((0, 4)), false), Why::Truncated);
         assert_eq!(why(acknowledged, truncated, Some((0, 9)), false), Why::Lost, "before the end");
+        let gone = Gone { compacts: None, ..pair_5(&log) };
+        assert_eq!(gone.why().0, Why::CompactedOrLost, "nobody tells whether it is compacted");
+        assert_eq!(Gone { key_highest: Some(5), ..gone }.why().0, Why::Lost, "it was the last");
+        assert_eq!(Gone { has_gaps: false, ..gone }.why().0, Why::Lost, "no offset is free");
+    }
+
+    #[test]
+    fn what_may_be_where_nothing_was_read_is_not_lost() {
+        let log = LogPartition { read_to: 40, is_read: false, ..whole() };
+        let gone = Gone { unread: Some(&log), ..pair_5(&log) };
+        let evidence = "partition 0 was read up to offset 40 of 100".to_owned();
+        for verdict in Verdict::ALL {
+            assert_eq!(Gone { verdict, ..gone }.why(), (Why::NotRead, evidence.clone()));
+        }
+        let evidence = "reading ended before the end".to_owned();
+        let of_lines = Gone { log: None, is_read: false, ..pair_5(&log) };
+        assert_eq!(of_lines.why(), (Why::NotRead, evidence));
+
+        let hidden = LogPartition { end: 90, hidden_to: Some(100), ..whole() };
+        let gone = Gone { hidden: Some(&hidden), ..pair_5(&hidden) };
+        assert_eq!(gone.why().0, Why::Hidden);
+        let unreported = LogPartition { acknowledged: None, ..hidden };
+        let gone = Gone { hidden: Some(&unreported), ..pair_5(&unreported) };
+        assert_eq!(Gone { origin: Origin::Stage, ..gone }.why().0, Why::Hidden, "downstream, too");
+        assert_eq!(Gone { verdict: Verdict::Unknown, ..gone }.why().0, Why::Hidden, "no report");
+
+        let cut = LogPartition { log_start: 50, acknowledged: None, ..whole() };
+        let gone = Gone { cut_off: Some(&cut), ..pair_5(&cut) };
+        assert_eq!(Gone { origin: Origin::Stage, ..gone }.why().0, Why::ExpiredOrLost);
+        assert_eq!(Gone { verdict: Verdict::Unknown, ..gone }.why().0, Why::ExpiredOrLost);
+    }
+
+    #[test]
+    fn loss_is_said_only_of_the_topic_that_the_run_wrote() {
+        let log = LogPartition { end: 90, acknowledged: None, ..whole() };
+        let why = |origin| Gone { origin, is_outside: [false, true], ..pair_5(&log) }.why().0;
+        use Origin::{Export, OtherCluster, Own, Stage, UnknownCluster};
+        let told = [Own, Export, Stage, OtherCluster, UnknownCluster].map(why);
+        assert_eq!(told, [Why::Lost, Why::Lost, Why::Absent, Why::Absent, Why::Absent]);
+        assert_eq!(Why::Absent.words_in(Stage), "not in the stage's topic");
+    }
+
+    #[test]
+    fn as_many_missing_records_as_match_no_pair_may_be_them() {
+        let log = whole();
+        let mut missing = Missing::beside(2);
+        for seq in [3, 4, 5] {
+            missing.note(&Gone { seq, ..pair_5(&log) }, 1);
+        }
+        missing.note(&Gone { verdict: Verdict::Failed, ..pair_5(&log) }, 1);
+        assert_eq!(missing.taken(), 2);
+        let causes = missing.account().into_iter().map(|cause| (cause.why, cause.records));
+        let expected = [(Why::NeverAcknowledged, 1), (Why::Lost, 1), (Why::Unmatched, 2)];
+        assert_eq!(causes.collect::<Vec<_>>(), expected);
     }
 
     #[test]
     fn what_has_no_place_any_more_was_truncated_and_what_wrote_there_is_the_evidence() {
-        let log = LogPartition { end: 100, acknowledged: Some((0, 99)), ..LogPartition::default() };
+        let log = whole();
         let gone = Gone { has_place: false, ..pair_5(&log) };
         let places = "partition 0 has other records at its place: the run's first and last record there \
             got offsets 0 and 99";
@@ -289,26 +526,24 @@ mod tests {
         assert!(evidence.ends_with("so the topic may have been made anew"), "{evidence}");
         let why = |gone: Gone<'_>| gone.why().0;
         assert_eq!(
-            why(Gone { compacts: true, ..gone }),
+            why(Gone { compacts: Some(true), ..gone }),
             Why::Truncated,
             "compaction leaves a place"
         );
         assert_eq!(why(Gone { verdict: Verdict::Failed, ..gone }), Why::NeverAcknowledged);
         assert_eq!(why(Gone { verdict: Verdict::Unknown, ..gone }), Why::NoVerdict);
         let unreported = LogPartition { acknowledged: None, ..log };
-        assert_eq!(
-            why(Gone { log: Some(&unreported), ..gone }),
-            Why::Lost,
-            "of a stage downstream"
-        );
+        let stage = Gone { log: Some(&unreported), origin: Origin::Stage, ..gone };
+        assert_eq!(why(stage), Why::Absent, "offsets of another topic prove nothing");
     }
 
     #[test]
     fn a_later_run_with_the_same_key_takes_the_place_of_a_record_in_a_compacted_topic() {
-        let log = LogPartition { end: 90, acknowledged: Some((10, 80)), ..LogPartition::default() };
+        let log = LogPartition { end: 90, acknowledged: Some((10, 80)), ..whole() };
         let why = |other_last, compacts| {
             let is_outside = [true, false];
             let key_highest = None;
+            let compacts = Some(compacts);
             Gone { is_outside, key_highest, other_last, compacts, ..pair_5(&log) }.why().0
         };
         assert_eq!(why(Some(85), true), Why::Compacted);

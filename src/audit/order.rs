@@ -39,7 +39,7 @@ pub(super) struct Stream {
 }
 
 /// The order in the account.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct OrderAccount {
     /// Records behind one of a higher `seq` in their partition.
     pub out_of_place: u64,

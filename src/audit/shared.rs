@@ -15,7 +15,7 @@ use crate::faults::Fault;
 use crate::plan::FAULT;
 
 /// Which of the two events a value is, by its fields.
-fn by_fields(value: Option<&[u8]>) -> Option<Kind> {
+pub(super) fn by_fields(value: Option<&[u8]>) -> Option<Kind> {
     #[derive(Deserialize)]
     struct Fields {
         prompt_tokens: Option<serde::de::IgnoredAny>,

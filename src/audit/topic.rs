@@ -5,6 +5,7 @@ use super::compare::Change;
 use super::examine::{Differs, Examined, Part};
 use super::places::Place;
 use super::record::Read;
+use super::shared::by_fields;
 use super::slots::{Slot, Slots};
 use super::streams::{Kept, Streams};
 use super::tally::{Foreigners, ReadAccount};
@@ -31,6 +32,9 @@ pub(super) struct Topic {
     pub(super) untimed: u64,
     pub(super) ambiguous: u64,
     pub(super) by_value: u64,
+    /// Records without headers that match no pair: those whose fields tell which event they are, and the
+    /// others.
+    pub(super) unmatched: [u64; 2],
     pub(super) latency: Times,
 }
 
@@ -43,6 +47,12 @@ impl Topic {
             others: vec![None; gpus],
             ..Self::default()
         }
+    }
+
+    /// Notes a record without headers that matches no pair, or several.
+    pub(super) fn unmatched(&mut self, read: &Read<'_>) {
+        self.unmatched[usize::from(by_fields(read.value).is_none())] += 1;
+        self.foreigners.no_headers();
     }
 
     /// Records that were found, each counted once.

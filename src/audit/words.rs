@@ -1,9 +1,9 @@
-//! An account for a person: closed or not, one table, and a line a finding.
+//! An account for a person: what it comes to, one table, and a line a finding.
 
 mod findings;
 mod judged;
 
-use super::{Account, Example, TopicAccount};
+use super::{Account, Closure, Example, MissingAccount, TopicAccount};
 use findings::{findings, line, order};
 
 /// How to look at a record for yourself.
@@ -44,7 +44,7 @@ impl Account {
     /// The account in words.
     #[must_use]
     pub fn words(&self, look: &dyn Look) -> String {
-        let mut text = format!("{}\n\n", self.verdict());
+        let mut text = format!("{}\n\n", self.headline());
         self.table(&mut text);
         for topic in &self.topics {
             findings(topic, look, &mut text);
@@ -68,45 +68,109 @@ impl Account {
         if let Some(detected) = &self.detected {
             judged::detected(detected, &mut text);
         }
+        if let Some(hint) = &self.hint {
+            line(&mut text, "hint", hint);
+        }
+        for undecided in &self.undecided {
+            line(&mut text, "undecided", undecided);
+        }
         for unknown in &self.could_not_tell {
             line(&mut text, "not told", unknown);
         }
         text
     }
 
-    /// Closed or not, in one line.
+    /// What the account comes to, in one line.
     #[must_use]
-    pub fn verdict(&self) -> String {
-        let word = if self.closed { "CLOSED" } else { "NOT CLOSED" };
-        format!("{word}: run {}: {}", self.run_id, self.finding())
+    pub fn headline(&self) -> String {
+        format!("{}: run {}: {}", self.verdict.words(), self.run_id, self.finding())
     }
 
     /// What became of the records, in half a sentence.
     #[must_use]
     pub fn finding(&self) -> String {
-        let sum = |count: fn(&TopicAccount) -> u64| self.topics.iter().map(count).sum::<u64>();
-        let found = sum(|t| t.found);
-        if self.closed {
-            let removed = sum(|t| t.removed_copies);
-            let copies = if removed > 0 {
-                format!(", and {removed} declared copies are not")
-            } else {
-                String::new()
-            };
-            return format!("all {found} records are there, each once and as sent{copies}");
+        let found = self.sum(|t| t.found);
+        let stopped = match (self.stopped, self.sum(|t| t.not_generated)) {
+            (false, _) => String::new(),
+            (true, 0) => "; the run was stopped".to_owned(),
+            (true, rest) => format!("; the run was stopped before it generated {rest} more"),
+        };
+        if self.verdict == Closure::Closed {
+            return format!("{}{stopped}", self.as_meant(found));
         }
+        let mut counts = self.wrong_counts();
+        if counts.is_empty() {
+            counts.push("nothing wrong with them".to_owned());
+        }
+        let open = self.open_counts();
+        let open = if open.is_empty() {
+            String::new()
+        } else {
+            format!("; undecided: {}", open.join(", "))
+        };
+        format!("{found} records found, {}{open}{stopped}", counts.join(", "))
+    }
+
+    /// All records of an account that is closed, as they were meant.
+    fn as_meant(&self, found: u64) -> String {
+        let which = if self.stopped { "that it sent " } else { "" };
+        let removed = self.sum(|t| t.removed_copies);
+        let meant = self.sum(|t| t.declared_copies).saturating_sub(removed);
+        let copies = match (removed, meant) {
+            (0, 0) => "each once and as sent".to_owned(),
+            (0, _) => format!("as planned, {meant} deliberate copies among them"),
+            _ => format!("each once and as sent, and {removed} declared copies are not"),
+        };
+        format!("all {found} records {which}are there, {copies}")
+    }
+
+    fn sum(&self, count: fn(&TopicAccount) -> u64) -> u64 {
+        self.topics.iter().map(count).sum()
+    }
+
+    /// What is proved wrong.
+    fn wrong_counts(&self) -> Vec<String> {
+        let sum = |count| self.sum(count);
+        let missing = |t: &TopicAccount| t.missing_of(|missing| missing.why.is_proved());
+        // What may be there all the same tears no pair.
+        let is_decided = sum(|t| t.missing_of(|missing| !missing.why.is_proved())) == 0;
+        let torn = if is_decided {
+            self.torn.pairs()
+        } else {
+            self.torn.other_time + self.torn.other_partition
+        };
         let counts = [
-            (sum(|t| t.missing), "missing"),
+            (sum(missing), "missing"),
             (sum(|t| t.read.first_altered), "altered"),
             (sum(|t| t.read.extra_copies), "extra copies"),
             (sum(|t| t.remaining_copies), "declared copies still there"),
             (sum(|t| t.read.unexpected), "unexpected"),
-            (self.torn.pairs(), "torn pairs"),
+            (torn, "torn pairs"),
             (self.key_differs(), "faults or incidents not as the answer key has them"),
         ];
         let counts = counts.iter().filter(|(count, _)| *count > 0);
-        let counts: Vec<_> = counts.map(|(count, what)| format!("{count} {what}")).collect();
-        format!("{found} records found, {}", counts.join(", "))
+        counts.map(|(count, what)| format!("{count} {what}")).collect()
+    }
+
+    /// What is not decided.
+    fn open_counts(&self) -> Vec<String> {
+        let mut all: Vec<(&str, u64)> = Vec::new();
+        let missing = self.topics.iter().flat_map(|topic| &topic.missing_by_cause);
+        for MissingAccount { why, records, .. } in missing.filter(|m| !m.why.is_proved()) {
+            let words = why.words();
+            let words = words.split_once(" (").map_or(words, |(words, _)| words);
+            match all.iter_mut().find(|(known, _)| *known == words) {
+                Some((_, count)) => *count += records,
+                None => all.push((words, *records)),
+            }
+        }
+        all.push(("without a time", self.sum(|t| t.untimed)));
+        all.retain(|(_, count)| *count > 0);
+        let counts: Vec<_> = all.iter().map(|(what, count)| format!("{count} {what}")).collect();
+        match counts.is_empty() && self.verdict == Closure::Undecided {
+            true => vec!["what it may have missed".to_owned()],
+            false => counts,
+        }
     }
 
     /// Faults and incidents in which an answer key differs from what was found.

@@ -90,7 +90,7 @@ fn show(
     let printing = Apart::start(move || write(&text));
     match printing.and_then(|mut printing| printing.wait(stop, seen, None)) {
         Ok(Waited::Done(Ok(())) | Waited::Late) => match account.closed {
-            false => Err((account.verdict(), Exit::IoErr)),
+            false => Err((account.headline(), Exit::IoErr)),
             true => Ok(()),
         },
         Ok(Waited::Signal(signal)) => {

@@ -39,6 +39,7 @@ fn asked(
     options: &ExpectOptions,
     past: &Past,
 ) -> Result<(Plan, Question), (String, Exit)> {
+    past.sent_something()?;
     let unusable = |setting, because: &str| {
         Err((settings.refuse(setting, because.to_owned()).to_string(), Exit::Config))
     };

@@ -11,7 +11,7 @@ mod past;
 pub use past::{Past, identity, recall};
 
 use super::{complain, exit_of_output, refuse, seed, write};
-use crate::audit::{Account, Audit, Expectation, Log, Look};
+use crate::audit::{Account, Audit, Closure, Expectation, Log, Look};
 use crate::cli::VerifyOptions;
 use crate::event::Kind;
 use crate::exit::Exit;
@@ -27,6 +27,8 @@ type Problem = (String, Exit);
 /// What the reading of a run came to.
 struct Reading {
     logs: [Log; 2],
+    /// Id of the cluster, if it was one.
+    cluster_id: Option<String>,
     /// Why it ended before the end.
     unread: Option<Problem>,
     /// What is not known of the topics.
@@ -43,11 +45,11 @@ pub(crate) fn verify(settings: &Settings, options: &VerifyOptions, past: &Past) 
 }
 
 /// Verifies the runs of the reports behind the first one, each by itself, after the first came to
-/// `exit`; the first exit code that is none of success. A log that cannot be read ends it.
+/// `exit`; the first exit code that is none of success. A signal ends it.
 #[must_use]
 pub(crate) fn verify_others(mut exit: Exit, inputs: &Inputs, options: &VerifyOptions) -> Exit {
     for report in options.report.iter().skip(1) {
-        if exit == Exit::Unavailable {
+        if matches!(exit, Exit::Signalled(_)) {
             break;
         }
         let mut inputs = inputs.clone();
@@ -66,6 +68,7 @@ pub(crate) fn verify_others(mut exit: Exit, inputs: &Inputs, options: &VerifyOpt
 type Audited = (Account, Box<dyn Look>, Option<Problem>);
 
 fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<Audited, Problem> {
+    past.sent_something()?;
     let identity = identity(settings, past)?;
     let seed = seed(settings).map_err(|e| (e.to_string(), e.cause.exit()))?;
     let digest = seed.sha256();
@@ -79,7 +82,7 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
         .map_err(|error| (format!("cannot listen to signals: {error}"), Exit::OsErr))?;
     let source = match &options.input {
         Some(path) => Source::Lines(input::Lines::open(path)?),
-        None => Source::Logs(Box::new(cluster::Cluster::open(settings, options, &topics)?)),
+        None => Source::Logs(Box::new(cluster::Cluster::open(settings, options, &topics, past)?)),
     };
     let partitions = match &source {
         // A stage downstream may have a partitioner of its own.
@@ -117,17 +120,25 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
         key_file::check(path, &mut audit, &plan, &digest)?;
     }
     let look = look::of(settings, options, &plan);
-    let mut account = audit.finish(reading.logs);
+    let (account, unread) = finished(audit, reading, past);
+    Ok((account, look, unread))
+}
+
+/// The account of what was read, and why reading ended early.
+fn finished(audit: Audit<'_>, reading: Reading, past: &Past) -> (Account, Option<Problem>) {
+    let Reading { logs, cluster_id, unread, unknown } = reading;
+    let mut account = audit.finish(logs);
+    account.cluster_id = cluster_id;
+    let not_generated = account.topics.iter().map(|topic| topic.not_generated).sum();
+    account.stopped = past.run.as_ref().is_some_and(|run| run.was_stopped(not_generated));
     if !account.closed {
-        account.could_not_tell.extend(reading.unknown);
+        account.could_not_tell.extend(unknown);
     }
-    if let Some((problem, _)) = &reading.unread {
-        account.closed = false;
-        account
-            .could_not_tell
-            .push(format!("what is behind the place where reading ended: {problem}"));
+    if let Some((problem, exit)) = &unread {
+        let what = format!("what is behind the place where reading ended: {problem}");
+        account.ended_early(&what, matches!(exit, Exit::Signalled(_)));
     }
-    Ok((account, look, reading.unread))
+    (account, unread)
 }
 
 /// Where the records come from.
@@ -167,11 +178,13 @@ fn conclude(
     if let Err(error) = write(&text) {
         return exit_of_output(&error);
     }
+    let found: u64 = account.topics.iter().map(|topic| topic.found).sum();
     if let Some((problem, exit)) = unread {
         complain(&problem);
-        return exit;
+        // What is proved wrong stays so, whatever the rest would have shown.
+        let is_proved = account.verdict == Closure::NotClosed && exit == Exit::Unavailable;
+        return if is_proved { Exit::IoErr } else { exit };
     }
-    let found: u64 = account.topics.iter().map(|topic| topic.found).sum();
     if found == 0 && !account.closed && past.run.is_none() {
         let seen = account.topics.iter().flat_map(|topic| topic.read.foreign.runs.keys());
         let seen: std::collections::BTreeSet<_> = seen.map(String::as_str).collect();
@@ -180,7 +193,11 @@ fn conclude(
         complain(&format!("there is no record of run {}{seen}", account.run_id));
         return Exit::NoInput;
     }
-    if account.closed { Exit::Success } else { Exit::IoErr }
+    match account.verdict {
+        Closure::Closed => Exit::Success,
+        Closure::NotClosed => Exit::IoErr,
+        Closure::Undecided => Exit::Unavailable,
+    }
 }
 
 fn json(account: &Account) -> String {

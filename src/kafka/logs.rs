@@ -4,14 +4,17 @@
 mod heads;
 mod merge;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::native::{self, Edge};
 use super::quiet::Quiet;
 use super::reader::{self, ReadRecord, Unread, refused};
 use crate::audit::LogPartition;
@@ -37,6 +40,16 @@ const READY_KIB: (usize, usize) = (4_096, 64);
 /// What a correct consumer sees, unless the user chose otherwise.
 const ISOLATION: (&str, &str) = ("isolation.level", "read_committed");
 
+/// Pause between two questions that a leader could not answer yet.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// How long a log that is followed is read on behind the last record that is waited for, where its end is
+/// one that no record has: it ends with the marks of transactions.
+const SETTLED: Duration = Duration::from_secs(1);
+
+/// How long a cluster has to say where its logs end, once they were read.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
+
 /// How the reading is to end.
 #[derive(Debug, Clone, Copy)]
 pub struct Until {
@@ -49,9 +62,15 @@ pub struct Until {
 /// The logs of the topics of a run.
 pub struct Logs {
     merge: Merge,
+    /// Asks for offsets: with the isolation of the reader.
+    asking: BaseConsumer<Quiet>,
+    /// The same without any.
+    config: ClientConfig,
+    topics: Vec<String>,
     /// The partitions in their order there, each with the number of its topic.
     partitions: Vec<(usize, LogPartition)>,
     isolation: String,
+    cluster_id: Option<String>,
 }
 
 impl fmt::Debug for Logs {
@@ -61,11 +80,17 @@ impl fmt::Debug for Logs {
 }
 
 impl Logs {
-    /// Asks where the logs of these topics begin and end.
+    /// Asks where the logs of these topics begin and end. Each is read from its start, or from a later
+    /// offset that `begins` has for a topic's number and a partition on this cluster.
     ///
     /// # Errors
     /// [`Unread`]: a topic is not there, may not be read, or the cluster does not answer in time.
-    pub fn open(client: &ClientConfig, topics: &[&str], within: Duration) -> Result<Self, Unread> {
+    pub fn open(
+        client: &ClientConfig,
+        topics: &[&str],
+        within: Duration,
+        begins: impl Fn(Option<&str>, usize, i32) -> Option<i64>,
+    ) -> Result<Self, Unread> {
         let failed = |error: KafkaError| Unread::Failed(error.to_string());
         let mut config = reader::config(client);
         let isolation = client.get(ISOLATION.0).unwrap_or(ISOLATION.1).to_owned();
@@ -74,10 +99,17 @@ impl Logs {
         let asking: BaseConsumer<Quiet> = config.create_with_context(Quiet).map_err(failed)?;
         let mut partitions = Vec::new();
         for (number, topic) in topics.iter().enumerate() {
-            let logs = ends(&asking, topic, (client, deadline))?;
+            let logs = logs_of(&asking, topic, (client, deadline))?;
             partitions.extend(logs.into_iter().map(|log| (number, log)));
         }
-        let full = partitions.iter().filter(|(_, log)| log.end > log.log_start).count().max(1);
+        let left = deadline.saturating_duration_since(Instant::now());
+        let cluster_id = asking.client().fetch_cluster_id(left);
+        for (topic, log) in &mut partitions {
+            let begin = begins(cluster_id.as_deref(), *topic, log.partition);
+            log.read_from = begin.map_or(log.log_start, |at| at.clamp(log.log_start, log.end));
+            log.read_to = log.read_from;
+        }
+        let full = partitions.iter().filter(|(_, log)| log.end > log.read_from).count().max(1);
         let of_each = |(all, least): (usize, usize)| (all / full).max(least).to_string();
         for (property, value) in SETTINGS {
             config.set(*property, *value);
@@ -86,10 +118,18 @@ impl Logs {
         config.set("queued.max.messages.kbytes", of_each(READY_KIB));
         let consumer = config.create_with_context(Quiet).map_err(failed)?;
         let from = |(topic, log): &(usize, LogPartition)| {
-            (*topic, topics[*topic], log.partition, log.log_start)
+            (*topic, topics[*topic], log.partition, log.read_from)
         };
         let merge = Merge::open(consumer, partitions.iter().map(from)).map_err(failed)?;
-        Ok(Self { merge, partitions, isolation })
+        let topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
+        let config = reader::config(client);
+        Ok(Self { merge, asking, config, topics, partitions, isolation, cluster_id })
+    }
+
+    /// The id of the cluster, if it has one.
+    #[must_use]
+    pub fn cluster_id(&self) -> Option<&str> {
+        self.cluster_id.as_deref()
     }
 
     /// The isolation level with which is read.
@@ -105,13 +145,14 @@ impl Logs {
         own.map(|(_, log)| *log).collect()
     }
 
-    /// Records between the starts and the ends of the logs, at most.
+    /// Records between the beginnings and the ends of what is read, at most.
     #[must_use]
     pub fn offsets(&self) -> u64 {
-        self.partitions.iter().map(|(_, log)| log.end.abs_diff(log.log_start)).sum()
+        self.partitions.iter().map(|(_, log)| log.end.abs_diff(log.read_from)).sum()
     }
 
-    /// Hands each record to `each`, with the number of its topic, until that breaks or the end.
+    /// Hands each record to `each`, with the number of its topic, until the end. A reader that follows
+    /// breaks when it has what it waited for: it is read on to the ends that the logs have then.
     ///
     /// # Errors
     /// [`Unread`]: a log was not read to its end.
@@ -119,15 +160,40 @@ impl Logs {
         &mut self,
         until: Until,
         stopped: impl Fn() -> bool,
+        each: impl FnMut(usize, &ReadRecord<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Unread> {
+        let read = self.read_on(until, stopped, each);
+        for (at, (_, log)) in self.partitions.iter_mut().enumerate() {
+            let has_ended = match until.follows {
+                true => log.read_to >= log.end || self.merge.heads.is_at_end(at),
+                false => self.merge.heads.has_ended(at),
+            };
+            // Of a follower that was stopped nobody asked for the end.
+            log.is_read = has_ended && (read.is_ok() || !until.follows);
+        }
+        read
+    }
+
+    fn read_on(
+        &mut self,
+        until: Until,
+        stopped: impl Fn() -> bool,
         mut each: impl FnMut(usize, &ReadRecord<'_>) -> ControlFlow<()>,
     ) -> Result<(), Unread> {
-        let Self { merge, partitions, .. } = self;
         let mut moved = Instant::now();
-        while until.follows || merge.any_open() {
+        // When a follower has what it waited for, or nothing comes any more.
+        let mut last = None;
+        loop {
             if stopped() {
                 return Err(Unread::Stopped);
             }
-            let turn = merge.turn(until.follows, |stream, record| {
+            match last {
+                None if !until.follows && !self.merge.any_open() => return Ok(()),
+                Some(since) if self.is_at_ends(since) => return Ok(()),
+                _ => {}
+            }
+            let partitions = &mut self.partitions;
+            let turn = self.merge.turn(until.follows, |stream, record| {
                 let (topic, log) = &mut partitions[stream];
                 log.gaps += record.offset().abs_diff(log.read_to);
                 log.read_to = record.offset() + 1;
@@ -135,55 +201,163 @@ impl Logs {
                 each(*topic, record)
             })?;
             match turn {
-                Turn::Enough => return Ok(()),
-                Turn::Some => moved = Instant::now(),
-                Turn::Nothing if moved.elapsed() < until.silent_for => merge.wait(),
-                Turn::Nothing if until.follows => return Ok(()),
+                Turn::Enough if last.is_none() => last = Some(self.ends_now()?),
+                Turn::Enough | Turn::Some => moved = Instant::now(),
+                Turn::Nothing if moved.elapsed() < until.silent_for => self.merge.wait(),
+                Turn::Nothing if until.follows && last.is_none() => {
+                    last = Some(self.ends_now()?);
+                    moved = Instant::now();
+                }
                 Turn::Nothing => return Err(Unread::Late(until.silent_for)),
             }
         }
-        Ok(())
+    }
+
+    /// Whether all was read up to the ends that were asked for then.
+    fn is_at_ends(&self, since: Instant) -> bool {
+        let is_settled = since.elapsed() >= SETTLED;
+        self.partitions.iter().enumerate().all(|(at, (_, log))| {
+            log.read_to >= log.end || (is_settled && self.merge.heads.is_at_end(at))
+        })
+    }
+
+    /// Asks where the logs end now.
+    fn ends_now(&mut self) -> Result<Instant, Unread> {
+        let ends = self.ask(&self.asking, ENDS_WITHIN)?;
+        for ((_, log), end) in self.partitions.iter_mut().zip(ends) {
+            log.end = end;
+        }
+        Ok(Instant::now())
+    }
+
+    /// Where the partitions end, as a client sees it.
+    fn ask(&self, client: &BaseConsumer<Quiet>, within: Duration) -> Result<Vec<i64>, Unread> {
+        let deadline = Instant::now() + within;
+        let mut ends = Vec::with_capacity(self.partitions.len());
+        for (number, topic) in self.topics.iter().enumerate() {
+            let own = self.partitions.iter().filter(|(of, _)| *of == number);
+            let own: Vec<_> = own.map(|(_, log)| log.partition).collect();
+            let found = edges(client, topic, &own, (Edge::End, deadline))?;
+            ends.extend(own.iter().map(|partition| found.get(partition).copied().unwrap_or(0)));
+        }
+        Ok(ends)
+    }
+
+    /// Looks for what open transactions hide behind the ends, once the logs were read. Where nobody tells,
+    /// they are not read to their ends.
+    pub fn look_behind(&mut self) {
+        if self.isolation != ISOLATION.1 || self.partitions.iter().all(|(_, log)| !log.is_read) {
+            return;
+        }
+        let mut config = self.config.clone();
+        config.set(ISOLATION.0, "read_uncommitted");
+        let whole = config.create_with_context(Quiet).ok().and_then(|whole| {
+            let whole: BaseConsumer<Quiet> = whole;
+            self.ask(&whole, ENDS_WITHIN).ok()
+        });
+        let Some(whole) = whole else {
+            self.partitions.iter_mut().for_each(|(_, log)| log.is_read = false);
+            return;
+        };
+        let is_behind = |((_, log), whole): (&(usize, LogPartition), &i64)| *whole > log.end;
+        if !self.partitions.iter().zip(&whole).any(is_behind) {
+            return;
+        }
+        // What is behind the end now, and was asked for before, is hidden; what is new is not.
+        let Ok(ends) = self.ask(&self.asking, ENDS_WITHIN) else {
+            self.partitions.iter_mut().for_each(|(_, log)| log.is_read = false);
+            return;
+        };
+        for ((_, log), (whole, end)) in self.partitions.iter_mut().zip(whole.into_iter().zip(ends))
+        {
+            log.hidden_to = Some(whole).filter(|whole| *whole > end);
+        }
     }
 }
 
-/// Where the logs of a topic begin and end.
-fn ends(
+/// Where partitions of a topic begin or end. A leader that is not elected yet is asked again.
+fn edges(
+    consumer: &BaseConsumer<Quiet>,
+    topic: &str,
+    partitions: &[i32],
+    (edge, deadline): (Edge, Instant),
+) -> Result<BTreeMap<i32, i64>, Unread> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let asked = native::edges(consumer.client(), topic, partitions, (edge, left));
+        match asked {
+            Ok(edges) => return Ok(edges),
+            Err(code) if is_passing(code) && left > AGAIN => thread::sleep(AGAIN),
+            Err(code) => return Err(refused(topic, &KafkaError::OffsetFetch(code))),
+        }
+    }
+}
+
+/// Whether a leader may answer soon: a topic was just made, or an election goes on.
+fn is_passing(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::NotLeaderForPartition
+            | RDKafkaErrorCode::LeaderNotAvailable
+            | RDKafkaErrorCode::ReplicaNotAvailable
+            | RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::OffsetNotAvailable
+            | RDKafkaErrorCode::FencedLeaderEpoch
+            | RDKafkaErrorCode::UnknownLeaderEpoch
+    )
+}
+
+/// The partitions of a topic, with the offsets at which their logs begin and end.
+fn logs_of(
     consumer: &BaseConsumer<Quiet>,
     topic: &str,
     (client, deadline): (&ClientConfig, Instant),
 ) -> Result<Vec<LogPartition>, Unread> {
-    let left = || deadline.saturating_duration_since(Instant::now());
-    let metadata = consumer.fetch_metadata(Some(topic), left());
-    let metadata = metadata.map_err(|error| match error.rdkafka_error_code() {
-        Some(
-            RDKafkaErrorCode::BrokerTransportFailure
-            | RDKafkaErrorCode::AllBrokersDown
-            | RDKafkaErrorCode::OperationTimedOut,
-        ) => Unread::Failed(format!(
-            "no broker of {} answered in time, so {topic} cannot be read",
-            client.get("bootstrap.servers").unwrap_or_default()
-        )),
-        _ => refused(topic, &error),
-    })?;
-    let found = metadata.topics().iter().find(|found| found.name() == topic);
-    let found = found.ok_or_else(|| Unread::NoTopic(topic.to_owned()))?;
-    if let Some(error) = found.error() {
-        let code = RDKafkaErrorCode::from(error);
-        return Err(refused(topic, &KafkaError::MetadataFetch(code)));
+    let partitions = partitions_of(consumer, topic, (client, deadline))?;
+    if partitions.is_empty() {
+        return Ok(Vec::new());
     }
-    let log = |partition: i32| {
-        let (start, end) = consumer
-            .fetch_watermarks(topic, partition, left())
-            .map_err(|error| refused(topic, &error))?;
-        let (log_start, read_from, read_to) = (start, start, start);
-        Ok(LogPartition {
-            partition,
-            log_start,
-            end,
-            read_from,
-            read_to,
-            ..LogPartition::default()
-        })
+    let starts = edges(consumer, topic, &partitions, (Edge::Start, deadline))?;
+    let ends = edges(consumer, topic, &partitions, (Edge::End, deadline))?;
+    let log = |(partition, start): (i32, i64)| LogPartition {
+        partition,
+        log_start: start,
+        end: ends.get(&partition).copied().unwrap_or(start),
+        read_from: start,
+        read_to: start,
+        ..LogPartition::default()
     };
-    found.partitions().iter().map(|partition| log(partition.id())).collect()
+    Ok(starts.into_iter().map(log).collect())
+}
+
+/// The partitions of a topic.
+fn partitions_of(
+    consumer: &BaseConsumer<Quiet>,
+    topic: &str,
+    (client, deadline): (&ClientConfig, Instant),
+) -> Result<Vec<i32>, Unread> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let metadata = consumer.fetch_metadata(Some(topic), left);
+        let metadata = metadata.map_err(|error| match error.rdkafka_error_code() {
+            Some(
+                RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::OperationTimedOut,
+            ) => Unread::Failed(format!(
+                "no broker of {} answered in time, so {topic} cannot be read",
+                client.get("bootstrap.servers").unwrap_or_default()
+            )),
+            _ => refused(topic, &error),
+        })?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic);
+        let found = found.ok_or_else(|| Unread::NoTopic(topic.to_owned()))?;
+        match found.error().map(RDKafkaErrorCode::from) {
+            None => return Ok(found.partitions().iter().map(|found| found.id()).collect()),
+            Some(code) if code == RDKafkaErrorCode::LeaderNotAvailable && left > AGAIN => {
+                thread::sleep(AGAIN);
+            }
+            Some(code) => return Err(refused(topic, &KafkaError::MetadataFetch(code))),
+        }
+    }
 }

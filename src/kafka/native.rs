@@ -37,7 +37,7 @@ use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 
 use crate::delivery::{Trace, digest};
 use crate::plan::Record;
-pub(super) use ends::ends;
+pub(super) use ends::{Edge, edges, ends};
 pub(super) use events::{Events, Wake};
 pub(super) use headers::{HeaderList, HeaderPool, take_headers};
 

@@ -1,14 +1,12 @@
-//! The configuration of topics, and the ends of their partitions, asked of the cluster.
+//! The configuration of topics, asked of the cluster.
 
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::quiet::Quiet;
-use super::reader;
 use crate::event_time::TopicLimits;
 
 /// Asks for the limits of topics, in their order.
@@ -38,20 +36,6 @@ pub async fn limits(
         [first, second] => Ok([first.clone(), second.clone()]),
         _ => Err("the cluster answered for other topics".to_owned()),
     }
-}
-
-/// Where a partition ends, what an open transaction hides included; `None` if nobody tells in time.
-#[must_use]
-pub fn whole_end(
-    client: &ClientConfig,
-    topic: &str,
-    partition: i32,
-    within: Duration,
-) -> Option<i64> {
-    let mut config = reader::config(client);
-    config.set("isolation.level", "read_uncommitted");
-    let consumer: BaseConsumer<Quiet> = config.create_with_context(Quiet).ok()?;
-    consumer.fetch_watermarks(topic, partition, within).ok().map(|(_, end)| end)
 }
 
 fn of(topic: &ConfigResource) -> TopicLimits {

@@ -27,6 +27,13 @@ pub struct PastRun {
     pub ended_at: Timestamp,
     /// Every setting.
     pub settings: Vec<PastSetting>,
+    /// Id of the cluster that it wrote to; `None` where it came to know none.
+    #[serde(default)]
+    pub cluster_id: Option<String>,
+    outcome: String,
+    exit_code: u8,
+    #[serde(default)]
+    reason: Option<String>,
     topics: [PastTopic; 2],
 }
 
@@ -120,6 +127,24 @@ impl PastRun {
     #[must_use]
     pub fn planned(&self) -> Option<u64> {
         self.topics[0].planned
+    }
+
+    /// Why there is nothing of the run to look for, in words: it ended before its first record.
+    #[must_use]
+    pub fn sent_nothing(&self) -> Option<String> {
+        let Self { run_id, outcome, exit_code, reason, .. } = self;
+        if outcome == "running" || self.generated() != [0, 0] {
+            return None;
+        }
+        let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        Some(format!("run {run_id} sent nothing: {outcome}, exit {exit_code}{reason}"))
+    }
+
+    /// Whether a signal or an error ended it before its time, where so many planned records were not
+    /// generated.
+    #[must_use]
+    pub fn was_stopped(&self, not_generated: u64) -> bool {
+        self.outcome == "interrupted" || (self.outcome != "delivered" && not_generated > 0)
     }
 
     /// Records of each topic that were handed to the client library.

@@ -43,5 +43,6 @@ mod terminal;
 mod verify;
 mod verify_key;
 mod verify_runs;
+mod verify_undecided;
 mod wire;
 mod workload;

@@ -210,7 +210,7 @@ fn what_a_stage_deduplicated_is_closed_with_one_of_each_whichever_it_left() {
         let one = one_of_each(&records, keeps_last);
         assert!(!account(&run, &one).closed, "without being told it is loss");
         let account = account_of(&run, &one, true);
-        assert!(account.closed, "{}", account.verdict());
+        assert!(account.closed, "{}", account.headline());
         assert_eq!(account.torn.pairs(), 0);
         for topic in &account.topics {
             assert!(topic.declared_copies > 10);
@@ -221,8 +221,39 @@ fn what_a_stage_deduplicated_is_closed_with_one_of_each_whichever_it_left() {
         }
         let removed: u64 = account.topics.iter().map(|topic| topic.removed_copies).sum();
         let says = format!("each once and as sent, and {removed} declared copies are not");
-        assert!(account.verdict().ends_with(&says), "{}", account.verdict());
+        assert!(account.headline().ends_with(&says), "{}", account.headline());
     }
+}
+
+#[test]
+fn what_was_done_to_the_missing_records_names_the_bug_of_a_consumer() {
+    let run = with_all();
+    let records = travelling(&generated(&run), true, partition_of);
+    let without = |is_taken: fn(&Travelling) -> bool| {
+        let left: Vec<_> = records.iter().filter(|record| !is_taken(record)).cloned().collect();
+        account(&run, &left)
+    };
+    let of = |account: &Account, fault: &str| {
+        let rows = account.topics.iter().flat_map(|topic| &topic.missing_by_fault);
+        let own = rows.filter(|row| row.fault == fault);
+        own.fold((0, 0), |(missing, of), row| (missing + row.records, of + row.of))
+    };
+    // One that drops what is late.
+    let is_late = |record: &Travelling| record.faults.iter().any(|fault| fault == "late");
+    let late = without(is_late);
+    let all = records.iter().filter(|record| is_late(record)).count() as u64;
+    let (_, untouched) = of(&late, "untouched");
+    assert_eq!((of(&late, "late"), of(&late, "untouched")), ((all, all), (0, untouched)));
+    assert!(untouched > 200 && late.hint.is_none(), "{:?}", late.hint);
+    // One that removes duplicates, which nobody said.
+    let copies = without(Travelling::is_copy);
+    let missing: u64 = copies.topics.iter().map(|topic| topic.missing).sum();
+    assert_eq!(of(&copies, "duplicate"), (missing, missing));
+    let hint = copies.hint.expect("a hint");
+    assert!(hint.ends_with("behind a stage that removes duplicates use --deduplicated"), "{hint}");
+    // One that takes what it gets says nothing.
+    let whole = account(&run, &records);
+    assert!(whole.topics.iter().all(|topic| topic.missing_by_fault.is_empty()));
 }
 
 #[test]
@@ -289,7 +320,7 @@ fn records_that_are_as_they_were_sent_close_the_account() {
 }
 
 /// Verifies NDJSON.
-fn verified(ndjson: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
+pub fn verified(ndjson: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
     let mut producer = Producer::new(["verify"]);
     let input = producer.file("records.ndjson", ndjson);
     producer.command().arg("--input").arg(input).args(arguments);
@@ -416,11 +447,10 @@ fn a_run_is_verified_from_its_report_alone() {
         assert_eq!(topic["partitions"].as_array().unwrap().len(), 3);
     }
     // The report of a run that is not there does not close it: others have its offsets.
-    let lost = report.replace(run.report()["run_id"].as_str().unwrap(), "another-1");
-    let mut producer = Producer::new(["verify"]);
-    let file = producer.file("run.json", lost);
-    producer.command().arg("--report").arg(file);
-    let finished = producer.finish();
+    let mut lost = run.report().clone();
+    lost["run_id"] = json!("another-1");
+    lost["cluster_id"] = in_json(verify(&["--json"]).exits(0))["cluster_id"].clone();
+    let finished = from_report(&lost, &[]);
     finished.exits(74);
     assert!(finished.stdout.contains("600 missing"), "{}", finished.stdout);
     let says = "300 truncated (the log was cut back): pairs 0-299; partition ";
@@ -429,7 +459,15 @@ fn a_run_is_verified_from_its_report_alone() {
     assert!(finished.stdout.contains(says), "{}", finished.stdout);
     // Offsets of another topic prove nothing.
     let finished = verify_in_another(&cluster, &run);
-    assert!(finished.stdout.contains("300 LOST (acknowledged, and not there): pairs 0-299"));
+    let says = "other.metrics: 300 not in the stage's topic: pairs 0-299";
+    assert!(finished.stdout.contains(says), "{}", finished.stdout);
+    // Nor do those of another cluster.
+    lost["cluster_id"] = json!("elsewhere");
+    let elsewhere = in_json(from_report(&lost, &["--json"]).exits(74));
+    for topic in elsewhere["topics"].as_array().unwrap() {
+        assert_eq!(topic["origin"], "other-cluster");
+        assert_eq!(topic["missing_by_cause"][0]["why"], "absent");
+    }
 }
 
 /// Verifies a run in topics that another run has.
@@ -539,7 +577,12 @@ fn what_a_stopped_run_held_back_was_not_generated() {
     running.signal("TERM");
     let run = running.finish();
     run.exits(143);
+    let words = from_report(run.report(), &[]);
+    let headline = words.exits(0).stdout.lines().next().unwrap();
+    assert!(headline.contains(" records that it sent are there, as planned, "), "{headline}");
+    assert!(headline.contains("; the run was stopped before it generated "), "{headline}");
     let account = in_json(from_report(run.report(), &["--json"]).exits(0));
+    assert_eq!((&account["verdict"], &account["stopped"]), (&json!("closed"), &json!(true)));
     for (number, topic) in account["topics"].as_array().unwrap().iter().enumerate() {
         let of = |name: &str| topic[name].as_u64().unwrap();
         assert_eq!(of("found"), run.report()["topics"][number]["generated"].as_u64().unwrap());

@@ -15,15 +15,7 @@ pub(super) fn line(text: &mut String, what: &str, words: &str) {
 
 pub(super) fn findings(topic: &TopicAccount, look: &dyn Look, text: &mut String) {
     let name = &topic.topic;
-    for missing in &topic.missing_by_cause {
-        let MissingAccount { why, of_copies, records, ranges, more, evidence } = missing;
-        let what = if *of_copies { "of the copies that a fault makes, " } else { "" };
-        let (words, pairs) = (why.words(), pairs(ranges, *more));
-        line(text, "missing", &format!("{name}: {records} {what}{words}: {pairs}; {evidence}"));
-        if let Some([first, _]) = ranges.first() {
-            line(text, "  sent", &look.sent(topic, *first, None));
-        }
-    }
+    missing(topic, look, text);
     for change in topic.changes.iter().take(MOST) {
         let (part, at, kind) = (change.part, &change.at, change.change);
         let at = if at.is_empty() { String::new() } else { format!(" {at}") };
@@ -71,6 +63,25 @@ pub(super) fn findings(topic: &TopicAccount, look: &dyn Look, text: &mut String)
         let (partition, gaps) = (log.partition, log.gaps);
         let what = "offsets without a record (counted, not judged)";
         line(text, "gaps", &format!("{name} [{partition}]: {gaps} {what}"));
+    }
+}
+
+fn missing(topic: &TopicAccount, look: &dyn Look, text: &mut String) {
+    let name = &topic.topic;
+    for missing in &topic.missing_by_cause {
+        let MissingAccount { why, of_copies, records, ranges, more, evidence } = missing;
+        let what = if *of_copies { "of the copies that a fault makes, " } else { "" };
+        let (words, pairs) = (why.words_in(topic.origin), pairs(ranges, *more));
+        line(text, "missing", &format!("{name}: {records} {what}{words}: {pairs}; {evidence}"));
+        if let Some([first, _]) = ranges.first() {
+            line(text, "  sent", &look.sent(topic, *first, None));
+        }
+    }
+    if !topic.missing_by_fault.is_empty() {
+        let rows = topic.missing_by_fault.iter();
+        let rows: Vec<_> =
+            rows.map(|row| format!("{} {} (of {})", row.records, row.fault, row.of)).collect();
+        line(text, "  of them", &format!("{name}: {}", rows.join(", ")));
     }
 }
 

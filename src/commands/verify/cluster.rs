@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tracing::info;
 
 use super::{Past, Problem, Reading};
-use crate::audit::{Audit, Log, Read};
+use crate::audit::{Audit, Log, Origin, Read};
 use crate::cli::VerifyOptions;
 use crate::event::Kind;
 use crate::event_time::TopicLimits;
@@ -18,7 +18,8 @@ use crate::host::{reporter, terminal};
 use crate::kafka::logs::{Logs, Until};
 use crate::kafka::reader::{ReadRecord, Unread};
 use crate::kafka::{Config, config, topics};
-use crate::settings::Settings;
+use crate::report::past::PastRun;
+use crate::settings::{RecordHeaders, Settings};
 
 /// Records between two drawings of the progress.
 const DRAWN_EVERY: u64 = 16_384;
@@ -49,9 +50,12 @@ const LIMITS_WITHIN: Duration = Duration::from_secs(2);
 
 /// The logs of a run.
 pub(super) struct Cluster {
-    client: Config,
     logs: Logs,
     names: [String; 2],
+    /// What each topic is to the run.
+    origins: [Origin; 2],
+    /// Whether the records of the run have headers.
+    has_headers: bool,
     limits: Limits,
 }
 
@@ -84,16 +88,25 @@ impl Cluster {
         settings: &Settings,
         options: &VerifyOptions,
         names: &[String; 2],
+        past: &Past,
     ) -> Result<Self, Problem> {
         let (client, within) = (&config::client(settings), options.timeout);
         let both = [names[0].as_str(), names[1].as_str()];
         // One topic for both kinds of events is read once.
         let topics = if both[0] == both[1] { &both[..1] } else { &both[..] };
-        let logs = Logs::open(client, topics, within).map_err(|unread| problem(&unread))?;
+        let own = Kind::BOTH.map(|kind| settings.topic(kind));
+        let run = past.run.as_ref();
+        let logs = Logs::open(client, topics, within, |_, _, _| None);
+        let logs = logs.map_err(|unread| problem(&unread))?;
+        let origins = [0, 1].map(|topic| match names[topic] == own[topic] {
+            true => of_cluster(run, logs.cluster_id()),
+            false => Origin::Stage,
+        });
         let limits = Limits::ask(client, names);
         let isolation = logs.isolation();
         info!("reading {} offsets of {} with {isolation}", logs.offsets(), topics.join(" and "));
-        Ok(Self { client: client.clone(), logs, names: names.clone(), limits })
+        let has_headers = settings.record_headers == RecordHeaders::On;
+        Ok(Self { logs, names: names.clone(), origins, has_headers, limits })
     }
 
     /// How many partitions each topic has.
@@ -129,26 +142,48 @@ impl Cluster {
             if is_complete { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         reporter::bar::clear();
+        self.logs.look_behind();
         let limits = self.limits.answer();
         let logs = [0, 1].map(|topic| {
             let mut partitions = self.partitions_of(topic);
-            for log in &mut partitions {
-                let name = self.names[topic].as_str();
-                log.acknowledged =
-                    past.run.as_ref().and_then(|run| run.offsets((topic, name), log.partition));
-                if log.acknowledged.is_some_and(|(_, last)| log.end <= last) {
-                    let end = topics::whole_end(&self.client, name, log.partition, LIMITS_WITHIN);
-                    log.hidden_to = end.filter(|end| *end > log.end);
+            // The offsets of a report say nothing of another topic or cluster.
+            if self.origins[topic] == Origin::Own {
+                let (name, run) = (self.names[topic].as_str(), past.run.as_ref());
+                for log in &mut partitions {
+                    log.acknowledged =
+                        run.and_then(|run| run.offsets((topic, name), log.partition));
                 }
             }
-            let compacts = limits.as_ref().is_ok_and(|limits| limits[topic].compacts);
-            Log { topic: self.names[topic].clone(), partitions, compacts }
+            let compacts = limits.as_ref().ok().map(|limits| limits[topic].compacts);
+            Log {
+                topic: self.names[topic].clone(),
+                origin: self.origins[topic],
+                partitions,
+                compacts,
+                is_read: true,
+                has_headers: self.has_headers,
+            }
         });
         let unknown = limits.err().map(|why| {
             format!("whether the topics are compacted, and when their records expire: {why}")
         });
-        let unread = read.err().map(|unread| problem(&unread));
-        Reading { logs, unread, unknown }
+        let unread = read.err().map(|unread| match (&unread, stop.received().first) {
+            (Unread::Stopped, Some(signal)) => {
+                (format!("stopped by {}", signal.name()), Exit::Signalled(signal))
+            }
+            _ => problem(&unread),
+        });
+        let cluster_id = self.logs.cluster_id().map(str::to_owned);
+        Reading { logs, cluster_id, unread, unknown }
+    }
+}
+
+/// What a topic of the run's name on a cluster is to the run.
+fn of_cluster(run: Option<&PastRun>, cluster_id: Option<&str>) -> Origin {
+    match (run.and_then(|run| run.cluster_id.as_deref()), cluster_id) {
+        (Some(own), Some(found)) if own == found => Origin::Own,
+        (Some(_), Some(_)) => Origin::OtherCluster,
+        _ => Origin::UnknownCluster,
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Problem, Reading};
-use crate::audit::{Audit, Log, Read};
+use crate::audit::{Audit, Log, Origin, Read};
 use crate::event::Kind;
 use crate::exit::Exit;
 
@@ -96,8 +96,9 @@ impl Lines {
         if others > 0 {
             tracing::warn!("{others} lines of {} are of other topics", self.name);
         }
-        let logs = topics.clone().map(|topic| Log { topic, ..Log::default() });
-        Ok(Reading { logs, unread: None, unknown: None })
+        let logs =
+            topics.clone().map(|topic| Log { topic, origin: Origin::Export, ..Log::default() });
+        Ok(Reading { logs, cluster_id: None, unread: None, unknown: None })
     }
 }
 

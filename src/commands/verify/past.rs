@@ -113,6 +113,15 @@ pub fn identity(settings: &Settings, past: &Past) -> Result<Identity, (String, E
 }
 
 impl Past {
+    /// Whether there is anything of the run to look for.
+    ///
+    /// # Errors
+    /// It sent nothing; its own outcome is said.
+    pub(in crate::commands) fn sent_something(&self) -> Result<(), Problem> {
+        let nothing = self.run.as_ref().and_then(PastRun::sent_nothing);
+        nothing.map_or(Ok(()), |text| Err((text, Exit::NoInput)))
+    }
+
     /// Whether the run had the seed whose rows have this SHA-256, as far as its report tells.
     ///
     /// # Errors

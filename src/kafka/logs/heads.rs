@@ -68,6 +68,16 @@ impl Heads {
         self.heads.iter().any(|head| !head.has_ended)
     }
 
+    /// Whether a partition was read to an end that it had.
+    pub(super) fn has_ended(&self, at: usize) -> bool {
+        self.heads[at].has_ended
+    }
+
+    /// Whether nothing came of a partition since it was read to an end.
+    pub(super) fn is_at_end(&self, at: usize) -> bool {
+        self.heads[at].is_at_end
+    }
+
     /// The partitions to ask, the one that is furthest behind first. Those that had an end are asked
     /// again only by a reader that `follows`.
     pub(super) fn in_order(&self, follows: bool) -> Vec<usize> {

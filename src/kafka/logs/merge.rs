@@ -28,7 +28,7 @@ const SERVED_EVERY: u32 = 64;
 pub(super) struct Merge {
     consumer: Arc<BaseConsumer<Quiet>>,
     streams: Vec<Stream>,
-    heads: Heads,
+    pub(super) heads: Heads,
     /// Times of the latest records.
     times: Vec<i64>,
     /// Rings when a partition has records again.
