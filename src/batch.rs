@@ -28,7 +28,7 @@ use crate::host::signals::Stop;
 use crate::host::spool::Spool;
 use crate::kafka::Config;
 use crate::kafka::producer::KafkaSink;
-use crate::plan::{Identity, Plan};
+use crate::plan::{self, Identity, Plan};
 use crate::report::{Report, Run};
 use crate::send_loop::{self, Limits, LoopEnd};
 use crate::settings::{RecordHeaders, Settings};
@@ -62,7 +62,7 @@ pub async fn send(
     client.clear_bar();
     let nothing = |end| Ended { end, ..Ended::default() };
     let ended = ended.unwrap_or_else(|not_started| nothing(RunEnd::NotStarted(not_started)));
-    let Ended { end, totals, lateness, faults, closing } = ended;
+    let Ended { end, totals, lateness, faults, closing, cluster_id, starts } = ended;
     let sent_all = match &end {
         RunEnd::Sent(evidence) => evidence.sent_all,
         RunEnd::NothingPlanned => true,
@@ -72,6 +72,9 @@ pub async fn send(
     let [metric, token] = plan.planned_records();
     let run = Run {
         seed_sha256: Some(seed.sha256()),
+        plan_sha256: Some(plan::digest(settings, seed, plan.identity.run_seed)),
+        cluster_id,
+        starts,
         planned: [metric.or(sent(Kind::Metric)), token.or(sent(Kind::Token))],
         identity: plan.identity,
         totals,
@@ -92,12 +95,16 @@ struct Ended {
     lateness: Times,
     faults: FaultCounts,
     closing: Option<Closing>,
+    cluster_id: Option<String>,
+    /// Where the partitions ended before the first record.
+    starts: Offsets,
 }
 
 impl Default for Ended {
     fn default() -> Self {
-        let (totals, lateness, faults, closing) = Default::default();
-        Self { end: RunEnd::NothingPlanned, totals, lateness, faults, closing }
+        let (totals, lateness, faults, closing, cluster_id, starts) = Default::default();
+        let end = RunEnd::NothingPlanned;
+        Self { end, totals, lateness, faults, closing, cluster_id, starts }
     }
 }
 
@@ -142,9 +149,11 @@ impl Batch<'_> {
         let mut totals = sink.totals();
         plan.name_doubts(&mut totals.doubts);
         totals.partitions = ends.each_ref().map(BTreeMap::len);
+        let starts = ends.clone();
         let end = RunEnd::Sent(self.evidence(sink, &mut totals, &ended, ends).await);
         let LoopEnd { lateness, faults, .. } = ended;
-        Ok(Ended { end, totals, lateness, faults, closing })
+        let cluster_id = sink.admin().cluster_id();
+        Ok(Ended { end, totals, lateness, faults, closing, cluster_id, starts })
     }
 
     /// Sends the batch, and writes its answer key, if it is to have one.

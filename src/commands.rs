@@ -137,7 +137,7 @@ fn few(rows: &[Row], settings: &Settings) -> String {
 fn prepared(settings: &Settings) -> Result<(Identity, Seed), Exit> {
     let identity = identity(settings)?;
     let seed = seed(settings).map_err(|error| refuse(&error.reason, error.cause.exit()))?;
-    Ok((identity, seed))
+    Ok((identity.with_digest(settings, &seed), seed))
 }
 
 /// The file that takes the answer key, if one is wanted; `prints` says that stdout has other text.

@@ -11,6 +11,7 @@ mod latency_parts;
 mod notes;
 mod outcome;
 mod record;
+pub mod times;
 mod totals;
 mod window;
 

@@ -2,6 +2,7 @@
 
 mod closing;
 mod counting;
+mod digest;
 mod emissions;
 mod held;
 mod identity;
@@ -18,8 +19,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use closing::CLOSING;
+pub use digest::digest;
 pub use emissions::{Act, Emission};
-pub use identity::Identity;
+pub use identity::{Identity, MadeId};
 pub use incident_log::{Figures, IncidentLine, IncidentLog};
 pub use keys::{keys, partition_of};
 pub use recall::When;
@@ -83,16 +85,16 @@ impl Plan {
     /// The plan of a run.
     #[must_use]
     pub fn new(settings: &Settings, seed: &Seed, identity: Identity) -> Self {
-        let Identity { run_seed, run_id, .. } = &identity;
+        let (run_seed, scope) = (identity.run_seed, identity.scope());
         let hosts = settings.hostname.names();
-        let armed = |faults| Armed::new(faults, *run_seed, run_id);
+        let armed = |faults| Armed::new(faults, run_seed, scope);
         let timing = timing(settings, identity.started_at);
-        let mut workload = Workload::new(&timing, seed, hosts, *run_seed, run_id);
+        let mut workload = Workload::new(&timing, seed, hosts, run_seed, scope);
         if let Some(incidents) = &settings.incidents {
-            workload = workload.amid(incidents, timing.start, hosts, (*run_seed, run_id));
+            workload = workload.amid(incidents, timing.start, hosts, (run_seed, scope));
         }
         Self {
-            schedule: Schedule::new(&timing, Arc::clone(workload.gpus()), *run_seed, run_id),
+            schedule: Schedule::new(&timing, Arc::clone(workload.gpus()), run_seed, scope),
             faults: settings.faults.as_ref().map(armed).unwrap_or_default(),
             metrics: MetricWriter::new(&seed.rows, hosts),
             keys: keys(&seed.rows, hosts),

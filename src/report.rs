@@ -5,12 +5,13 @@ pub mod past;
 mod ranges;
 mod words;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::delivery::{Closing, Outcome, RunEnd, Totals};
+use crate::delivery::{Closing, Offsets, Outcome, RunEnd, Totals};
 use crate::event::Kind;
 use crate::exit::Exit;
 use crate::faults::FaultCounts;
@@ -19,8 +20,8 @@ use crate::plan::Identity;
 use crate::settings::Settings;
 use crate::workload::{self, Shard};
 pub use parts::{
-    ClosingReport, ErrorReport, FaultReport, LatencyPartsReport, LatencyReport, SettingReport,
-    TopicReport,
+    ClosingReport, ErrorReport, FaultReport, LatencyPartsReport, LatencyReport, PartitionReport,
+    SettingReport, TimesReport, TopicReport,
 };
 pub use ranges::{Ranges, SeqReport};
 use words::rate;
@@ -38,6 +39,11 @@ pub struct Report {
     pub workload_version: u32,
     /// SHA-256 of the rows of the seed; null where it could not be read.
     pub seed_sha256: Option<String>,
+    /// SHA-256 of all that makes the records, settings and seed, but for the name of the run; null
+    /// where the seed could not be read.
+    pub plan_sha256: Option<String>,
+    /// Id of the cluster; null where the run did not come to know it.
+    pub cluster_id: Option<String>,
     /// Host of the events.
     pub host: String,
     /// Which part of the run.
@@ -76,6 +82,9 @@ pub struct Report {
     pub settings: Vec<SettingReport>,
 }
 
+/// The outcome of a report that is written before the first record.
+pub const RUNNING: &str = "running";
+
 /// The JSON Schema of the report.
 pub const SCHEMA: &str = include_str!("../packaging/schemas/report.v1.schema.json");
 
@@ -86,6 +95,12 @@ pub struct Run {
     pub identity: Identity,
     /// SHA-256 of the rows of its seed, if it could be read.
     pub seed_sha256: Option<String>,
+    /// SHA-256 of all that makes its records, if that is known.
+    pub plan_sha256: Option<String>,
+    /// Id of the cluster, if it told.
+    pub cluster_id: Option<String>,
+    /// Where the partitions ended before the first record; none where the run did not get so far.
+    pub starts: Offsets,
     /// Records of each topic planned for this process, if known.
     pub planned: [Option<u64>; 2],
     /// Counts and latencies.
@@ -111,6 +126,9 @@ impl Report {
         let Run {
             identity,
             seed_sha256,
+            plan_sha256,
+            cluster_id,
+            starts,
             planned,
             totals,
             lateness,
@@ -123,19 +141,12 @@ impl Report {
         let outcome = Outcome::of(&end, &totals.counts).with(closing.as_ref());
         let counts = &totals.counts;
         let topic_name = |kind: Kind| settings.topic(kind).to_owned();
-        let topic =
-            |kind| topic(topic_name(kind), kind, planned[kind as usize], &totals, settings.shard);
+        let topic = |kind: Kind| {
+            let planned = planned[kind as usize];
+            let starts = &starts[kind as usize];
+            topic(topic_name(kind), kind, planned, &totals, (settings.shard, starts))
+        };
         let topics = Kind::BOTH.map(topic);
-        let errors = counts.failures().map(|(kind, text, failures)| ErrorReport {
-            topic: topic_name(kind),
-            kind: text.to_owned(),
-            count: failures.count,
-        });
-        let listing = settings.listing().map(|setting| SettingReport {
-            name: setting.name,
-            value: setting.value.into(),
-            source: setting.source,
-        });
         let elapsed_sec = elapsed.as_secs_f64();
         Self {
             version: env!("CARGO_PKG_VERSION"),
@@ -143,6 +154,8 @@ impl Report {
             run_seed: identity.run_seed,
             workload_version: workload::VERSION,
             seed_sha256,
+            plan_sha256,
+            cluster_id,
             host: settings.hostname.to_string(),
             shard: settings.shard.to_string(),
             outcome: outcome.word(),
@@ -151,7 +164,7 @@ impl Report {
             exit: outcome.exit,
             reason: outcome.reason,
             topics: topics.into(),
-            errors: errors.collect(),
+            errors: ErrorReport::all(counts, topic_name),
             faults: FaultReport::all(&faults, topic_name),
             close_windows: closing.map(|closing| ClosingReport::of(&closing, topic_name)),
             started_at: format!("{:.3}", identity.started_at),
@@ -164,7 +177,7 @@ impl Report {
                 parts: LatencyPartsReport::of(&totals.latency_parts),
             },
             lateness_ms: lateness.quantiles(),
-            settings: listing.collect(),
+            settings: SettingReport::all(settings),
         }
     }
 
@@ -202,10 +215,10 @@ fn topic(
     kind: Kind,
     planned: Option<u64>,
     totals: &Totals,
-    shard: Shard,
+    (shard, starts): (Shard, &BTreeMap<i32, i64>),
 ) -> TopicReport {
     let topic = totals.counts.topic(kind);
-    let doubts = &totals.doubts[kind as usize];
+    let (doubts, times) = (&totals.doubts[kind as usize], &totals.times[kind as usize]);
     TopicReport {
         topic: name,
         event: kind.schema_name(),
@@ -218,9 +231,16 @@ fn topic(
         copies: doubts.copies,
         seq: SeqReport::of(doubts, shard),
         duplicates_seq: SeqReport::of_copies(doubts, shard),
+        start_offsets: start_offsets(starts),
         partition_count: Some(totals.partitions[kind as usize]).filter(|count| *count > 0),
-        partitions: topic.partitions().copied().collect(),
+        partitions: topic.partitions().map(|own| PartitionReport::of(own, times)).collect(),
     }
+}
+
+/// Where each partition ended before the first record, by its number.
+fn start_offsets(starts: &BTreeMap<i32, i64>) -> Vec<Option<i64>> {
+    let most = starts.keys().next_back().map_or(0, |last| last + 1);
+    (0..most).map(|partition| starts.get(&partition).copied()).collect()
 }
 
 #[cfg(test)]

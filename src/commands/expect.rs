@@ -65,8 +65,8 @@ fn asked(
              stream time of their partition; --partitions 1 takes each topic for one stream",
         );
     }
-    let identity = identity(settings, past)?;
     let seed = seed(settings).map_err(|error| (error.reason, error.cause.exit()))?;
+    let identity = identity(settings, &seed, past)?;
     if let Some(missing) = past.run.as_ref().map(|run| run.not_acknowledged()).filter(|n| *n > 0) {
         warn!(
             "{missing} records were not acknowledged; they count here, and may not be in the topics"

@@ -8,7 +8,7 @@ use tracing::{error, warn};
 
 use super::{answer_key, begin, give_up, identity, runtime, seed, summary};
 use crate::batch::{self, Client, Cluster};
-use crate::delivery::{NotStarted, RunEnd, Totals};
+use crate::delivery::{NotStarted, Offsets, RunEnd, Totals};
 use crate::egress::EgressPolicy;
 use crate::exit::Exit;
 use crate::faults::FaultCounts;
@@ -69,6 +69,7 @@ pub fn run(settings: &Settings) -> Exit {
             return publish(settings, &report, Client::default(), &stop, None);
         }
     };
+    let identity = identity.with_digest(settings, &seed);
     let cluster = Cluster {
         config: config::client(settings),
         egress: EgressPolicy::of_process(settings),
@@ -102,6 +103,9 @@ fn without_seed(identity: Identity, error: NotStarted) -> Run {
     Run {
         identity,
         seed_sha256: None,
+        plan_sha256: None,
+        cluster_id: None,
+        starts: Offsets::default(),
         planned: [None; 2],
         totals: Totals::default(),
         lateness: Times::default(),

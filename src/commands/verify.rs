@@ -69,10 +69,9 @@ type Audited = (Account, Box<dyn Look>, Option<Problem>);
 
 fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<Audited, Problem> {
     past.sent_something()?;
-    let identity = identity(settings, past)?;
     let seed = seed(settings).map_err(|e| (e.to_string(), e.cause.exit()))?;
+    let identity = identity(settings, &seed, past)?;
     let digest = seed.sha256();
-    past.had_seed(&digest, &settings.gpu_seed)?;
     let plan = Plan::new(settings, &seed, identity);
     let mut topics = Kind::BOTH.map(|kind| settings.topic(kind).to_owned());
     for (kind, name) in &options.topics {

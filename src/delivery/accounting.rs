@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::in_flight::InFlight;
 use super::notes::Notes;
+use super::times::{SendTimes, TimesDigest};
 use super::window::Window;
 use super::{Counts, Delivered, Doubts, Failure, FailureClass, InFlightRecord, Totals};
 use crate::awake::Awake;
@@ -37,6 +38,8 @@ pub struct Accounting {
     ages: VecDeque<(Duration, [u64; 2])>,
     /// The next index of each topic.
     next: [u64; 2],
+    /// Acknowledged records whose times are still to be added up: index and partition.
+    untimed: [Vec<(u64, i32)>; 2],
 }
 
 impl Accounting {
@@ -70,6 +73,7 @@ impl Accounting {
             give_up,
             ages: VecDeque::new(),
             next: [0, 0],
+            untimed: Default::default(),
         }
     }
 
@@ -161,6 +165,7 @@ impl Accounting {
         match outcome {
             Ok((partition, Some(offset))) => {
                 self.totals.counts.acknowledged(kind, index, (partition, offset));
+                self.untimed[kind as usize].push((index, partition));
                 self.totals.from_send.record(record.waited);
                 self.totals.from_scheduled.record(record.waited + record.late_by);
                 let in_flight = self.totals.counts.total_in_flight();
@@ -194,6 +199,24 @@ impl Accounting {
         // A record that timed out is no answer of the cluster.
         if class != FailureClass::Silence || self.in_flight() == 0 {
             self.answer();
+        }
+    }
+
+    /// Adds up the times of what was acknowledged, and has those forgotten that nothing needs any more.
+    pub fn add_times(&mut self, sent: &mut SendTimes) {
+        for kind in Kind::BOTH {
+            let digests = &mut self.totals.times[kind as usize];
+            for (index, partition) in self.untimed[kind as usize].drain(..) {
+                let Ok(partition) = usize::try_from(partition) else { continue };
+                if digests.len() <= partition {
+                    digests.resize(partition + 1, TimesDigest::default());
+                }
+                if let Some((weight, ms)) = sent.of(kind, index) {
+                    digests[partition].add(weight, ms);
+                }
+            }
+            let oldest = self.in_flight[kind as usize].oldest();
+            sent.forget_below(kind, oldest.unwrap_or(self.next[kind as usize]));
         }
     }
 
@@ -439,6 +462,31 @@ mod tests {
         let totals = run.accounting.close();
         let from = u64::try_from(totals.doubts_from[0][&0]).unwrap();
         assert!((2 * NOTE_EVERY - 1..=lost).contains(&from), "{from}");
+    }
+
+    #[test]
+    fn the_times_of_what_was_acknowledged_are_added_up_whoever_takes_the_answer_in() {
+        let (mut run, mut times) = (Run::new(), SendTimes::default());
+        let mut acknowledged = TimesDigest::default();
+        for index in 0..9_u64 {
+            let (weight, ms) = (2 * index + 1, 1_000 + index.cast_signed());
+            Kind::BOTH.iter().for_each(|kind| times.note(*kind, index, weight, ms));
+            run.send(index);
+            match index % 3 {
+                0 => run.report(index, Ok(None)),
+                1 => run.report(index, Err(failure(FailureClass::Refused))),
+                _ => {
+                    run.report(index, Ok(Some(index.cast_signed())));
+                    acknowledged.add(weight, ms);
+                }
+            }
+            if index % 4 == 3 {
+                run.accounting.add_times(&mut times);
+            }
+        }
+        run.accounting.add_times(&mut times);
+        assert_eq!(run.accounting.close().times, [vec![acknowledged], vec![acknowledged]]);
+        assert_eq!(times.of(Kind::Metric, 8), None, "nothing waits for it");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::times::TimesDigest;
 use super::{Counts, Doubts, LatencyParts};
 use crate::histogram::Times;
 
@@ -23,6 +24,8 @@ pub struct Totals {
     pub from_send: Times,
     /// From the scheduled time to acknowledgement.
     pub from_scheduled: Times,
+    /// The times of the acknowledged records of each topic, by the number of their partition.
+    pub times: [Vec<TimesDigest>; 2],
     /// Where the time from hand-over went.
     pub latency_parts: LatencyParts,
 }

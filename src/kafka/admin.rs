@@ -128,6 +128,13 @@ impl Admin {
         Ok(ends)
     }
 
+    /// The id of the cluster, if a broker has told it.
+    #[must_use]
+    pub fn cluster_id(&self) -> Option<String> {
+        // Every answer with metadata has it, so there is nothing to wait for.
+        self.client().fetch_cluster_id(Duration::ZERO).filter(|id| !id.is_empty())
+    }
+
     /// The numbers of a topic's partitions; none if the cluster does not tell within this time.
     #[must_use]
     pub fn partitions(&self, topic: &str, within: Duration) -> Vec<i32> {

@@ -28,6 +28,7 @@ use super::errors::failure;
 use super::heard::Heard;
 use super::native::{self, HeaderList, Wake};
 use super::opaque::Opaque;
+use crate::delivery::times::SendTimes;
 use crate::delivery::{Accounting, Counts, Delivered, InFlightRecord, Totals};
 use crate::event::Kind;
 use crate::send_loop::GRACE;
@@ -127,8 +128,8 @@ impl DeliveryReports {
     }
 
     /// Takes in the delivery reports of the event that this thread has handled, and gives up what has
-    /// waited too long. `None` once the accounting is closed.
-    pub(super) fn take_in(&self) -> Option<()> {
+    /// waited too long; `sent` has the times of the records. `None` once the accounting is closed.
+    pub(super) fn take_in(&self, sent: Option<&mut SendTimes>) -> Option<()> {
         RETURNED.with_borrow_mut(|returned| {
             if !returned.is_empty() {
                 lock(&self.returned).append(returned);
@@ -140,6 +141,9 @@ impl DeliveryReports {
                 reported.drain(..).for_each(|report| accounting.reported(report, now));
             });
             accounting.pass(now);
+            if let Some(sent) = sent {
+                accounting.add_times(sent);
+            }
         })
     }
 
@@ -149,9 +153,10 @@ impl DeliveryReports {
     }
 
     /// Closes the accounting: what is in flight stays unresolved, whatever is answered later.
-    pub(super) fn close(&self) -> Totals {
+    pub(super) fn close(&self, sent: &mut SendTimes) -> Totals {
         let Some(mut accounting) = lock(&self.accounting).take() else { return Totals::default() };
         accounting.handed_over(self.next());
+        accounting.add_times(sent);
         let mut totals = accounting.close();
         totals.latency_parts = self.heard().latency_parts;
         let _only_once = self.closed.set(totals.counts.clone());

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::delivery_reports::DeliveryReports;
 use super::native::Events;
+use crate::delivery::times::SendTimes;
 
 /// How often the thread looks though nothing came: records are given up by it.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -18,11 +19,15 @@ const AT_A_STRETCH: u32 = 64;
 /// What a client has to tell, and to whom.
 pub(super) type Told = Events<DeliveryReports>;
 
-/// Takes in what came. Whether the accounting is still open.
-pub(super) fn take_in(events: &Told, reports: &DeliveryReports) -> bool {
+/// Takes in what came; `sent` has the times of the records. Whether the accounting is still open.
+pub(super) fn take_in(
+    events: &Told,
+    reports: &DeliveryReports,
+    mut sent: Option<&mut SendTimes>,
+) -> bool {
     for _ in 0..AT_A_STRETCH {
         events.take_next();
-        if reports.take_in().is_none() {
+        if reports.take_in(sent.as_deref_mut()).is_none() {
             return false;
         }
         if events.are_taken() {
@@ -36,7 +41,7 @@ pub(super) fn take_in(events: &Told, reports: &DeliveryReports) -> bool {
 
 /// Takes in what comes until the sending thread does, or the accounting is closed.
 pub(super) fn until_sending(events: &Told, reports: &DeliveryReports, sending: &AtomicBool) {
-    while !sending.load(Ordering::Acquire) && take_in(events, reports) {
+    while !sending.load(Ordering::Acquire) && take_in(events, reports, None) {
         if events.are_taken() {
             std::thread::park_timeout(LOOK_EVERY);
         }

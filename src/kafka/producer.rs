@@ -19,7 +19,9 @@ use super::errors;
 use super::native::{Events, HeaderPool, Topic, Wake};
 use super::opaque::Opaque;
 use super::poll::{self, Told};
+use crate::delivery::times::{SendTimes, weight};
 use crate::delivery::{Counts, FailureClass, Totals};
+use crate::faults::Fault;
 use crate::host::apart::briefly;
 use crate::plan::Record;
 use crate::send_loop::{QueueFull, Sink};
@@ -33,6 +35,8 @@ pub struct KafkaSink {
     /// which has to outlive them.
     topics: [OnceCell<Result<Topic<DeliveryReports>, RDKafkaErrorCode>>; 2],
     headers: RefCell<HeaderPool>,
+    /// The times of what is in flight.
+    times: RefCell<SendTimes>,
     events: Arc<Told>,
     producer: Arc<BaseProducer<DeliveryReports>>,
     /// Whether records are sent, and events taken in by who sends them.
@@ -70,8 +74,15 @@ impl KafkaSink {
         };
         let poller = poller.map_err(|e| failed(format!("cannot start the polling thread: {e}")))?;
         producer.context().wakes(poller.thread().clone());
-        let (topics, headers, poller) = (Default::default(), RefCell::default(), Some(poller));
-        Ok(Self { topics, headers, events, producer, sending, poller })
+        Ok(Self {
+            topics: Default::default(),
+            headers: RefCell::default(),
+            times: RefCell::default(),
+            events,
+            producer,
+            sending,
+            poller: Some(poller),
+        })
     }
 
     fn reports(&self) -> &DeliveryReports {
@@ -93,7 +104,7 @@ impl KafkaSink {
     /// Closes the accounting: what is in flight stays unresolved, whatever is answered later.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        self.reports().close()
+        self.reports().close(&mut self.times.borrow_mut())
     }
 
     /// Why the cluster refuses this client, if it does.
@@ -178,7 +189,11 @@ impl Sink for KafkaSink {
         }
         let (kind, index) = (record.kind, record.place);
         match self.produce(record, index, late_by) {
-            Ok(()) => reports.handed_over(kind, index + 1),
+            Ok(()) => {
+                let weight = weight(record.seq, record.faults.has(Fault::Duplicate));
+                self.times.borrow_mut().note(kind, index, weight, record.timestamp_ms);
+                reports.handed_over(kind, index + 1);
+            }
             Err(RDKafkaErrorCode::QueueFull) => return Err(QueueFull),
             Err(code) => reports.refused(kind, index, code),
         }
@@ -187,7 +202,8 @@ impl Sink for KafkaSink {
 
     fn take_in(&self) {
         self.end_polling();
-        let _closed = poll::take_in(&self.events, self.reports());
+        let _closed =
+            poll::take_in(&self.events, self.reports(), Some(&mut self.times.borrow_mut()));
     }
 
     fn answered(&self) -> impl Future<Output = ()> {

@@ -3,10 +3,12 @@
 use serde::Serialize;
 
 use super::SeqReport;
-use crate::delivery::{Closing, LatencyParts, PartitionCounts, Settled};
+use crate::delivery::times::TimesDigest;
+use crate::delivery::{Closing, Counts, LatencyParts, PartitionCounts, Settled};
 use crate::event::Kind;
 use crate::faults::{Fault, FaultCounts};
 use crate::histogram::Quantiles;
+use crate::settings::Settings;
 
 /// One setting in the report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -17,6 +19,18 @@ pub struct SettingReport {
     pub value: String,
     /// Where it came from.
     pub source: String,
+}
+
+impl SettingReport {
+    /// Every setting.
+    pub(super) fn all(settings: &Settings) -> Vec<Self> {
+        let listing = settings.listing().map(|setting| Self {
+            name: setting.name,
+            value: setting.value.into(),
+            source: setting.source,
+        });
+        listing.collect()
+    }
 }
 
 /// One topic in the report.
@@ -44,10 +58,58 @@ pub struct TopicReport {
     pub seq: SeqReport,
     /// Which copies that the fault `duplicate` made are not acknowledged.
     pub duplicates_seq: SeqReport,
+    /// Where each partition ended before the first record, by its number; empty where the run was not
+    /// told.
+    pub start_offsets: Vec<Option<i64>>,
     /// Partitions of the topic, where the run was told; `partitions` are those that it reached.
     pub partition_count: Option<usize>,
     /// Acknowledgements by partition.
-    pub partitions: Vec<PartitionCounts>,
+    pub partitions: Vec<PartitionReport>,
+}
+
+/// The acknowledgements of one partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PartitionReport {
+    /// How many, and their offsets.
+    #[serde(flatten)]
+    pub counts: PartitionCounts,
+    /// Their times; null where not all of them are known.
+    pub times: Option<TimesReport>,
+}
+
+/// The times of some records. The sums are modulo 2^64, in 16 hexadecimal digits, because many readers
+/// of JSON would round them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TimesReport {
+    /// The earliest record timestamp, ms since 1970.
+    pub first_ms: i64,
+    /// The latest.
+    pub last_ms: i64,
+    /// Sum of the timestamps.
+    pub sum: String,
+    /// Sum of the timestamps by weights that follow from `seq`.
+    pub digest: String,
+    /// The same of their whole seconds.
+    pub digest_sec: String,
+    /// Sum of the weights.
+    pub weights: String,
+}
+
+impl PartitionReport {
+    pub(super) fn of(counts: &PartitionCounts, times: &[TimesDigest]) -> Self {
+        let own = usize::try_from(counts.partition).ok().and_then(|number| times.get(number));
+        let times = own.filter(|times| times.records == counts.acknowledged).map(TimesReport::of);
+        Self { counts: *counts, times }
+    }
+}
+
+impl TimesReport {
+    fn of(times: &TimesDigest) -> Self {
+        let TimesDigest { first_ms, last_ms, sum, digest, digest_sec, weights, .. } = *times;
+        let hex = |number: u64| format!("{number:016x}");
+        let [sum, digest, digest_sec, weights] = [sum, digest, digest_sec, weights].map(hex);
+        Self { first_ms, last_ms, sum, digest, digest_sec, weights }
+    }
 }
 
 /// Failures of one kind.
@@ -59,6 +121,18 @@ pub struct ErrorReport {
     pub kind: String,
     /// How many records.
     pub count: u64,
+}
+
+impl ErrorReport {
+    /// Every kind, topic by topic.
+    pub(super) fn all(counts: &Counts, topic: impl Fn(Kind) -> String) -> Vec<Self> {
+        let failures = counts.failures().map(|(kind, text, failures)| Self {
+            topic: topic(kind),
+            kind: text.to_owned(),
+            count: failures.count,
+        });
+        failures.collect()
+    }
 }
 
 /// Faults of one kind.

@@ -1,13 +1,26 @@
 //! A report that is read back: what it says of the run, as far as an audit needs it.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
+use super::RUNNING;
 use crate::audit::{Listed, Verdicts};
+use crate::delivery::times::TimesDigest;
 use crate::workload;
 
-/// The report of a run that is over.
+/// Largest report that is read, bytes: two topics of 100,000 partitions take 80 MB.
+pub const MAX_BYTES: u64 = 96 << 20;
+
+/// Most partitions of a topic, as for `--partitions`.
+const PARTITIONS_MAX: u32 = 100_000;
+
+/// Most records of a topic: each pair of the longest run, and its copy.
+const RECORDS_MAX: u64 = 2_000_000_000_000;
+
+/// The report of a run that is over, or of one that still ran when it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct PastRun {
     /// Name of the run.
@@ -19,6 +32,15 @@ pub struct PastRun {
     /// SHA-256 of the rows of its seed; `None` where it could not be read.
     #[serde(default)]
     pub seed_sha256: Option<String>,
+    /// SHA-256 of all that makes its records; `None` in a report of an earlier release.
+    #[serde(default)]
+    pub plan_sha256: Option<String>,
+    /// Id of the cluster, if the report has it.
+    #[serde(default)]
+    pub cluster_id: Option<String>,
+    /// Which part of the run, i/n.
+    #[serde(default)]
+    pub shard: String,
     /// Wall clock at the start.
     #[serde(deserialize_with = "instant")]
     pub started_at: Timestamp,
@@ -27,11 +49,8 @@ pub struct PastRun {
     pub ended_at: Timestamp,
     /// Every setting.
     pub settings: Vec<PastSetting>,
-    /// Id of the cluster that it wrote to; `None` where it came to know none.
-    #[serde(default)]
-    pub cluster_id: Option<String>,
     outcome: String,
-    exit_code: u8,
+    exit_code: Option<u8>,
     #[serde(default)]
     reason: Option<String>,
     topics: [PastTopic; 2],
@@ -61,6 +80,8 @@ impl PastSetting {
 struct PastTopic {
     topic: String,
     planned: Option<u64>,
+    #[serde(default)]
+    start_offsets: Vec<Option<i64>>,
     partition_count: Option<u32>,
     generated: u64,
     acknowledged: u64,
@@ -86,13 +107,45 @@ struct PastRanges {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 struct PastPartition {
     partition: i32,
+    acknowledged: u64,
     first_offset: i64,
     last_offset: i64,
+    #[serde(default)]
+    times: Option<PastTimes>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+struct PastTimes {
+    first_ms: i64,
+    last_ms: i64,
+    #[serde(deserialize_with = "hexadecimal")]
+    sum: u64,
+    #[serde(deserialize_with = "hexadecimal")]
+    digest: u64,
+    #[serde(deserialize_with = "hexadecimal")]
+    digest_sec: u64,
+    #[serde(deserialize_with = "hexadecimal")]
+    weights: u64,
+}
+
+fn hexadecimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let number = u64::from_str_radix(&text, 16);
+    number.map_err(|_| D::Error::custom(format!("{text:?} is no hexadecimal number of 64 bits")))
 }
 
 fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(|error| D::Error::custom(format!("{text:?} is no time: {error}")))
+}
+
+/// A number of a report that no run has.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} {number}, where no run has more than {most}")]
+pub struct TooLarge {
+    what: String,
+    number: u64,
+    most: u64,
 }
 
 /// Why a report cannot be used.
@@ -101,6 +154,9 @@ pub enum BadReport {
     /// It is no report.
     #[error("it is no report of a run: {0}; expected the JSON that REPORT_FILE names")]
     NotOne(serde_path_to_error::Error<serde_json::Error>),
+    /// It has a number that no run has: memory and time must not follow it.
+    #[error("it is no report of a run: {0}")]
+    TooLarge(TooLarge),
     /// It was written with another model.
     #[error(
         "the run was sent with version {0} of the workload model, and this program has version \
@@ -120,7 +176,73 @@ impl PastRun {
         if run.workload_version != workload::VERSION {
             return Err(BadReport::OtherModel(run.workload_version));
         }
+        run.check_numbers().map_err(BadReport::TooLarge)?;
         Ok(run)
+    }
+
+    fn check_numbers(&self) -> Result<(), TooLarge> {
+        for topic in &self.topics {
+            let of = |what: &str| format!("topic {} has {what}", topic.topic);
+            let check = |what: &str, number: u64, most: u64| {
+                let what = of(what);
+                if number > most { Err(TooLarge { what, number, most }) } else { Ok(()) }
+            };
+            let partitions = u64::from(topic.partition_count.unwrap_or_default());
+            let listed = topic.start_offsets.len().max(topic.partitions.len()) as u64;
+            check("partition_count", partitions.max(listed), PARTITIONS_MAX.into())?;
+            for (what, number) in [
+                ("planned", topic.planned.unwrap_or_default()),
+                ("generated", topic.generated),
+                ("acknowledged", topic.acknowledged),
+                ("failed", topic.failed),
+                ("unresolved", topic.unresolved),
+            ] {
+                check(what, number, RECORDS_MAX)?;
+            }
+            for partition in &topic.partitions {
+                let number = u64::try_from(partition.partition).unwrap_or(u64::MAX);
+                check("partition", number, PARTITIONS_MAX.into())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the run still went on when the report was written: what it sent is not known.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.outcome == RUNNING
+    }
+
+    /// Where a partition of a topic ended before the first record, if it is the run's own topic and the
+    /// report tells. A partition that was added later began at 0.
+    #[must_use]
+    pub fn start_offset(&self, (number, name): (usize, &str), partition: i32) -> Option<i64> {
+        let topic = Some(&self.topics[number]).filter(|topic| topic.topic == name)?;
+        let starts = Some(&topic.start_offsets).filter(|starts| !starts.is_empty())?;
+        starts.get(usize::try_from(partition).ok()?).copied().unwrap_or(Some(0))
+    }
+
+    /// The times of each topic's acknowledged records by partition, where the report has those of all.
+    #[must_use]
+    pub fn times(&self) -> [Option<BTreeMap<i32, TimesDigest>>; 2] {
+        self.topics.each_ref().map(|topic| {
+            let own = topic.partitions.iter().map(|own| {
+                let PastTimes { first_ms, last_ms, sum, digest, digest_sec, weights } = own.times?;
+                let records = own.acknowledged;
+                let times =
+                    TimesDigest { records, first_ms, last_ms, sum, digest, digest_sec, weights };
+                Some((own.partition, times))
+            });
+            let times = own.collect::<Option<BTreeMap<_, _>>>()?;
+            let records: u64 = times.values().map(|times| times.records).sum();
+            (records == topic.acknowledged && !self.is_running()).then_some(times)
+        })
+    }
+
+    /// The names of both topics.
+    #[must_use]
+    pub fn topics(&self) -> [&str; 2] {
+        self.topics.each_ref().map(|topic| topic.topic.as_str())
     }
 
     /// Records of a topic that were planned, where that was known: its pairs, in a clean run.
@@ -133,11 +255,12 @@ impl PastRun {
     #[must_use]
     pub fn sent_nothing(&self) -> Option<String> {
         let Self { run_id, outcome, exit_code, reason, .. } = self;
-        if outcome == "running" || self.generated() != [0, 0] {
+        if outcome == RUNNING || self.generated() != [0, 0] {
             return None;
         }
         let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        Some(format!("run {run_id} sent nothing: {outcome}, exit {exit_code}{reason}"))
+        let exit = exit_code.map(|code| format!(", exit {code}")).unwrap_or_default();
+        Some(format!("run {run_id} sent nothing: {outcome}{exit}{reason}"))
     }
 
     /// Whether a signal or an error ended it before its time, where so many planned records were not

@@ -34,6 +34,9 @@ fn report_with(counts: Counts, end: RunEnd, faults: FaultCounts) -> Report {
     let run = Run {
         identity,
         seed_sha256: Some("0".repeat(64)),
+        plan_sha256: Some("1".repeat(64)),
+        cluster_id: Some("abc".into()),
+        starts: [BTreeMap::from([(0, 7), (2, 9)]), BTreeMap::new()],
         planned: [Some(20); 2],
         totals: Totals { counts, ..Totals::default() },
         lateness: Times::default(),

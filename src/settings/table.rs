@@ -88,8 +88,8 @@ settings! {
         name: "RUN_ID",
         parse: parse::run_id,
         expected: "1 to 128 of A-Z a-z 0-9 . _ -",
-        help: "name of the run in headers and report. If unset, made from the start time and the \
-               seed",
+        help: "name of the run in headers and report. If unset, made from the start time, the seed \
+               and a digest of what makes the records",
     }
     workload: Name {
         name: "WORKLOAD",

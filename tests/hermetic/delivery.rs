@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::cluster::{Cluster, Received, TOPICS};
+use crate::cluster::{Cluster, PARTITIONS, Received, TOPICS};
 use crate::common::{Finished, Producer, nobody, validator};
 use crate::notify::NotifySocket;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
-use serde_json::Value;
+use serde_json::{Value, json};
+use vm4_producer::delivery::times::{TimesDigest, weight};
 
 use RDKafkaRespErr as E;
 
@@ -80,6 +81,50 @@ fn the_offsets_of_the_report_are_those_of_the_log() {
             (number("partition"), (number("first_offset"), number("last_offset"), count))
         });
         assert_eq!(report.collect::<BTreeMap<_, _>>(), log);
+    }
+}
+
+#[test]
+fn the_report_names_cluster_and_starts_and_digests_the_times_of_what_was_acknowledged() {
+    let cluster = Cluster::start();
+    cluster.run().set("BATCH", "7").finish().exits(0);
+    let ends = TOPICS.map(|topic| {
+        let mut ends = [0; PARTITIONS as usize];
+        cluster
+            .read(topic, 7)
+            .iter()
+            .for_each(|r| ends[usize::try_from(r.partition).unwrap()] += 1);
+        ends.to_vec()
+    });
+    let run = cluster.run().set("HOSTNAME", "gpu[1-9]").set("BATCH", "400");
+    let run = run.set("FAULTS", "duplicate=0.2:0s,clock-skew=0.1:-30s").finish();
+    let report = run.exits(0).report();
+    let id = report["cluster_id"].as_str().expect("an id");
+    assert!(id.contains("mock"), "{id}");
+    assert_eq!(report["plan_sha256"].as_str().map(str::len), Some(64));
+    for (number, topic) in report["topics"].as_array().unwrap().iter().enumerate() {
+        assert_eq!(topic["start_offsets"], json!(ends[number]));
+        let mut own = [TimesDigest::default(); PARTITIONS as usize];
+        for record in cluster.read(TOPICS[number], usize::MAX) {
+            let header = |name: &str| {
+                let found = record.headers.iter().find(|(found, _)| found == name);
+                found.map(|(_, value)| value.as_str()).unwrap_or_default()
+            };
+            if header("run") == report["run_id"] {
+                let weight =
+                    weight(header("seq").parse().unwrap(), header("fault").contains("dup"));
+                own[usize::try_from(record.partition).unwrap()].add(weight, record.timestamp_ms);
+            }
+        }
+        let hex = |number: u64| format!("{number:016x}");
+        for partition in topic["partitions"].as_array().unwrap() {
+            let own = own[usize::try_from(partition["partition"].as_u64().unwrap()).unwrap()];
+            assert_eq!(partition["acknowledged"], own.records);
+            let times = json!({"first_ms": own.first_ms, "last_ms": own.last_ms,
+                "sum": hex(own.sum), "digest": hex(own.digest),
+                "digest_sec": hex(own.digest_sec), "weights": hex(own.weights)});
+            assert_eq!(partition["times"], times);
+        }
     }
 }
 

@@ -652,10 +652,12 @@ fn what_is_not_there_has_its_exit_code_and_a_sentence() {
         .exits(66)
         .says("there is no record of run 20260101T000000.000Z-7; runs there: there");
     verify(&["--run", "x"]).exits(64).says("RUN_SEED is not set; name the report of the run");
-    verify(&["--run", "x-1", "--topic", "metric=no.such"])
+    verify(&["--run", "x", "--run-seed", "1", "--topic", "metric=no.such"])
         .exits(69)
         .says("topic no.such does not exist, or this client is not allowed to see it");
-    verify(&["--run", "x-1", "--topic", "metrics=no.such"]).exits(64).says("metric=NAME");
+    verify(&["--run", "x", "--run-seed", "1", "--topic", "metrics=no.such"])
+        .exits(64)
+        .says("metric=NAME");
     verify(&["--report", "/no/such.json"]).exits(66).says("cannot read /no/such.json: ");
 }
 

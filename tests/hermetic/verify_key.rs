@@ -191,8 +191,17 @@ fn a_key_of_another_run_or_one_that_is_not_whole_is_a_data_error() {
     refused(&without.join("\n"), "the key says that it has ");
     refused(&lines[1..].join("\n"), "line 1: the key does not begin with the line of its run");
     refused("{\"type\":\"riddle\"}\n", "line 1: it is no line of an answer key: unknown variant");
-    let missing =
-        Producer::new(["verify", "--run", "a-1", "--answer-key", "/no/such", "--input", "-"]);
+    let missing = Producer::new([
+        "verify",
+        "--run",
+        "a",
+        "--run-seed",
+        "1",
+        "--answer-key",
+        "/no/such",
+        "--input",
+        "-",
+    ]);
     missing.finish().exits(66).says("cannot read /no/such: ");
 }
 

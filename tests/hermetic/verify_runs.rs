@@ -55,7 +55,8 @@ fn what_is_flagged_in_one_topic_for_both_events_is_held_against_the_record_at_th
     }
     assert_eq!(account["detected"]["nowhere"], json!(0));
 
-    let mut verify = Producer::new(["verify", "--run", "a-1", "--input", "/dev/null"]);
+    let mut verify =
+        Producer::new(["verify", "--run", "a", "--run-seed", "1", "--input", "/dev/null"]);
     let flags = verify.file("flags.ndjson", "{\"topic\":\"both\",\"seq\":1}\n");
     verify.command().arg("--detected").arg(flags);
     verify.set("TOPIC_METRIC", "both").set("TOPIC_TOKEN", "both").finish().exits(65).says(
@@ -214,6 +215,70 @@ fn of_a_run_whose_pairs_only_its_schedule_knows_all_that_it_did_not_come_to_is_n
         assert_eq!(topic["planned"], json!(pairs));
         assert_eq!(topic["found"], json!(generated));
         assert_eq!(topic["not_generated"].as_u64(), Some(pairs - generated), "{topic}");
+    }
+}
+
+#[test]
+fn two_runs_with_one_seed_and_one_start_but_other_settings_have_two_names_and_one_set_of_values() {
+    let base = [("RUN_SEED", "1"), ("EVENT_START", "2026-01-05T12:00:00Z"), ("BATCH", "40")];
+    let run_of = |more: &[(&str, &str)]| {
+        let lines = crate::process::generated(&[&base[..], more].concat());
+        let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+        (first["headers"]["run"].as_str().unwrap().to_owned(), first["value"].clone(), lines)
+    };
+    let (clean, value, lines) = run_of(&[]);
+    assert!(clean.starts_with("20260105T120000.000Z-1-"), "{clean}");
+    for more in [
+        ("FAULTS", "duplicate=0.2"),
+        ("INCIDENTS", "throttle@+9s/2s"),
+        ("BATCH", "41"),
+        ("RECORD_KEY", "none"),
+    ] {
+        let (other, same, _) = run_of(&[more]);
+        assert_ne!(other, clean, "{more:?}");
+        assert_eq!(same, value, "{more:?}");
+    }
+    let (paced, _, _) = run_of(&[("PACE", "wall"), ("SLEEP_SEC", "500ms"), ("TOPIC_METRIC", "m")]);
+    assert_eq!(paced, clean, "what changes no record changes no name");
+    let holder = Producer::new(["verify"]);
+    let input = holder.file("lines.ndjson", lines);
+    let verify = |arguments: &[&str]| {
+        let all = [&["verify", "--run", &clean, "--input", input.to_str().unwrap()], arguments];
+        Producer::new(all.concat()).finish()
+    };
+    let right = ["--batch", "40", "--event-start", "2026-01-05T12:00:00Z"];
+    verify(&right).exits(0);
+    let says = format!("the settings are not those of run {clean}: its name ends with ");
+    for wrong in [["--batch", "39"], ["--faults", "late=0.1"], ["--workload", "code"]] {
+        verify(&[&right[2..], &wrong].concat()).exits(65).says(&says);
+    }
+    verify(&[&right[..], &["--run-seed", "2"]].concat())
+        .exits(65)
+        .says("; RUN_SEED is 2 here and was 1 there; give the settings of the run");
+    let other = ["--batch", "40", "--event-start", "2026-01-05T12:00:01Z"];
+    verify(&other).exits(65).says(
+        "; EVENT_START is 2026-01-05T12:00:01Z here, and the run began at 2026-01-05T12:00:00.000Z",
+    );
+}
+
+#[test]
+fn a_report_that_does_not_make_its_own_digest_or_has_a_number_of_no_run_is_refused() {
+    let cluster = Cluster::start();
+    let mut report = cluster.run().set("BATCH", "9").finish().exits(0).report().clone();
+    let own = report["plan_sha256"].take();
+    report["plan_sha256"] = json!("0".repeat(64));
+    from_report(&report, &[]).exits(65).says("its report has plan_sha256 0000");
+    report["plan_sha256"] = Value::Null;
+    from_report(&report, &[]).exits(0);
+    report["plan_sha256"] = own;
+    for (pointer, number, says) in [
+        ("/topics/0/partition_count", 4_294_967_295_u64, "partition_count 4294967295"),
+        ("/topics/1/generated", 1 << 60, "generated 1152921504606846976"),
+        ("/topics/1/partitions/0/partition", 2_000_000_000, "partition 2000000000"),
+    ] {
+        let mut report = report.clone();
+        *report.pointer_mut(pointer).unwrap() = json!(number);
+        from_report(&report, &[]).exits(65).says(says).says(", where no run has more than ");
     }
 }
 

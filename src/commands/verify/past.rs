@@ -2,17 +2,17 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::{self, Read};
 use std::path::Path;
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::Offset;
 
 use super::Problem;
 use crate::exit::Exit;
-use crate::plan::Identity;
-use crate::report::past::PastRun;
+use crate::plan::{self, Identity, MadeId};
+use crate::report::past::{self, PastRun};
 use crate::settings::{Inputs, Key, OF_THE_EVENTS, PastSettings, Settings};
+use crate::workload::seed::Seed;
 
 /// What is known of a run that is over, beside its settings.
 #[derive(Debug, Default)]
@@ -34,8 +34,8 @@ pub fn recall(
         inputs.flags.push((Key::Setting("RUN_ID"), run.into()));
     }
     let Some(path) = report else { return Ok(Past { run: None }) };
-    let read = fs::read(path);
-    let json = read.map_err(|e| (format!("cannot read {}: {e}", path.display()), Exit::NoInput))?;
+    let json = read_report(path)
+        .map_err(|e| (format!("cannot read {}: {e}", path.display()), Exit::NoInput))?;
     let bad = |error| (format!("{}: {error}", path.display()), Exit::DataErr);
     let run = PastRun::parse(&json).map_err(bad)?;
     contradicts(&inputs.flags, &run, path)?;
@@ -49,6 +49,16 @@ pub fn recall(
     values.push(("RUN_SEED".into(), run.run_seed.to_string(), true));
     inputs.past = Some(PastSettings { path: path.into(), values });
     Ok(Past { run: Some(run) })
+}
+
+fn read_report(path: &Path) -> io::Result<Vec<u8>> {
+    let mut json = Vec::new();
+    fs::File::open(path)?.take(past::MAX_BYTES + 1).read_to_end(&mut json)?;
+    if json.len() as u64 > past::MAX_BYTES {
+        let problem = format!("larger than {} MiB, which no report is", past::MAX_BYTES >> 20);
+        return Err(io::Error::other(problem));
+    }
+    Ok(json)
 }
 
 /// Settings of the events that do not decide what is in a record: another process may have its own.
@@ -78,16 +88,18 @@ fn contradicts(flags: &[(Key, OsString)], run: &PastRun, path: &Path) -> Result<
     Ok(())
 }
 
-/// Who the run was.
+/// Who the run was, whose records are made of these settings and this seed.
 ///
 /// # Errors
-/// In words: without the seed nothing can be regenerated.
-pub fn identity(settings: &Settings, past: &Past) -> Result<Identity, (String, Exit)> {
+/// In words: without the seed of the run nothing can be regenerated, and with the settings of another
+/// run other records are.
+pub fn identity(settings: &Settings, seed: &Seed, past: &Past) -> Result<Identity, Problem> {
     let missing = |what: &str| {
         let text = format!("{what}; name the report of the run with --report FILE");
         (text, Exit::Usage)
     };
     if let Some(run) = &past.run {
+        past.has_settings(settings, seed)?;
         return Ok(Identity {
             run_id: run.run_id.clone(),
             run_seed: run.run_seed,
@@ -95,21 +107,45 @@ pub fn identity(settings: &Settings, past: &Past) -> Result<Identity, (String, E
         });
     }
     let id = settings.run_id.clone();
-    // A name that the program makes is `START-SEED`.
-    let made = id.as_deref().and_then(|id| id.rsplit_once('-'));
-    let seed = settings.run_seed.or_else(|| made?.1.parse().ok());
-    let run_seed = seed.ok_or_else(|| missing("RUN_SEED is not set"))?;
-    let started = made.and_then(|(start, _)| {
-        let start = DateTime::strptime("%Y%m%dT%H%M%S%.fZ", start).ok()?;
-        Offset::UTC.to_timestamp(start).ok()
-    });
-    let started_at = started.or(settings.event_start);
+    let made = id.as_deref().and_then(MadeId::parse);
+    let run_seed = settings.run_seed.or(made.map(|made| made.run_seed));
+    let run_seed = run_seed.ok_or_else(|| missing("RUN_SEED is not set"))?;
+    if let Some(made) = made.filter(|made| !made.fits(settings, seed, run_seed)) {
+        return Err((misfit(&made, settings, seed, run_seed), Exit::DataErr));
+    }
+    let started_at = made.map(|made| made.start).or(settings.event_start);
     let started_at = started_at.unwrap_or_else(Timestamp::now);
-    let identity = Identity::new(settings, started_at, run_seed);
+    let identity = Identity::new(settings, started_at, run_seed).with_digest(settings, seed);
     match id.or(settings.event_start.map(|_| String::new())) {
         Some(_) => Ok(identity),
         None => Err(missing("neither --run nor EVENT_START is given")),
     }
+}
+
+/// Says that these settings are not those of a run whose name has a digest.
+fn misfit(made: &MadeId<'_>, settings: &Settings, seed: &Seed, run_seed: u64) -> String {
+    let own = plan::digest(settings, seed, run_seed);
+    let id = settings.run_id.as_deref().unwrap_or_default();
+    let mut text = format!(
+        "the settings are not those of run {id}: its name ends with {}, the digest of all that makes \
+         its records, and these settings and this seed make {}",
+        made.digest.unwrap_or_default(),
+        &own[..made.digest.map_or(0, str::len)],
+    );
+    if run_seed != made.run_seed {
+        text.push_str(&format!("; RUN_SEED is {run_seed} here and was {} there", made.run_seed));
+    } else if settings
+        .event_start
+        .is_some_and(|start| start.as_millisecond() != made.start.as_millisecond())
+    {
+        text.push_str(&format!(
+            "; EVENT_START is {} here, and the run began at {:.3}",
+            settings.event_start.unwrap_or_default(),
+            made.start
+        ));
+    }
+    text.push_str("; give the settings of the run, or name its report with --report FILE");
+    text
 }
 
 impl Past {
@@ -120,6 +156,28 @@ impl Past {
     pub(in crate::commands) fn sent_something(&self) -> Result<(), Problem> {
         let nothing = self.run.as_ref().and_then(PastRun::sent_nothing);
         nothing.map_or(Ok(()), |text| Err((text, Exit::NoInput)))
+    }
+
+    /// Whether these settings and this seed make the records of the run, as its report tells.
+    ///
+    /// # Errors
+    /// They make others.
+    fn has_settings(&self, settings: &Settings, seed: &Seed) -> Result<(), Problem> {
+        let Some(run) = &self.run else { return Ok(()) };
+        self.had_seed(&seed.sha256(), &settings.gpu_seed)?;
+        let own = plan::digest(settings, seed, run.run_seed);
+        match &run.plan_sha256 {
+            Some(was) if *was != own => {
+                let text = format!(
+                    "the settings are not those of run {}: its report has plan_sha256 {was}, and the \
+                     settings of the report make {own} here; was the report changed, or written by \
+                     another version?",
+                    run.run_id
+                );
+                Err((text, Exit::DataErr))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether the run had the seed whose rows have this SHA-256, as far as its report tells.
