@@ -20,6 +20,7 @@ mod flags;
 mod judged;
 mod key_check;
 mod missing;
+mod moment;
 mod offsets;
 mod order;
 mod outline;
@@ -27,6 +28,7 @@ mod pair;
 mod places;
 mod ranges;
 mod record;
+mod rows;
 mod score;
 mod seen;
 mod shared;
@@ -50,8 +52,10 @@ pub use copies::{CopyAccount, CopyOrigin};
 pub use flags::{Alert, Flags};
 pub use key_check::{KeyAccount, KeyRecord, KeyRow};
 pub use missing::{Log, LogPartition, MissingAccount, Origin, Why};
+pub use moment::Moment;
 pub use order::{Dropped, OrderAccount};
 pub use record::Read;
+pub use rows::{BadLine, Cell, Fields, InputAccount, Row, RowAccount};
 pub use score::{AlertScore, DetectedAccount, FaultScore, IncidentScore};
 pub use tally::{Foreign, ReadAccount};
 pub use torn::TornAccount;
@@ -153,7 +157,7 @@ impl<'p> Audit<'p> {
         if read.header(CLOSING).is_some() {
             return topic.foreigners.no_headers();
         }
-        let Some(run) = read.header("run") else { return self.without_headers(read) };
+        let Some(run) = read.run() else { return self.without_headers(read) };
         if run != self.expectation.plan.identity.run_id.as_bytes() {
             topic.foreigners.run(run);
             if let Some(gpu) = read.key.flatten().and_then(|key| self.gpus.get(key)) {
@@ -161,11 +165,15 @@ impl<'p> Audit<'p> {
             }
             return;
         }
-        let seq = read.header("seq").and_then(|seq| std::str::from_utf8(seq).ok());
-        match seq.and_then(|seq| seq.parse().ok()) {
+        match read.seq() {
             Some(seq) => self.of_pair(read, seq),
             None => self.unexpected(read, None),
         }
+    }
+
+    /// Notes that something was read which is no record, and may be what is left of any of them.
+    pub fn unreadable(&mut self) {
+        self.topics[Kind::Metric as usize].unmatched[1] += 1;
     }
 
     /// Records of the run that were found so far, each counted once; of a run that was deduplicated, a

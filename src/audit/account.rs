@@ -10,8 +10,8 @@ use super::tally::ReadAccount;
 use super::topic::Topic;
 use super::verdicts::VerdictRow;
 use super::{
-    Audit, ChangeAccount, CopyAccount, DetectedAccount, Example, KeyAccount, LogPartition,
-    MissingAccount, OrderAccount, TornAccount, name,
+    Audit, ChangeAccount, CopyAccount, DetectedAccount, Example, InputAccount, KeyAccount,
+    LogPartition, MissingAccount, OrderAccount, TornAccount, name,
 };
 use crate::event::Kind;
 use crate::histogram::Quantiles;
@@ -112,6 +112,8 @@ pub struct Account {
     pub answer_key: Option<KeyAccount>,
     /// What a pipeline flagged, against what was done on purpose; null if that is not asked for.
     pub detected: Option<DetectedAccount>,
+    /// What is to be said of the file or pipe that was read; null of topics.
+    pub input: Option<InputAccount>,
     /// What could not be told, one sentence each.
     pub could_not_tell: Vec<String>,
 }
@@ -182,6 +184,7 @@ impl Audit<'_> {
             torn,
             answer_key,
             detected,
+            input: None,
             could_not_tell,
         }
     }
@@ -225,6 +228,26 @@ impl Audit<'_> {
                  there: behind a stage that removes duplicates use --deduplicated"
             )
         })
+    }
+}
+
+impl Account {
+    /// Adds what is to be said of the file or pipe that was read.
+    pub fn take_input(&mut self, input: Option<InputAccount>) {
+        if let Some(input) = &input {
+            let missing: u64 = self.topics.iter().map(|topic| topic.missing).sum();
+            if input.unreadable > 0 && missing > 0 {
+                let n = input.unreadable;
+                let what = "which records the lines are that cannot be read";
+                self.could_not_tell.push(format!("{what} ({n}): they may be missing ones"));
+            }
+            if input.untold_times > 0 {
+                let n = input.untold_times;
+                let what = "record timestamps are right: they are no times";
+                self.could_not_tell.push(format!("whether {n} {what}"));
+            }
+        }
+        self.input = input;
     }
 }
 

@@ -64,7 +64,7 @@ impl Audit<'_> {
             topic.latency.record(Duration::from_millis(ms));
         }
         // Of several pairs with one value, which it is has been guessed where the clock gave the times.
-        let is_guessed = || plan.event_start().is_none() && read.header("run").is_none();
+        let is_guessed = || plan.event_start().is_none() && read.run().is_none();
         let is_compared = is_first && !is_copy && !is_untimed && !is_guessed();
         if let Some(twin) = twin.filter(|_| is_compared) {
             let common = partitions[0] == partitions[1] && plan.has_keys() && share_a_gpu;

@@ -1,5 +1,6 @@
 //! A record as it was read, wherever it came from.
 
+use super::rows::Row;
 use crate::event::Kind;
 
 /// A record that was read.
@@ -23,6 +24,10 @@ pub struct Read<'a> {
     pub headers: Option<&'a [(&'a str, &'a [u8])]>,
     /// Value; `None` is a tombstone.
     pub value: Option<&'a [u8]>,
+    /// Run and pair, where the source has them beside the record and not in its headers.
+    pub identity: Option<(&'a [u8], Option<u64>)>,
+    /// The columns of a table's row. Its `value` is then no more than what tells which record it is.
+    pub row: Option<Row<'a>>,
     /// When a reader that follows the log got it, ms since 1970.
     pub seen_at_ms: Option<i64>,
 }
@@ -33,6 +38,19 @@ impl Read<'_> {
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         let mut headers = self.headers?.iter();
         headers.find(|(found, _)| *found == name).map(|(_, value)| *value)
+    }
+
+    /// The run that it names.
+    pub(super) fn run(&self) -> Option<&[u8]> {
+        self.header("run").or_else(|| self.identity.map(|(run, _)| run))
+    }
+
+    /// The pair that it names.
+    pub(super) fn seq(&self) -> Option<u64> {
+        if let Some(seq) = self.header("seq") {
+            return std::str::from_utf8(seq).ok()?.parse().ok();
+        }
+        self.identity?.1
     }
 
     /// Where it is.

@@ -34,10 +34,9 @@ impl Audit<'_> {
         if let Some(kind) = by_fields(read.value) {
             return Some(kind);
         }
-        match read.header("run") {
+        match read.run() {
             Some(run) if run == self.expectation.plan.identity.run_id.as_bytes() => {
-                let seq = std::str::from_utf8(read.header("seq")?).ok()?.parse().ok()?;
-                self.by_plan(read, seq)
+                self.by_plan(read, read.seq()?)
             }
             Some(_) => None,
             None => {

@@ -49,6 +49,9 @@ impl Account {
         for topic in &self.topics {
             findings(topic, look, &mut text);
         }
+        if let Some(input) = &self.input {
+            findings::input(input, &self.topics, &mut text);
+        }
         self.torn_pairs(look, &mut text);
         for topic in &self.topics {
             order(&topic.topic, &topic.order, &mut text);
@@ -121,7 +124,7 @@ impl Account {
             (0, _) => format!("as planned, {meant} deliberate copies among them"),
             _ => format!("each once and as sent, and {removed} declared copies are not"),
         };
-        format!("all {found} records {which}are there, {copies}")
+        format!("all {found} records {which}are there, {copies}{}", self.extent())
     }
 
     fn sum(&self, count: fn(&TopicAccount) -> u64) -> u64 {
@@ -171,6 +174,21 @@ impl Account {
             true => vec!["what it may have missed".to_owned()],
             false => counts,
         }
+    }
+
+    /// How much of each event was compared, where rows of a table do not have all of it.
+    fn extent(&self) -> String {
+        let rows = self.input.iter().flat_map(|input| input.rows.iter().flatten());
+        let rows: Vec<_> = rows.filter(|rows| !rows.not_there.is_empty()).collect();
+        let parts = rows.iter().map(|rows| {
+            let (compared, all) = (rows.compared.len(), rows.compared.len() + rows.not_there.len());
+            format!("{compared} of {all}")
+        });
+        let parts: Vec<_> = parts.collect();
+        if parts.is_empty() {
+            return String::new();
+        }
+        format!(", in the fields that are there ({})", parts.join(" and "))
     }
 
     /// Faults and incidents in which an answer key differs from what was found.

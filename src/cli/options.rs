@@ -21,9 +21,14 @@ pub(crate) struct VerifyOptions {
     /// Another topic to read, of a stage downstream: metric=NAME or token=NAME; repeatable
     #[arg(long = "topic", value_name = "KIND=NAME", value_parser = kind_and_name)]
     pub(crate) topics: Vec<(String, String)>,
-    /// Read NDJSON instead of Kafka: as of generate or kcat -J, or bare values; - is stdin
+    /// Read a file instead of Kafka: NDJSON as of generate or kcat -J, bare values, or the rows of a
+    /// database as NDJSON, CSV or TSV; - is stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["follow", "topics"])]
     pub(crate) input: Option<PathBuf>,
+    /// Which columns of --input are fields of an event, or run, seq and topic; the others are ignored
+    #[arg(long, value_name = "NAME=COLUMN", value_delimiter = ',', value_parser = column)]
+    #[arg(requires = "input")]
+    pub(crate) columns: Vec<(String, String)>,
     /// The topics come from a stage that de-duplicates: of a record and the copy that the fault
     /// duplicate makes of it, one is to be there
     #[arg(long)]
@@ -117,6 +122,15 @@ fn kind_and_name(text: &str) -> Result<(String, String), String> {
         }
         _ => Err("expected metric=NAME or token=NAME".to_owned()),
     }
+}
+
+/// A field and its column; a name alone is both.
+fn column(text: &str) -> Result<(String, String), String> {
+    let (name, column) = text.split_once('=').unwrap_or((text, text));
+    if name.is_empty() || column.is_empty() {
+        return Err("expected NAME=COLUMN, as in prompt_tokens=prompt".to_owned());
+    }
+    Ok((name.to_owned(), column.to_owned()))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

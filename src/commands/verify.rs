@@ -11,7 +11,7 @@ mod past;
 pub use past::{Past, identity, recall};
 
 use super::{complain, exit_of_output, refuse, seed, write};
-use crate::audit::{Account, Audit, Closure, Expectation, Log, Look};
+use crate::audit::{Account, Audit, Closure, Expectation, InputAccount, Log, Look};
 use crate::cli::VerifyOptions;
 use crate::event::Kind;
 use crate::exit::Exit;
@@ -33,6 +33,8 @@ struct Reading {
     unread: Option<Problem>,
     /// What is not known of the topics.
     unknown: Option<String>,
+    /// What is to be said of the lines, where they are read.
+    input: Option<InputAccount>,
 }
 
 /// Verifies a run, and prints the account.
@@ -80,7 +82,10 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
     let stop = Stop::listen()
         .map_err(|error| (format!("cannot listen to signals: {error}"), Exit::OsErr))?;
     let source = match &options.input {
-        Some(path) => Source::Lines(input::Lines::open(path)?),
+        Some(path) => {
+            let again = options.report.len() > 1;
+            Source::Lines(Box::new(input::Lines::open(path, again, &seed, &options.columns)?))
+        }
         None => Source::Logs(Box::new(cluster::Cluster::open(settings, options, &topics, past)?)),
     };
     let partitions = match &source {
@@ -108,7 +113,7 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
         audit.watch(detected_file::read(path, &plan, &topics)?);
     }
     let reading = match source {
-        Source::Lines(lines) => lines.read(&mut audit, &topics)?,
+        Source::Lines(lines) => lines.read(&mut audit, &plan.identity.run_id, &topics)?,
         Source::Logs(cluster) => cluster.read(&mut audit, options, &stop, past),
     };
     // Another ANSWER_KEY than that of the command line is where the next run writes its own.
@@ -125,9 +130,10 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
 
 /// The account of what was read, and why reading ended early.
 fn finished(audit: Audit<'_>, reading: Reading, past: &Past) -> (Account, Option<Problem>) {
-    let Reading { logs, cluster_id, unread, unknown } = reading;
+    let Reading { logs, cluster_id, unread, unknown, input } = reading;
     let mut account = audit.finish(logs);
     account.cluster_id = cluster_id;
+    account.take_input(input);
     let not_generated = account.topics.iter().map(|topic| topic.not_generated).sum();
     account.stopped = past.run.as_ref().is_some_and(|run| run.was_stopped(not_generated));
     if !account.closed {
@@ -142,7 +148,7 @@ fn finished(audit: Audit<'_>, reading: Reading, past: &Past) -> (Account, Option
 
 /// Where the records come from.
 enum Source {
-    Lines(input::Lines),
+    Lines(Box<input::Lines>),
     Logs(Box<cluster::Cluster>),
 }
 

@@ -16,6 +16,20 @@ use crate::workload::seed::{Row, Slot};
 /// Value of the `content-type` header.
 pub const CONTENT_TYPE: &str = "application/json";
 
+/// The fields of a usage in their order, and whether each is a number.
+pub const USAGE_FIELDS: [(&str, bool); 6] = [
+    ("ts", false),
+    ("model", false),
+    ("prompt_tokens", true),
+    ("completion_tokens", true),
+    ("latency_ms", true),
+    ("gpu_index", true),
+];
+
+/// The fields of a metric that are numbers, whatever the seed row has there.
+pub const METRIC_NUMBERS: [&str; 6] =
+    ["gpu_index", "utilization", "mem_used_mb", "mem_total_mb", "power_w", "price_per_hour_usd"];
+
 /// Writes metrics: it has the constant text of every GPU ready.
 #[derive(Debug)]
 pub struct MetricWriter {

@@ -42,6 +42,7 @@ mod stage;
 mod terminal;
 mod verify;
 mod verify_key;
+mod verify_rows;
 mod verify_runs;
 mod verify_undecided;
 mod wire;

@@ -91,6 +91,8 @@ fn account_of(run: &[(&str, &str)], records: &[Travelling], deduplicated: bool) 
             key: Some(record.key.as_ref().map(String::as_bytes)),
             headers: Some(&headers),
             value: record.value.as_deref(),
+            identity: None,
+            row: None,
             seen_at_ms: None,
         });
     }
@@ -415,7 +417,11 @@ fn input_that_is_no_records_is_a_data_error_with_its_line() {
         .exits(65)
         .says("records.ndjson line 1: it is no event: neither metric nor token usage");
     verified("\nx\n", &[], &RUN).exits(65).says("records.ndjson line 2: it is not a record: ");
-    Producer::new(["verify", "--input", "/no/such"]).set("RUN_ID", "a-1").finish().exits(66);
+    Producer::new(["verify", "--input", "/no/such"])
+        .set("RUN_ID", "a-1")
+        .set("RUN_SEED", "1")
+        .finish()
+        .exits(66);
 }
 
 #[test]

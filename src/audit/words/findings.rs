@@ -1,7 +1,9 @@
 //! A line a finding.
 
 use super::Look;
-use crate::audit::{Amounts, CopyAccount, MissingAccount, OrderAccount, TopicAccount};
+use crate::audit::{
+    Amounts, CopyAccount, InputAccount, MissingAccount, OrderAccount, TopicAccount,
+};
 
 /// Most findings of one sort that are shown for a topic.
 const MOST: usize = 8;
@@ -82,6 +84,39 @@ fn missing(topic: &TopicAccount, look: &dyn Look, text: &mut String) {
         let rows: Vec<_> =
             rows.map(|row| format!("{} {} (of {})", row.records, row.fault, row.of)).collect();
         line(text, "  of them", &format!("{name}: {}", rows.join(", ")));
+    }
+}
+
+/// What is to be said of a file or pipe.
+pub(super) fn input(input: &InputAccount, topics: &[TopicAccount], text: &mut String) {
+    for (rows, topic) in input.rows.iter().zip(topics) {
+        let Some(rows) = rows else { continue };
+        let all = rows.compared.len() + rows.not_there.len();
+        let mut words = format!(
+            "{}: {} rows, {} of {all} fields compared",
+            topic.topic,
+            rows.rows,
+            rows.compared.len()
+        );
+        if !rows.not_there.is_empty() {
+            words.push_str(&format!("; not there: {}", rows.not_there.join(", ")));
+        }
+        if let Some(us) = rows.time_precision_us.filter(|us| *us > 1_000) {
+            words.push_str(&format!("; times to {}", seconds(us / 1_000)));
+        }
+        if !rows.ignored.is_empty() {
+            words.push_str(&format!("; other columns, ignored: {}", rows.ignored.join(", ")));
+        }
+        line(text, "rows", &words);
+    }
+    if input.unreadable > 0 {
+        let shown = input.first_unreadable.iter().map(|bad| bad.line.to_string());
+        let more = input.unreadable - input.first_unreadable.len() as u64;
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let shown = shown.collect::<Vec<_>>().join(", ");
+        let problem = input.first_unreadable.first().map_or("", |bad| bad.problem.as_str());
+        let words = format!("{} lines cannot be read: {shown}{more}; {problem}", input.unreadable);
+        line(text, "bad lines", &words);
     }
 }
 

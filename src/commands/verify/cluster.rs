@@ -174,7 +174,7 @@ impl Cluster {
             _ => problem(&unread),
         });
         let cluster_id = self.logs.cluster_id().map(str::to_owned);
-        Reading { logs, cluster_id, unread, unknown }
+        Reading { logs, cluster_id, unread, unknown, input: None }
     }
 }
 
@@ -206,6 +206,8 @@ pub(in crate::commands) fn take(
         key: Some(record.key()),
         headers: Some(&headers),
         value: record.value(),
+        identity: None,
+        row: None,
         seen_at_ms: follows.then(|| Timestamp::now().as_millisecond()),
     };
     if of_topic.is_none() {
