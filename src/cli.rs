@@ -239,6 +239,27 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocati
     Ok(Invocation { action, flags, style: verbosity.style() })
 }
 
+/// Joins `--event-start` and a value as in `-1h`, which clap would take for a flag.
+fn joined(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    const FLAG: &str = "--event-start";
+    let is_distance = |arg: &OsString| {
+        arg.to_str().and_then(|text| text.strip_prefix('-')).is_some_and(|text| {
+            text.starts_with(|c: char| c.is_ascii_digit()) && settings::time(text).is_some()
+        })
+    };
+    let mut joined: Vec<OsString> = Vec::new();
+    for arg in args {
+        match joined.last_mut().filter(|last| *last == FLAG && is_distance(&arg)) {
+            Some(flag) => {
+                flag.push("=");
+                flag.push(&arg);
+            }
+            None => joined.push(arg),
+        }
+    }
+    joined
+}
+
 /// The definition of the command line.
 pub(crate) fn command() -> Command {
     CommandLine::command()
@@ -318,6 +339,17 @@ mod tests {
         let flags = parsed(&["--report-file=--rdkafka-x=y", "--batch", "1"]).flags;
         assert_eq!(flags[0], (Key::Setting("BATCH"), "1".into()));
         assert_eq!(flags[1], (Key::Setting("REPORT_FILE"), "--rdkafka-x=y".into()));
+    }
+
+    #[test]
+    fn a_start_before_now_is_the_value_of_its_flag() {
+        for args in [&["--event-start", "-1h"][..], &["run", "--event-start=-1h"]] {
+            assert_eq!(parsed(args).flags, [(Key::Setting("EVENT_START"), "-1h".into())]);
+        }
+        for args in [["--event-start", "-q"], ["--event-start", "--batch=1"], ["--batch", "-1h"]] {
+            let args = ["vm4-producer"].iter().chain(&args).map(OsString::from);
+            assert!(parse(args).is_err());
+        }
     }
 
     #[test]

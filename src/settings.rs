@@ -9,6 +9,7 @@ mod define;
 pub mod edit;
 mod env_file;
 mod error;
+mod event_start;
 mod events;
 mod faults;
 mod hosts;
@@ -152,6 +153,7 @@ impl Settings {
     fn check_shard(&self) -> Result<(), SettingError> {
         let missing = match (self.run_seed, &self.run_id, self.event_start) {
             _ if self.shard.count == 1 => return Ok(()),
+            _ if self.relative_start.is_some() => "EVENT_START counts from when each shard starts",
             (None, _, _) => "RUN_SEED is not set",
             (_, None, None) => "neither RUN_ID nor EVENT_START is set",
             _ => return Ok(()),
@@ -173,6 +175,18 @@ impl Settings {
             return Ok(());
         };
         Err(self.refuse("CLOSE_WINDOWS", because.into()))
+    }
+
+    /// Refuses a start that counts from now, where it is asked about a run of another time.
+    ///
+    /// # Errors
+    /// `EVENT_START`, as it was written.
+    pub fn check_fixed_start(&self) -> Result<(), SettingError> {
+        let Some(written) = &self.relative_start else { return Ok(()) };
+        let because = format!("{written} counts from now, and not from when the run was sent");
+        let expected =
+            "the report of the run (--report FILE), or the time itself, which its report has";
+        Err(SettingError { expected, ..self.refuse("EVENT_START", because) })
     }
 
     /// The error of a setting whose value turns out not to be usable.

@@ -50,7 +50,7 @@ pub(crate) const EXAMPLES: &[(&str, &str)] = &[
         "TLS and a password, which CREDENTIALS_DIRECTORY/sasl.password has",
     ),
     (
-        "vm4-producer -b kafka-1:9092 --event-start 2026-01-05T00:00:00Z --duration-sec 1d \
+        "vm4-producer -b kafka-1:9092 --event-start yesterday --duration-sec 1d --sleep-sec 5 \
          --arrivals workload",
         "backfill a day, at full speed",
     ),

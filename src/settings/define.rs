@@ -61,6 +61,8 @@ macro_rules! settings {
             pub properties: Properties,
             /// Keys that stand in one env file more than once, in words; the last one counts.
             pub repeated: Vec<String>,
+            /// `EVENT_START` as it was written, where it counts from now.
+            pub relative_start: Option<String>,
             pub(super) resolved: Vec<Resolved>,
         }
 
@@ -77,7 +79,7 @@ macro_rules! settings {
                 let properties = read_properties(layers, librdkafka, bad);
                 let resolved = DEFINITIONS.iter().filter_map(|d| layers.get(d.name).cloned());
                 let resolved = resolved.collect();
-                Some(Self { $($field: $field?,)+ properties, repeated: layers.repeated.clone(), resolved })
+                Some(Self { $($field: $field?,)+ properties, repeated: layers.repeated.clone(), relative_start: layers.relative_start.clone(), resolved })
             }
         }
     };

@@ -11,6 +11,7 @@ use std::path::Path;
 use figment::value::magic::Tagged;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
+use jiff::Timestamp;
 
 use super::env_file::{self, EnvFileError};
 use super::error::{Problems, UnknownKey};
@@ -19,7 +20,9 @@ use super::secrets::credentials;
 use super::source::{
     self, ENV_FILE_VARIABLE, Inputs, Key, Origin, Resolved, profile_file, read_small_file,
 };
-use super::{DEFINITIONS, LoadError, OF_THE_EVENTS, SettingError, definition, parse, suggest};
+use super::{
+    DEFINITIONS, LoadError, OF_THE_EVENTS, SettingError, definition, event_start, parse, suggest,
+};
 
 /// Values of one origin.
 struct Layer {
@@ -56,6 +59,8 @@ pub(super) struct Layers {
     values: BTreeMap<String, Resolved>,
     /// Keys that stand in one env file more than once, in words.
     pub(super) repeated: Vec<String>,
+    /// `EVENT_START` as it was written, where it counts from now.
+    pub(super) relative_start: Option<String>,
 }
 
 impl Layers {
@@ -97,7 +102,9 @@ impl Layers {
         }
         let credentials = credentials(inputs, librdkafka, &mut problems.values)?;
         layers.extend(credentials.into_iter().map(Layer::of));
-        Ok((Self::merged(layers.iter().chain(&given))?, problems))
+        let mut merged = Self::merged(layers.iter().chain(&given))?;
+        merged.count_from(inputs.now);
+        Ok((merged, problems))
     }
 
     /// The values in force: a later layer beats an earlier one.
@@ -116,7 +123,16 @@ impl Layers {
             Ok((name, Resolved::new(key, text.into_inner(), layer.origin.clone())))
         });
         let values = resolved.collect::<Result<_, Box<figment::Error>>>()?;
-        Ok(Self { values, repeated: repeated(&layers) })
+        Ok(Self { values, repeated: repeated(&layers), relative_start: None })
+    }
+
+    /// Makes an `EVENT_START` that counts from now a time: whoever asks later gets the same.
+    fn count_from(&mut self, now: Timestamp) {
+        let Some(written) = self.values.get_mut("EVENT_START") else { return };
+        if let Some(start) = event_start::counted_from(now, written.expose()) {
+            let start = Resolved::new(written.key.clone(), start, written.origin.clone());
+            self.relative_start = Some(std::mem::replace(written, start).expose().to_owned());
+        }
     }
 }
 
@@ -150,7 +166,8 @@ fn defaults(inputs: &Inputs) -> Vec<Layer> {
 /// others, where somebody did. Of those of the events only a flag beats what a report says.
 fn past(inputs: &Inputs, librdkafka: Librdkafka, of_the_events: bool) -> Option<Layer> {
     /// What belongs to the other process, and not to its run.
-    const ITS_OWN: [&str; 5] = ["REPORT_FILE", "ANSWER_KEY", "PROFILE", "RUST_LOG", "EGRESS_ALLOW"];
+    const ITS_OWN: [&str; 6] =
+        ["REPORT_FILE", "ANSWER_KEY", "PROFILE", "LOG_FORMAT", "RUST_LOG", "EGRESS_ALLOW"];
     let past = inputs.past.as_ref()?;
     let values = past.values.iter().filter(|(name, _, is_chosen)| {
         let is_event = OF_THE_EVENTS.contains(&name.as_str());

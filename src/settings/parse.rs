@@ -145,7 +145,10 @@ pub(super) fn profile(text: &str) -> Result<String, Refusal> {
 
 /// An instant that both a Kafka timestamp and a four-digit year can hold.
 pub(super) fn instant(text: &str) -> Result<Timestamp, Refusal> {
-    let instant: Timestamp = text.parse().map_err(|_| Refusal::Unexpected)?;
+    since_1970(text.parse().map_err(|_| Refusal::Unexpected)?)
+}
+
+pub(super) fn since_1970(instant: Timestamp) -> Result<Timestamp, Refusal> {
     if instant < Timestamp::UNIX_EPOCH {
         return Err("it is before 1970".into());
     }

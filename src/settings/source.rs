@@ -32,6 +32,8 @@ pub struct Inputs {
     pub command_defaults: &'static [(&'static str, &'static str)],
     /// Stands in for [`DEFAULT_ENV_FILE`].
     pub default_env_file: Option<PathBuf>,
+    /// The time from which an `EVENT_START` as in `-1h` counts.
+    pub now: Timestamp,
     /// The settings of a run that is over, and the report that has them.
     pub past: Option<PastSettings>,
 }

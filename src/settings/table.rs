@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::bootstrap::{self, Bootstrap};
 use super::define::{Definition, read, read_optional, read_properties, settings};
 use super::error::SettingError;
+use super::event_start;
 use super::faults;
 use super::hosts::{self, Hosts};
 use super::incidents;
@@ -120,10 +121,13 @@ settings! {
     }
     event_start: Timestamp {
         name: "EVENT_START",
-        parse: parse::instant,
-        expected: "an RFC 3339 time from 1970 to 9999, as in 2026-01-01T00:00:00Z",
-        help: "events are stamped from this time on, spaced by ARRIVALS (backfill). If unset, ts \
-               is the wall clock",
+        parse: event_start::event_start,
+        words: &["now", "today", "yesterday"],
+        expected: "a time as in 2026-01-01T00:00:00Z, a day as in 2026-01-01, today or yesterday, \
+                   now, or so far from now, as in -1h",
+        help: "events are stamped from this time on, spaced by ARRIVALS (backfill): \
+               2026-01-01T00:00:00Z; a day, 2026-01-01, today or yesterday, from midnight UTC on; \
+               now; or counted from now, as in -1h. If unset, ts is the wall clock",
     }
     event_time_guard: EventTimeGuard {
         name: "EVENT_TIME_GUARD",

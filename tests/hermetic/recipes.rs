@@ -38,18 +38,26 @@ impl Kitchen {
 
     /// Runs a recipe; each of its commands has to succeed.
     fn cook(&self, recipe: &str) -> Output {
+        self.cook_in("bash", "C", recipe)
+    }
+
+    fn cook_in(&self, shell: &str, locale: &str, recipe: &str) -> Output {
         let own = self.directory.path().display();
         let recipe = recipe
             .replace(BROKER, &self.bootstrap)
             .replace("/etc/vm4-producer/", &format!("{own}/etc/"));
         let programs = program();
         let programs = programs.parent().unwrap().display();
-        let output = Command::new("bash")
-            .args(["-euo", "pipefail", "-c", &recipe])
+        // dash of Debian 12 has no pipefail.
+        let strict = if shell == "bash" { "-euo pipefail" } else { "-eu" };
+        let output = Command::new(shell)
+            .args(strict.split(' '))
+            .args(["-c", &recipe])
             .current_dir(self.directory.path())
             .env_clear()
             .env("PATH", format!("{own}:{programs}:/usr/bin:/bin"))
             .env("VM4_PRODUCER_ENV", "/dev/null")
+            .env("LC_ALL", locale)
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
@@ -58,25 +66,64 @@ impl Kitchen {
     }
 }
 
+/// As the driver 550 prints two boards of one machine.
+const NVIDIA_SMI: &str = "#!/bin/sh\n\
+    echo 'index, name, utilization.gpu [%], memory.used [MiB], memory.total [MiB], power.draw [W]'\n\
+    echo '0, NVIDIA L4, 37 %, 14520 MiB, 23034 MiB, 54.31 W'\n\
+    echo '1, NVIDIA H100 80GB HBM3, 3 %, 71321 MiB, 81559 MiB, 118.20 W'\n";
+
 #[test]
-fn the_recipe_for_own_gpus_makes_a_seed_file_of_what_nvidia_smi_says() {
+fn the_recipe_for_own_gpus_makes_a_seed_file_in_any_locale_and_shell() {
     let kitchen = Kitchen::new(&Cluster::start());
-    // As the driver 550 prints two boards of one machine.
-    kitchen.install(
-        "nvidia-smi",
-        "#!/bin/sh\nprintf '%s\\n' '0, NVIDIA L4, 37, 14520, 23034, 54.31' \
-         '1, NVIDIA H100 80GB HBM3, 0, 71321, 81559, 118.20'\n",
-    );
+    kitchen.install("nvidia-smi", NVIDIA_SMI);
     let recipe = blocks(README, "Your own GPUs", "sh");
     assert_eq!(recipe.len(), 1);
-    let printed = String::from_utf8(kitchen.cook(recipe[0]).stdout).unwrap();
-    let seed = std::fs::read_to_string(kitchen.directory.path().join("etc/gpus.json")).unwrap();
-    let rows: Value = serde_json::from_str(&seed).unwrap();
-    assert_eq!(rows[0]["utilization"], 0.37);
-    assert_eq!(rows[1]["name"], "NVIDIA H100 80GB HBM3");
-    assert_eq!(rows[1]["mem_total_mb"], 81_559);
-    assert_eq!(printed.lines().count(), 6, "{printed}");
-    assert!(printed.contains(r#""name":"NVIDIA "#), "{printed}");
+    for locale in ["C", "de_DE.UTF-8"] {
+        for shell in ["bash", "dash"] {
+            let output = kitchen.cook_in(shell, locale, recipe[0]);
+            let printed = String::from_utf8(output.stdout).unwrap();
+            let seed = kitchen.directory.path().join("etc/gpus.json");
+            let rows: Value =
+                serde_json::from_str(&std::fs::read_to_string(seed).unwrap()).unwrap();
+            assert_eq!(rows[0]["utilization"], 0.37, "{shell}, {locale}");
+            assert_eq!(rows[0]["price_per_hour_usd"], 2.5);
+            assert_eq!(rows[1]["name"], "NVIDIA H100 80GB HBM3");
+            assert_eq!(rows[1]["mem_total_mb"], 81_559);
+            assert_eq!(printed.lines().count(), 6, "{printed}");
+            assert!(printed.contains(r#""name":"NVIDIA "#), "{printed}");
+        }
+    }
+}
+
+#[test]
+fn every_recipe_of_the_readme_runs_in_one_topic_and_each_account_of_it_closes() {
+    let cluster = Cluster::start();
+    let kitchen = Kitchen::new(&cluster);
+    let mut reports = Vec::new();
+    for (heading, shell) in [
+        ("Test an alert", "dash"),
+        ("Test de-duplication", "bash"),
+        ("Test how a pipeline takes bad records", "dash"),
+        ("Prove that a pipeline loses nothing", "dash"),
+    ] {
+        for recipe in blocks(README, heading, "sh") {
+            let report = kitchen.directory.path().join(format!("{}.json", reports.len()));
+            // Twice, as whoever tries it out does.
+            for _ in 0..2 {
+                let set = format!("export REPORT_FILE={}\n", report.display());
+                kitchen.cook_in(shell, "de_DE.UTF-8", &(set + recipe));
+                if !recipe.contains("--report-file") {
+                    reports.push(report.clone());
+                }
+            }
+        }
+    }
+    for report in &reports {
+        let verify = format!("vm4-producer verify -b {BROKER} --report {}", report.display());
+        let account = String::from_utf8(kitchen.cook(&verify).stdout).unwrap();
+        assert!(account.starts_with("CLOSED: "), "{account}");
+    }
+    assert!(reports.len() >= 4, "{reports:?}");
 }
 
 #[test]

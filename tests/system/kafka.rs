@@ -16,6 +16,7 @@ mod limits;
 mod mixtures;
 mod outage;
 mod proxy;
+mod recipes;
 mod records;
 mod recovery;
 mod same_bytes;

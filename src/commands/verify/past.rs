@@ -106,6 +106,7 @@ pub fn identity(settings: &Settings, seed: &Seed, past: &Past) -> Result<Identit
             started_at: run.started_at,
         });
     }
+    settings.check_fixed_start().map_err(|error| (error.to_string(), Exit::Config))?;
     let id = settings.run_id.clone();
     let made = id.as_deref().and_then(MadeId::parse);
     let run_seed = settings.run_seed.or(made.map(|made| made.run_seed));
