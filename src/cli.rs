@@ -50,7 +50,7 @@ struct CommandLine {
 }
 
 /// What the user wants. The comments are the help.
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, PartialEq, Subcommand)]
 pub(crate) enum Action {
     /// Send one batch to Kafka and exit (the default)
     Run(SettingFlags),
@@ -85,6 +85,20 @@ pub(crate) enum Action {
         json: bool,
         #[command(flatten)]
         flags: SettingFlags,
+    },
+    /// Print a seed file from what nvidia-smi or rocm-smi prints
+    ///
+    /// `nvidia-smi --query-gpu=index,name,utilization.gpu,memory.used,memory.total,power.draw
+    /// --format=csv`, or `rocm-smi --showproductname --showuse --showmeminfo vram --showpower --json`.
+    /// What they do not know is null, to be filled in.
+    Seed {
+        /// A file with what was printed; - is stdin
+        #[arg(value_name = "FILE", default_value = "-", hide_default_value = true)]
+        #[arg(value_hint = clap::ValueHint::FilePath)]
+        file: PathBuf,
+        /// The price of an hour of one GPU
+        #[arg(long, value_name = "USD", value_parser = options::price)]
+        price: Option<f64>,
     },
     /// Print the EGRESS_ALLOW= line that the systemd unit needs
     Egress {
@@ -145,7 +159,8 @@ impl Action {
             | Self::Verify { flags: SettingFlags(flags), .. }
             | Self::Doctor { flags: SettingFlags(flags), .. }
             | Self::Egress { flags: SettingFlags(flags), .. } => flags,
-            Self::History { .. }
+            Self::Seed { .. }
+            | Self::History { .. }
             | Self::Metrics { .. }
             | Self::Schema { .. }
             | Self::Completions { .. }

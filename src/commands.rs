@@ -10,6 +10,7 @@ pub mod history;
 pub mod man;
 pub mod metrics;
 pub mod run;
+pub mod seed_file;
 mod summary;
 pub mod verify;
 

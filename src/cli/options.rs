@@ -133,6 +133,12 @@ fn column(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), column.to_owned()))
 }
 
+/// A price, USD.
+pub(super) fn price(text: &str) -> Result<f64, String> {
+    let price = text.parse().ok().filter(|price: &f64| price.is_finite() && *price >= 0.0);
+    price.ok_or_else(|| "expected USD an hour, as in 2.5".to_owned())
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().and_then(|s: f64| Duration::try_from_secs_f64(s).ok());
     seconds.filter(|s| !s.is_zero()).ok_or_else(|| "expected seconds, as in 30".to_owned())

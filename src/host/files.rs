@@ -86,7 +86,11 @@ pub fn seed(settings: &Settings) -> Result<(Seed, SeedSource), SeedFileError> {
 /// How long a seed may take to come through a pipe.
 const SEED_WITHIN: Duration = Duration::from_secs(10);
 
-fn read_seed(path: &Path) -> io::Result<Vec<u8>> {
+/// Reads a seed file, or what it is made of; `-` is stdin.
+///
+/// # Errors
+/// The system's, or what the path leads to is no file and no pipe.
+pub fn read_seed(path: &Path) -> io::Result<Vec<u8>> {
     let path = if path == Path::new("-") { Path::new("/dev/stdin") } else { path };
     let metadata = fs::metadata(path)?;
     if metadata.is_dir() {

@@ -78,6 +78,26 @@ pub fn doubts(rows: &[Row]) -> impl Iterator<Item = String> {
 }
 
 fn doubt(row: &Row) -> Option<String> {
+    beyond_board(row).or_else(|| at_an_edge(row))
+}
+
+/// An operating point that is none: a board that was idle when it was read, or one that is never so.
+fn at_an_edge(row: &Row) -> Option<String> {
+    match row.utilization_percent {
+        0 => Some(
+            "utilization 0: it was idle when it was read, and will be; read it while it is busy".into(),
+        ),
+        100 => Some(
+            "utilization 1: it is never idle, so requests queue up to minutes. nvidia-smi has 100 % as \
+             soon as any kernel runs; what counts here is DCGM's SM activity, often 0.5 to 0.9 (see \
+             docs/workload.md)"
+                .into(),
+        ),
+        _ => None,
+    }
+}
+
+fn beyond_board(row: &Row) -> Option<String> {
     let Board { name: Some(name), power_cap_w, power_loaded_idle_w, .. } = Board::of(row) else {
         return None;
     };

@@ -5,12 +5,14 @@
 
 mod json;
 mod row;
+mod snapshot;
 
 use std::fmt;
 
 use sha2::{Digest, Sha256};
 
 pub(crate) use json::RawFields;
+pub use snapshot::{NVIDIA_SMI, ROCM_SMI, Snapshot};
 
 /// The seed file that is compiled in, for runs without one.
 pub const BUILT_IN: &str = include_str!("../../gpu_seed.json");
@@ -134,15 +136,42 @@ impl fmt::Display for SeedError {
     }
 }
 
-/// Reads and validates a seed file.
+/// What a seed says that has no prices.
+const NO_PRICE: &str = "it has no prices, so price_per_hour_usd and all costs are 0; `vm4-producer seed \
+    FILE` prints it as JSON in which a price can be written";
+
+/// The text of a seed file.
+///
+/// # Errors
+/// It is not UTF-8.
+pub fn text(bytes: &[u8]) -> Result<&str, SeedError> {
+    std::str::from_utf8(bytes).map_err(|e| {
+        let line = line_at(&bytes[..e.valid_up_to()]);
+        let is_utf_16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+        let problem = if is_utf_16 { "it is UTF-16; expected UTF-8" } else { "not valid UTF-8" };
+        SeedError { line, row: None, field: None, problem: problem.into() }
+    })
+}
+
+/// Reads and validates a seed file: a JSON array of GPUs, or what nvidia-smi or rocm-smi prints.
 ///
 /// # Errors
 /// [`SeedError`] with the line, row and field of the first problem.
 pub fn parse(bytes: &[u8]) -> Result<Seed, SeedError> {
-    let text = std::str::from_utf8(bytes).map_err(|e| {
-        let line = line_at(&bytes[..e.valid_up_to()]);
-        SeedError { line, row: None, field: None, problem: "not valid UTF-8".into() }
-    })?;
+    let text = text(bytes)?;
+    if let Some(snapshot) = Snapshot::read(text) {
+        let snapshot = snapshot?;
+        if let Some(gap) = snapshot.gaps().next() {
+            return Err(gap);
+        }
+        let mut seed = parse_json(&snapshot.json(&0.into()))?;
+        seed.warnings.push(NO_PRICE.to_owned());
+        return Ok(seed);
+    }
+    parse_json(text)
+}
+
+fn parse_json(text: &str) -> Result<Seed, SeedError> {
     let whole =
         |problem: &str| SeedError { line: 1, row: None, field: None, problem: problem.into() };
     if text.starts_with('\u{feff}') {
@@ -152,7 +181,9 @@ pub fn parse(bytes: &[u8]) -> Result<Seed, SeedError> {
         None => return Err(whole("the file is empty; expected a JSON array of GPU rows")),
         Some('[') => {}
         Some(c) => {
-            let problem = format!("starts with {c:?}; expected a JSON array of GPU rows, \"[\"");
+            let problem = format!(
+                "starts with {c:?}; expected a JSON array of GPU rows, \"[\", or the CSV of {NVIDIA_SMI}"
+            );
             return Err(whole(&problem));
         }
     }

@@ -126,12 +126,16 @@ fn a_row_that_its_gpu_can_hardly_be_is_doubted() {
     for good in [
         r#""utilization":0.7,"power_w":280"#,
         r#""utilization":0.7,"power_w":350"#,
-        r#""utilization":0,"power_w":25"#,
         r#""utilization":0.7,"power_w":400,"power_cap_w":420"#,
     ] {
         assert_eq!(doubt(good), None, "{good}");
     }
-    let unknown = r#""name":"Foo","utilization":0,"mem_used_mb":1,"mem_total_mb":2,"power_w":900"#;
+    let idle = "utilization 0: it was idle when it was read, and will be; read it while it is busy";
+    assert_eq!(doubt(r#""utilization":0,"power_w":25"#).as_deref(), Some(idle));
+    let busy = doubt(r#""utilization":1,"power_w":280"#).unwrap();
+    assert!(busy.starts_with("utilization 1: it is never idle"), "{busy}");
+    let unknown =
+        r#""name":"Foo","utilization":0.1,"mem_used_mb":1,"mem_total_mb":2,"power_w":900"#;
     assert_eq!(doubt_of(&row(unknown)), None);
 }
 

@@ -13,9 +13,28 @@ pub(super) fn read_rows(text: &str) -> Result<Vec<RawFields<'_>>, SeedError> {
     let mut json = serde_json::Deserializer::from_str(text);
     let rows = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let (row, field) = place(error.path());
-        not_rows(error.inner(), row, field)
+        let said = not_rows(error.inner(), row, field);
+        match decimal_comma(text, error.inner()) {
+            Some(number) => {
+                let meant = number.replace(',', ".");
+                let problem = format!("{number} has a decimal comma; write {meant}");
+                SeedError { problem, ..said }
+            }
+            None => said,
+        }
     })?;
     json.end().map(|()| rows).map_err(|error| not_rows(&error, None, None))
+}
+
+/// The number around the place of an error, where it was written with a comma: `0,37`.
+fn decimal_comma<'a>(text: &'a str, error: &serde_json::Error) -> Option<&'a str> {
+    let line = text.lines().nth(error.line().checked_sub(1)?)?;
+    let (before, behind) = line.split_at_checked(error.column().checked_sub(1)?)?;
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let whole = before.strip_suffix(',')?;
+    let whole = whole.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let from = before.len() - 1 - whole;
+    (whole > 0 && digits(behind) > 0).then(|| &line[from..before.len() + digits(behind)])
 }
 
 /// Row, from 1, and field that a path leads to.

@@ -135,7 +135,9 @@ impl RowReader<'_> {
             } else {
                 "a number, 0 or more".into()
             };
-            self.error(key, value, &found(value, &expected))
+            let is_share = key == "utilization";
+            let instead = instead(value, is_share, false).filter(|_| is_share || is_text(value));
+            self.error(key, value, &(found(value, &expected) + &instead.unwrap_or_default()))
         })
     }
 
@@ -143,9 +145,10 @@ impl RowReader<'_> {
         let value = self.value(key)?;
         let number = serde_json::from_str::<u64>(value.get()).ok();
         // Memory in MiB stays far below the largest integer that every JSON reader holds exactly.
-        number
-            .filter(|n| *n < 1 << 53)
-            .ok_or_else(|| self.error(key, value, &found(value, "a whole number, 0 or more")))
+        number.filter(|n| *n < 1 << 53).ok_or_else(|| {
+            let instead = instead(value, false, true).unwrap_or_default();
+            self.error(key, value, &(found(value, "a whole number, 0 or more") + &instead))
+        })
     }
 
     fn not_an_index(&self, index: u64) -> SeedError {
@@ -172,7 +175,36 @@ impl RowReader<'_> {
 
 fn found(value: &RawValue, expected: &str) -> String {
     let text: String = value.get().chars().take(60).collect();
+    if text == "null" {
+        return format!("null stands for a value that is still to be written; expected {expected}");
+    }
     format!("{text} is not valid; expected {expected}")
+}
+
+fn meant_share(number: f64, is_percent: bool) -> f64 {
+    if is_percent { number / 100.0 } else { number }
+}
+
+fn is_text(value: &RawValue) -> bool {
+    value.get().starts_with('"')
+}
+
+/// The number that was meant by a text as in `"37 %"`, or by a share in percent, to be written instead.
+fn instead(value: &RawValue, is_share: bool, is_whole: bool) -> Option<String> {
+    let text = value.get();
+    let inner = text.trim_matches('"').trim();
+    let end = inner.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(inner.len());
+    let (number, unit) = inner.split_at(end);
+    let number: f64 = number.parse().ok()?;
+    let is_percent = is_share && (unit.trim() == "%" || number >= 2.0);
+    if !["", "%", "MiB", "MB", "W"].contains(&unit.trim())
+        || (is_share && meant_share(number, is_percent) > 1.0)
+    {
+        return None;
+    }
+    let meant = meant_share(number, is_percent);
+    let meant = if is_whole { meant.round() } else { meant };
+    Some(format!("; write {meant}"))
 }
 
 fn field(key: &str, value: &RawValue, utilization: f64) -> Field {

@@ -52,7 +52,10 @@ fn a_file_that_is_no_array_of_rows_is_named_by_line_and_row() {
         ("", "line 1: the file is empty; expected a JSON array of GPU rows"),
         (" \n", "line 1: the file is empty; expected a JSON array of GPU rows"),
         ("[]", "line 1: the array is empty; expected at least one GPU row"),
-        ("{}", "line 1: starts with '{'; expected a JSON array of GPU rows, \"[\""),
+        (
+            "{}",
+            "line 1: starts with '{'; expected a JSON array of GPU rows, \"[\", or the CSV of nvidia-smi --query-gpu=index,name,utilization.gpu,memory.used,memory.total,power.draw --format=csv",
+        ),
         ("\u{feff}[]", "line 1: starts with a byte order mark; expected JSON without one"),
         (
             "[\n1]",
@@ -91,12 +94,38 @@ fn a_bad_field_is_named_by_line_row_and_field() {
         (
             "utilization",
             "\"0.5\"",
-            "line 5, row 1, field utilization: \"0.5\" is not valid; expected a number from 0 to 1",
+            "line 5, row 1, field utilization: \"0.5\" is not valid; expected a number from 0 to 1; write 0.5",
         ),
         (
             "utilization",
             "null",
-            "line 5, row 1, field utilization: null is not valid; expected a number from 0 to 1",
+            "line 5, row 1, field utilization: null stands for a value that is still to be written; expected a number from 0 to 1",
+        ),
+        (
+            "price_per_hour_usd",
+            "null",
+            "line 9, row 1, field price_per_hour_usd: null stands for a value that is still to be written; expected a number, 0 or more",
+        ),
+        (
+            "utilization",
+            "63",
+            "line 5, row 1, field utilization: 63 is not valid; expected a number from 0 to 1; write 0.63",
+        ),
+        (
+            "utilization",
+            "\"37 %\"",
+            "line 5, row 1, field utilization: \"37 %\" is not valid; expected a number from 0 to 1; write 0.37",
+        ),
+        ("utilization", "0,37", "line 5, row 1: 0,37 has a decimal comma; write 0.37"),
+        (
+            "mem_used_mb",
+            "\"14520 MiB\"",
+            "line 6, row 1, field mem_used_mb: \"14520 MiB\" is not valid; expected a whole number, 0 or more; write 14520",
+        ),
+        (
+            "power_w",
+            "\"54.31 W\"",
+            "line 8, row 1, field power_w: \"54.31 W\" is not valid; expected a number, 0 or more; write 54.31",
         ),
         (
             "mem_used_mb",
@@ -106,7 +135,7 @@ fn a_bad_field_is_named_by_line_row_and_field() {
         (
             "mem_used_mb",
             "0.5",
-            "line 6, row 1, field mem_used_mb: 0.5 is not valid; expected a whole number, 0 or more",
+            "line 6, row 1, field mem_used_mb: 0.5 is not valid; expected a whole number, 0 or more; write 1",
         ),
         (
             "power_w",
@@ -146,6 +175,161 @@ fn a_bad_field_is_named_by_line_row_and_field() {
     ] {
         assert_eq!(error(&with(field, value)), expected);
     }
+}
+
+const NVIDIA: &str = "\
+index, name, utilization.gpu [%], memory.used [MiB], memory.total [MiB], power.draw [W]
+0, NVIDIA L4, 37 %, 14520 MiB, 23034 MiB, 54.31 W
+1, NVIDIA H100 80GB HBM3, 3 %, 71321 MiB, 81559 MiB, 118.20 W
+";
+
+/// The seed of a text, and that it has no prices.
+fn without_prices(text: &str) -> Seed {
+    let mut seed = parse(text.as_bytes()).unwrap_or_else(|error| panic!("{error}: {text:?}"));
+    let last = seed.warnings.pop().unwrap();
+    assert!(
+        last.starts_with("it has no prices, so price_per_hour_usd and all costs are 0"),
+        "{last}"
+    );
+    seed
+}
+
+#[test]
+fn what_nvidia_smi_prints_is_a_seed_with_and_without_header_and_units() {
+    let seed = without_prices(NVIDIA);
+    let row = |row: &Row| {
+        row.fields
+            .iter()
+            .map(|f| format!("{}:{}", f.key_json, f.value_json))
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    assert_eq!(
+        row(&seed.rows[0]),
+        r#""gpu_index":0,"name":"NVIDIA L4","utilization":0.37,"mem_used_mb":14520,"mem_total_mb":23034,"power_w":54.31,"price_per_hour_usd":0"#
+    );
+    let without_units = NVIDIA.replace(" %", "").replace(" MiB", "").replace(" W", "");
+    let (_, values) = NVIDIA.split_once('\n').unwrap();
+    let (_, plain) = without_units.split_once('\n').unwrap();
+    for text in [
+        &without_units,
+        values,
+        plain,
+        &plain.replace('\n', "\r\n"),
+        &format!("\u{feff}\n{NVIDIA}\n\n"),
+    ] {
+        assert_eq!(without_prices(text).rows, seed.rows, "{text:?}");
+    }
+    let other = "name, power.limit [W], power.draw [W], memory.total [MiB], uuid, index, memory.used [MiB], utilization.gpu [%]\n\
+                 NVIDIA L4, 72.00 W, 54.31 W, 23034 MiB, GPU-1, 0, 14520 MiB, 37 %\n";
+    let seed = without_prices(other);
+    assert_eq!(seed.rows[0].constants, [("power_cap_w", 72.0)]);
+    assert_eq!((seed.rows[0].utilization_percent, seed.rows[0].mem_used_mb), (37, 14_520));
+}
+
+#[test]
+fn what_nvidia_smi_does_not_know_is_named_by_board_field_value_and_what_to_write() {
+    let line = |utilization: &str, used: &str, total: &str, power: &str| {
+        format!("3, NVIDIA A100-SXM4-80GB, {utilization}, {used}, {total}, {power}\n")
+    };
+    for (text, field, said) in [
+        (
+            line("[N/A]", "1", "2", "3"),
+            "utilization",
+            "nvidia-smi has \"[N/A]\"; write the mean share of the time in which it works, as in 60 % (a board in MIG mode has no reading)",
+        ),
+        (
+            line("1", "[N/A]", "2", "3"),
+            "mem_used_mb",
+            "nvidia-smi has \"[N/A]\"; write the memory in use, as in 14520 MiB",
+        ),
+        (
+            line("1", "1", "[Not Supported]", "3"),
+            "mem_total_mb",
+            "nvidia-smi has \"[Not Supported]\"; write the memory of the board, as in 23034 MiB",
+        ),
+        (
+            line("1", "1", "2", "[Unknown Error]"),
+            "power_w",
+            "nvidia-smi has \"[Unknown Error]\"; the driver cannot read it: reset the board, or write its mean power, as in 54 W (the board has no sensor)",
+        ),
+        (
+            line("[GPU requires reset]", "1", "2", "3"),
+            "utilization",
+            "nvidia-smi has \"[GPU requires reset]\"; the driver cannot read it: reset the board, or write the mean share of the time in which it works, as in 60 % (a board in MIG mode has no reading)",
+        ),
+    ] {
+        let expected =
+            format!("line 1, row 1, field {field}: GPU 3, NVIDIA A100-SXM4-80GB: {said}");
+        assert_eq!(error(&text), expected);
+    }
+    // A seed to be filled in has null there, and says so.
+    let snapshot = Snapshot::read("0, NVIDIA L4, [N/A], 1, 2, [N/A]\n").unwrap().unwrap();
+    assert_eq!(snapshot.gaps().count(), 2);
+    assert_eq!(
+        snapshot.json(&serde_json::Value::Null),
+        "[\n  {\"gpu_index\": 0, \"name\": \"NVIDIA L4\", \"utilization\": null, \"mem_used_mb\": 1, \"mem_total_mb\": 2, \"power_w\": null, \"price_per_hour_usd\": null}\n]\n"
+    );
+}
+
+#[test]
+fn what_is_no_table_of_gpus_is_named_by_what_it_is() {
+    for (text, expected) in [
+        (
+            "1, [GPU requires reset], [GPU requires reset], 1, 2, 3",
+            "line 1, row 1, field name: nvidia-smi has \"[GPU requires reset]\": write the board's name, as in NVIDIA L4, or leave the line out",
+        ),
+        (
+            "No devices were found\n",
+            "line 1: \"No devices were found\": nvidia-smi sees no GPU here: run it on the machine that has them",
+        ),
+        (
+            "Unable to determine the device handle for GPU 0000:41:00.0: Unknown Error",
+            "line 1: \"Unable to determine the device handle for GPU 0000:41:00.0: Unknown Error\": a GPU does not answer its driver: reset it, or start the machine again",
+        ),
+        (
+            "0, NVIDIA L4, 37, 1, 2, 3\nUnable to determine the device handle for GPU 0000:41:00.0: Unknown Error",
+            "line 2, row 2: \"Unable to determine the device handle for GPU 0000:41:00.0: Unknown Error\": a GPU does not answer its driver: reset it, or start the machine again",
+        ),
+        (
+            "0, NVIDIA L4, 37, 14520, 23034, 54,31",
+            "line 1, row 1: 7 values; expected 6 (a number has a decimal point, as in 54.31)",
+        ),
+        (
+            "index, name, memory.used [MiB], memory.total [MiB], power.draw [W]\n",
+            "line 1: the header has no utilization.gpu; expected the CSV of nvidia-smi --query-gpu=index,name,utilization.gpu,memory.used,memory.total,power.draw --format=csv",
+        ),
+        (
+            "index, name, utilization.gpu [%], memory.used [MiB], memory.total [MiB], power.draw [W]\n",
+            "line 1: a header, and no board below it; expected a line for each GPU",
+        ),
+        (
+            "0, NVIDIA L4, 137, 14520, 23034, 54",
+            "line 2, row 1, field utilization: 1.37 is not valid; expected a number from 0 to 1",
+        ),
+        (
+            "<?xml version=\"1.0\" ?>",
+            "line 1: it is XML; expected a JSON array of GPU rows, or the CSV of nvidia-smi --query-gpu=index,name,utilization.gpu,memory.used,memory.total,power.draw --format=csv",
+        ),
+    ] {
+        assert_eq!(error(text), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn what_rocm_smi_prints_is_a_seed() {
+    let text = r#"{"card1": {"Card series": "AMD Instinct MI300X", "GPU use (%)": "37", "VRAM Total Memory (B)": "206141652992", "VRAM Total Used Memory (B)": "158000000000", "Current Socket Graphics Package Power (W)": "451.0"},
+ "system": {"Driver version": "6.7"}}"#;
+    let seed = without_prices(text);
+    let row = &seed.rows[0];
+    assert_eq!(
+        (row.gpu_index, row.utilization_percent, row.mem_used_mb, row.mem_total_mb),
+        (1, 37, 150_680, 196_592)
+    );
+    assert_eq!(
+        error(&text.replace("\"451.0\"", "\"N/A\"")),
+        "line 1, row 1, field power_w: GPU 1, AMD Instinct MI300X: rocm-smi has no value; write its mean power, as in 54 W (the board has no sensor)"
+    );
 }
 
 #[test]
