@@ -60,6 +60,7 @@ impl Settings {
         let mut settings = Self::from_layers(&layers, librdkafka, &mut problems.values);
         if let Some(settings) = &mut settings {
             settings.lift_batch();
+            problems.values.extend(settings.take_rate().err());
             let checks = [
                 settings.check_event_end(),
                 settings.check_shard(),
@@ -133,6 +134,24 @@ impl Settings {
             self.batch = parse::BATCH_MAX;
             *batch = Resolved::new(batch.key.clone(), self.batch.to_string(), Origin::NoLimit);
         }
+    }
+
+    /// Makes `RATE` the time between pairs.
+    fn take_rate(&mut self) -> Result<(), SettingError> {
+        let Some(gap) = self.rate else { return Ok(()) };
+        let of_a_report =
+            |name| matches!(self.resolved(name).map(|r| &r.origin), Some(Origin::Report(_)));
+        if self.is_set("SLEEP_SEC") && !of_a_report("SLEEP_SEC") {
+            let because = "SLEEP_SEC is set too, and says the same the other way round".to_owned();
+            let expected = "one of the two";
+            return Err(SettingError { expected, ..self.refuse("RATE", because) });
+        }
+        self.sleep = gap;
+        let sleep = self.resolved.iter_mut().find(|resolved| resolved.key.name() == "SLEEP_SEC");
+        if let Some(sleep) = sleep {
+            *sleep = Resolved::new(sleep.key.clone(), gap.as_secs_f64().to_string(), Origin::Rate);
+        }
+        Ok(())
     }
 
     /// Refuses a backfill whose last event no timestamp can hold.

@@ -70,7 +70,7 @@ pub(super) fn after_long_help() -> String {
 pub(super) fn heading(setting: &str) -> &'static str {
     match setting {
         "KAFKA_BOOTSTRAP" | "TOPIC_METRIC" | "TOPIC_TOKEN" | "DELIVERY_TIMEOUT_SEC" => "Kafka",
-        "BATCH" | "SLEEP_SEC" | "ARRIVALS" | "DURATION_SEC" | "PACE" | "SHARD" => "Load",
+        "BATCH" | "SLEEP_SEC" | "RATE" | "ARRIVALS" | "DURATION_SEC" | "PACE" | "SHARD" => "Load",
         "PROFILE" | "EGRESS_ALLOW" => "Unit",
         "REPORT_FILE" | "ANSWER_KEY" | "RUST_LOG" => "Output",
         _ => "Events",

@@ -1,9 +1,10 @@
 //! Which of the settings are those of the events.
 
 /// Settings that decide what a run sends, and how much of it.
-pub const OF_THE_EVENTS: [&str; 18] = [
+pub const OF_THE_EVENTS: [&str; 19] = [
     "BATCH",
     "SLEEP_SEC",
+    "RATE",
     "TOPIC_METRIC",
     "TOPIC_TOKEN",
     "HOSTNAME",

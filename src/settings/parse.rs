@@ -87,6 +87,24 @@ pub(super) fn sleep(text: &str) -> Result<Duration, Refusal> {
     seconds(text, 0.0, 86_400.0)
 }
 
+/// `RATE`, as the time between two pairs.
+pub(super) fn rate(text: &str) -> Result<Duration, Refusal> {
+    if text.contains(':') {
+        return Err("stages are not built yet; one number is the rate of the whole run".into());
+    }
+    let number = text.strip_suffix("/s").unwrap_or(text);
+    let rate: f64 = number.parse().map_err(|_| Refusal::Unexpected)?;
+    if number != text {
+        return Err(format!("it has a unit; write {number}").into());
+    }
+    match rate {
+        0.0 => Err("with no pair a second the run would not end; BATCH=0 sends nothing".into()),
+        rate if rate > 1e6 => Err("SLEEP_SEC=0 sends as fast as possible".into()),
+        rate if (1e-4..=1e6).contains(&rate) => Ok(Duration::from_secs_f64(1.0 / rate)),
+        _ => Err(Refusal::Unexpected),
+    }
+}
+
 pub(super) fn duration(text: &str) -> Result<Duration, Refusal> {
     seconds(text, 0.001, LONGEST_SEC)
 }

@@ -121,6 +121,8 @@ pub enum Origin {
     },
     /// Nobody chose `BATCH`, and `DURATION_SEC` ends the run.
     NoLimit,
+    /// `SLEEP_SEC`, which follows from `RATE`.
+    Rate,
     /// The report of a run that is over.
     Report(PathBuf),
     /// The file of this name in `$CREDENTIALS_DIRECTORY`.
@@ -135,7 +137,7 @@ impl Origin {
     /// Whether the user chose the value.
     #[must_use]
     pub fn is_chosen(&self) -> bool {
-        !matches!(self, Self::Default | Self::CommandDefault | Self::NoLimit)
+        !matches!(self, Self::Default | Self::CommandDefault | Self::NoLimit | Self::Rate)
     }
 }
 
@@ -146,6 +148,7 @@ impl fmt::Display for Origin {
             Self::CommandDefault => f.write_str("default of this command"),
             Self::NoLimit => f.write_str("no limit beside DURATION_SEC"),
             Self::EnvFile { path, line } => write!(f, "{} line {line}", path.display()),
+            Self::Rate => f.write_str("RATE"),
             Self::Report(path) => write!(f, "report {}", path.display()),
             Self::Credential(name) => write!(f, "credential {name}"),
             Self::Environment => f.write_str("the environment"),

@@ -55,6 +55,13 @@ settings! {
         help: "seconds, or a duration as in 500ms, between the starts of pairs (the mean, if \
                arrivals are random); 0 = as fast as possible",
     }
+    rate: Duration {
+        name: "RATE",
+        parse: parse::rate,
+        expected: "pairs a second, from 0.0001 to 1000000, as in 100",
+        help: "pairs a second, as in 100: the same as SLEEP_SEC=0.01, the other way round. Not \
+               together with SLEEP_SEC",
+    }
     topic_metric: String {
         name: "TOPIC_METRIC",
         parse: parse::topic,

@@ -160,6 +160,7 @@ fn every_setting_takes_a_good_value() {
         ("GPU_SEED", "/tmp/seed.json"),
         ("BATCH", "0"),
         ("SLEEP_SEC", "0.001"),
+        ("RATE", "100"),
         ("TOPIC_METRIC", "a.b_c-D"),
         ("TOPIC_TOKEN", "t"),
         ("HOSTNAME", "gpu-01.example.com,gpu[02-16]"),
@@ -566,6 +567,52 @@ fn a_shard_that_can_belong_to_no_other_is_refused() {
     assert_eq!(seeded().variable("RUN_ID", "fleet").load().shard.count, 2);
     let backfill = seeded().variable("EVENT_START", "2026-01-01T00:00:00Z");
     assert_eq!(backfill.load().shard.count, 2);
+    let started = seeded()
+        .variable("RUN_ID", "fleet")
+        .variable("EVENT_START", "-1h")
+        .at("2026-01-01T00:00:00Z");
+    assert_eq!(started.error(), refused("EVENT_START counts from when each shard starts"));
+}
+
+#[test]
+fn a_comment_and_a_decimal_comma_are_named_whatever_else_is_wrong() {
+    for line in ["KAFKA_BOOTSTRAP=host:9092 # broker", "BATCH=2    # pairs", "HOSTNAME=a # b"] {
+        let error = world().env_file(line).error();
+        assert!(error.contains("a comment needs a line of its own"), "{error}");
+    }
+    let error = world().variable("SLEEP_SEC", "0,5").error();
+    assert!(error.contains("is not valid: it has a decimal comma; write 0.5; expected"), "{error}");
+}
+
+#[test]
+fn a_rate_is_the_time_between_pairs_the_other_way_round() {
+    let settings = world().variable("RATE", "100").load();
+    assert_eq!(settings.sleep, Duration::from_millis(10));
+    let sleep = settings.resolved("SLEEP_SEC").unwrap();
+    assert_eq!((sleep.shown(), sleep.origin.to_string().as_str()), ("0.01", "RATE"));
+    assert_eq!(
+        world().variable("RATE", "100").variable("SLEEP_SEC", "0.01").error(),
+        "RATE: \"100\" from the environment is not valid: SLEEP_SEC is set too, and says the same the \
+         other way round; expected one of the two"
+    );
+    assert!(world().variable("RATE", "0s:10,5m:100").error().contains("stages are not built yet"));
+}
+
+#[test]
+fn a_start_that_counts_from_now_is_a_time_once_it_is_read() {
+    let at =
+        |start: &str| world().variable("EVENT_START", start).at("2026-11-30T17:26:05.250Z").load();
+    let settings = at("-1h");
+    let start = settings.resolved("EVENT_START").unwrap();
+    assert_eq!(start.shown(), "2026-11-30T16:26:05.25Z");
+    assert_eq!(settings.event_start.unwrap().to_string(), start.shown());
+    assert_eq!(
+        settings.check_fixed_start().unwrap_err().to_string(),
+        "EVENT_START: \"2026-11-30T16:26:05.25Z\" from the environment is not valid: -1h counts from now, \
+         and not from when the run was sent; expected the report of the run (--report FILE), or the \
+         time itself, which its report has"
+    );
+    assert!(at("2026-01-05").check_fixed_start().is_ok());
 }
 
 #[test]
