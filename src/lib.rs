@@ -77,7 +77,7 @@ use egress::systemd_generator;
 use exit::Exit;
 use host::{apart, limits, log, pid1};
 use kafka::properties;
-use settings::{Inputs, LoadError, Settings};
+use settings::{Inputs, LoadError, LogFormat, Settings};
 
 /// How long a usage error waits for whoever reads stderr.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -97,12 +97,16 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
     let command_defaults =
         if matches!(action, Action::Demo(_)) { commands::demo::DEFAULTS } else { &[] };
     let environment = std::env::vars_os().collect();
-    let mut inputs = Inputs { flags, environment, command_defaults, ..Inputs::default() };
+    let now = jiff::Timestamp::now();
+    let mut inputs = Inputs { flags, environment, command_defaults, now, ..Inputs::default() };
     let (given, mut past) = (inputs.clone(), Past::default());
+    let format = inputs.log_format();
     if let Some((report, run)) = action.asks_about() {
         match recall(report, run, &mut inputs) {
             Ok(found) => past = found,
-            Err((problem, exit)) => return with_log("info", || commands::refuse(&problem, exit)),
+            Err((problem, exit)) => {
+                return with_log("info", format, || commands::refuse(&problem, exit));
+            }
         }
     }
     let settings = || Settings::load(&inputs, properties::check);
@@ -110,39 +114,52 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
         pid1::end_on_signal();
     }
     match action {
-        Action::Schema { name } => commands::print_alone(name.text()),
-        Action::Completions { shell } => commands::man::completions(shell),
-        Action::Man => commands::man::man(),
-        Action::History { runs, json } => {
-            with_log("info", || commands::history::history(runs.count, runs.unit.as_deref(), json))
-        }
-        Action::Metrics { runs, output } => {
-            let output = output.as_deref();
-            with_log("info", || {
-                commands::metrics::metrics(runs.count, runs.unit.as_deref(), output)
-            })
-        }
         Action::Doctor { tcp, all, json, .. } => {
             let shown = commands::doctor::Shown { tcp_only: tcp, all, json };
             // Errors are findings here; the log would say them twice.
             commands::doctor::doctor(settings().as_ref(), &inputs, shown)
         }
-        Action::Egress { apply, .. } => {
-            with_settings(false, settings(), |s| commands::egress::egress(s, &inputs, apply))
-        }
-        Action::Run(_) => with_settings(true, settings(), commands::run::run),
-        Action::Demo(_) => with_settings(true, settings(), commands::demo::demo),
+        Action::Egress { apply, .. } => with_settings(false, settings(), format, |s| {
+            commands::egress::egress(s, &inputs, apply)
+        }),
+        Action::Run(_) => with_settings(true, settings(), format, commands::run::run),
+        Action::Demo(_) => with_settings(true, settings(), format, commands::demo::demo),
         Action::Generate { values, seq, at, .. } => {
             let only = seq.map(|seq| (seq, at));
-            with_settings(false, settings(), |s| commands::generate::generate(s, values, only))
+            with_settings(false, settings(), format, |s| {
+                commands::generate::generate(s, values, only)
+            })
         }
-        Action::Expect { options, .. } => {
-            with_settings(false, settings(), |s| commands::expect::expect(s, &options, &past))
-        }
-        Action::Verify { options, .. } => with_settings(false, settings(), |s| {
+        Action::Expect { options, .. } => with_settings(false, settings(), format, |s| {
+            commands::expect::expect(s, &options, &past)
+        }),
+        Action::Verify { options, .. } => with_settings(false, settings(), format, |s| {
             let first = commands::verify::verify(s, &options, &past);
             commands::verify::verify_others(first, &given, &options)
         }),
+        other => without_settings(other, format),
+    }
+}
+
+/// The commands that read no settings.
+fn without_settings(action: Action, format: LogFormat) -> Exit {
+    match action {
+        Action::Schema { name } => commands::print_alone(name.text()),
+        Action::Completions { shell } => commands::man::completions(shell),
+        Action::Man => commands::man::man(),
+        Action::History { runs, json } => with_log("info", format, || {
+            commands::history::history(runs.count, runs.unit.as_deref(), json)
+        }),
+        Action::Metrics { runs, output } => {
+            let output = output.as_deref();
+            with_log("info", format, || {
+                commands::metrics::metrics(runs.count, runs.unit.as_deref(), output)
+            })
+        }
+        Action::Seed { file, price } => {
+            with_log("info", format, || commands::seed_file::seed_file(&file, price))
+        }
+        _ => Exit::Software,
     }
 }
 
@@ -152,10 +169,12 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
 fn with_settings(
     is_run: bool,
     settings: Result<Settings, LoadError>,
+    format: LogFormat,
     command: impl FnOnce(&Settings) -> Exit,
 ) -> Exit {
     let filter = settings.as_ref().map_or("info", |settings| &settings.log_filter);
-    with_log(filter, || match &settings {
+    let format = settings.as_ref().map_or(format, |settings| settings.log_format);
+    with_log(filter, format, || match &settings {
         Ok(settings) => command(settings),
         Err(error) => {
             let exit = commands::exit_of(error);
@@ -166,8 +185,8 @@ fn with_settings(
 }
 
 /// Starts the log, calls the command, and waits until the log is written.
-fn with_log(filter: &str, command: impl FnOnce() -> Exit) -> Exit {
-    if let Err(error) = log::start(filter) {
+fn with_log(filter: &str, format: LogFormat, command: impl FnOnce() -> Exit) -> Exit {
+    if let Err(error) = log::start(filter, format == LogFormat::Json) {
         return without_log(&error);
     }
     let exit = command();

@@ -36,7 +36,7 @@ pub use error::{LoadError, Problems, SettingError, UnknownKey, lacking_rights};
 pub use events::OF_THE_EVENTS;
 pub use hosts::Hosts;
 pub use listing::Listed;
-pub use parse::{EventTimeGuard, Pace, RecordHeaders, RecordKey, time};
+pub use parse::{EventTimeGuard, LogFormat, Pace, RecordHeaders, RecordKey, time};
 pub use properties::{Librdkafka, Properties, PropertyError};
 pub use security::Oddity;
 pub use source::{

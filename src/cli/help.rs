@@ -72,7 +72,7 @@ pub(super) fn heading(setting: &str) -> &'static str {
         "KAFKA_BOOTSTRAP" | "TOPIC_METRIC" | "TOPIC_TOKEN" | "DELIVERY_TIMEOUT_SEC" => "Kafka",
         "BATCH" | "SLEEP_SEC" | "RATE" | "ARRIVALS" | "DURATION_SEC" | "PACE" | "SHARD" => "Load",
         "PROFILE" | "EGRESS_ALLOW" => "Unit",
-        "REPORT_FILE" | "ANSWER_KEY" | "RUST_LOG" => "Output",
+        "REPORT_FILE" | "ANSWER_KEY" | "LOG_FORMAT" | "RUST_LOG" => "Output",
         _ => "Events",
     }
 }

@@ -13,6 +13,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rustix::io::ioctl_fionread;
 use rustix::pipe::fcntl_getpipe_size;
 use tracing::dispatcher::with_default;
@@ -63,15 +64,16 @@ const RETRY: Duration = Duration::from_millis(10);
 
 static QUEUE: Queue = Queue::new();
 
-/// Starts the log with a `tracing` filter that the settings have checked.
+/// Starts the log with a `tracing` filter that the settings have checked; `as_json` is for what does not
+/// go to the journal.
 ///
 /// # Errors
 /// There is no thread for it.
-pub fn start(filter: &str) -> io::Result<()> {
+pub fn start(filter: &str, as_json: bool) -> io::Result<()> {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     // A library user may have installed a subscriber; then that one is used.
     if registry().with(filter).with(Capture).try_init().is_ok() {
-        std::thread::Builder::new().name("log".into()).spawn(work)?;
+        std::thread::Builder::new().name("log".into()).spawn(move || work(as_json))?;
     }
     Ok(())
 }
@@ -93,8 +95,8 @@ impl<S: Subscriber> Layer<S> for Capture {
     }
 }
 
-fn work() {
-    let [plain, summary] = outputs();
+fn work(as_json: bool) {
+    let [plain, summary] = outputs(as_json);
     loop {
         match QUEUE.next(has_room, RETRY) {
             Next::Line(entry) if entry.metadata.target() == SUMMARY => entry.write(&summary),
@@ -124,8 +126,12 @@ fn has_room() -> bool {
 /// What writes ordinary lines, and what writes the summary.
 ///
 /// Asks the journal, which may not answer.
-fn outputs() -> [Dispatch; 2] {
+fn outputs(as_json: bool) -> [Dispatch; 2] {
     journal().unwrap_or_else(|| {
+        if as_json {
+            let json = Dispatch::new(registry().with(Json));
+            return [json.clone(), json];
+        }
         let text = tracing_subscriber::fmt::layer()
             .without_time()
             .with_target(false)
@@ -165,6 +171,16 @@ fn own_unit() -> Option<String> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let path = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
     path.rsplit('/').find(|name| name.ends_with(".service")).map(str::to_owned)
+}
+
+/// Writes each event as a JSON object on a line.
+struct Json;
+
+impl<S: Subscriber> Layer<S> for Json {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let line = Entry::of(event).json(Timestamp::now());
+        let _closed = Stderr.write_all(line.as_bytes());
+    }
 }
 
 /// stderr, with the progress bar out of the way. A closed one is nobody's problem.

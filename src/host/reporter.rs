@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
+use tracing::info;
 
 use super::{apart, terminal};
 use crate::delivery::Counts;
@@ -22,6 +23,9 @@ const STATUS_EVERY: Duration = Duration::from_secs(1);
 
 /// How often the bar moves.
 const BAR_EVERY: Duration = Duration::from_millis(100);
+
+/// How often the log has a line of it, where there is neither terminal nor systemd.
+const LINE_EVERY: Duration = Duration::from_secs(30);
 
 /// How much longer than the delivery timeout the start timeout becomes. A run without progress ends
 /// by itself within it.
@@ -112,6 +116,35 @@ impl std::fmt::Debug for View {
     }
 }
 
+/// Who is shown the progress, beside systemd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum To {
+    Terminal,
+    Systemd,
+    Log,
+}
+
+/// Whether the log is to have a line again.
+#[derive(Debug)]
+struct Lines {
+    next: Instant,
+}
+
+impl Lines {
+    fn since(start: Instant) -> Self {
+        Self { next: start + LINE_EVERY }
+    }
+
+    fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = now >= self.next;
+        if is_due {
+            // After a stop of the process, one line makes up for all.
+            self.next = now + LINE_EVERY;
+        }
+        is_due
+    }
+}
+
 /// What the reporting thread is told.
 enum Message {
     /// stderr is somebody else's from now on.
@@ -131,13 +164,15 @@ impl Reporter {
     #[must_use]
     pub fn start(view: View) -> Self {
         let on_terminal = terminal::can_redraw();
-        if !on_terminal && std::env::var_os("NOTIFY_SOCKET").is_none() {
-            return Self { thread: None };
-        }
+        let to = match (on_terminal, std::env::var_os("NOTIFY_SOCKET").is_some()) {
+            (true, _) => To::Terminal,
+            (_, true) => To::Systemd,
+            _ => To::Log,
+        };
         // Two messages, and an answer to each: nobody waits for a thread that a terminal blocks.
         let (last, inbox) = sync_channel(2);
         let (done, written) = sync_channel(2);
-        let work = move || report(&view, &inbox, &done, on_terminal);
+        let work = move || report(&view, &inbox, &done, to);
         let thread = std::thread::Builder::new().name("report".into()).spawn(work);
         Self { thread: thread.is_ok().then_some((last, written)) }
     }
@@ -160,9 +195,10 @@ impl Reporter {
     }
 }
 
-fn report(view: &View, inbox: &Receiver<Message>, done: &SyncSender<()>, on_terminal: bool) {
-    let every = if on_terminal { BAR_EVERY } else { STATUS_EVERY };
-    let mut has_bar = on_terminal;
+fn report(view: &View, inbox: &Receiver<Message>, done: &SyncSender<()>, mut to: To) {
+    let every = if to == To::Terminal { BAR_EVERY } else { STATUS_EVERY };
+    let mut has_bar = to == To::Terminal;
+    let mut lines = Lines::since(view.started);
     let mut reported_at = Instant::now();
     let (mut acknowledged, mut stopping) = (0, false);
     let more_time = || NotifyState::ExtendTimeoutUsec(extension(view.delivery_timeout));
@@ -172,6 +208,7 @@ fn report(view: &View, inbox: &Receiver<Message>, done: &SyncSender<()>, on_term
         match inbox.recv_timeout(every) {
             Ok(message) => {
                 has_bar = false;
+                to = if to == To::Log { To::Systemd } else { to };
                 bar::clear();
                 let last = matches!(message, Message::Last { .. });
                 if let Message::Last { status, errno } = message {
@@ -190,6 +227,8 @@ fn report(view: &View, inbox: &Receiver<Message>, done: &SyncSender<()>, on_term
         let now = Instant::now();
         if has_bar {
             bar::draw(|columns| progress::line(view, &counts, now, columns));
+        } else if to == To::Log && lines.is_due(now) {
+            info!("{}", progress::text(view, &counts, now, usize::MAX));
         }
         if now.duration_since(reported_at) >= STATUS_EVERY {
             reported_at = now;
@@ -241,4 +280,20 @@ fn briefly(say: impl FnOnce() + Send + 'static) {
 fn say_last(status: &str, errno: Option<u32>) {
     let errno = errno.map(NotifyState::Errno);
     notify(&[NotifyState::Status(status)].into_iter().chain(errno).collect::<Vec<_>>());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_has_a_line_every_thirty_seconds() {
+        let start = Instant::now();
+        let mut lines = Lines::since(start);
+        let due: Vec<_> =
+            (1..=100).filter(|s| lines.is_due(start + Duration::from_secs(*s))).collect();
+        assert_eq!(due, [30, 60, 90]);
+        assert!(lines.is_due(start + Duration::from_secs(1_000)), "after a stop");
+        assert!(!lines.is_due(start + Duration::from_secs(1_001)));
+    }
 }

@@ -248,6 +248,15 @@ words! {
     Off = "off"
 }
 
+words! {
+    /// How the log is written, where it does not go to the journal.
+    LogFormat, log_format:
+    /// Lines for people.
+    Text = "text",
+    /// One JSON object a line.
+    Json = "json"
+}
+
 /// The levels of the log.
 pub(super) const LOG_LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
+use super::parse::LogFormat;
+
 /// What a variable's name starts with if it sets a librdkafka property.
 pub(super) const PREFIX: &str = "RDKAFKA_";
 
@@ -51,6 +53,15 @@ pub struct PastSettings {
 impl Inputs {
     pub(super) fn variable(&self, name: &str) -> Option<&OsStr> {
         self.environment.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_os_str())
+    }
+
+    /// `LOG_FORMAT` of flags and environment, for what is said where the settings are not valid.
+    #[must_use]
+    pub fn log_format(&self) -> LogFormat {
+        let flag = self.flags.iter().find(|(key, _)| key.name() == "LOG_FORMAT");
+        let value =
+            flag.map(|(_, value)| value.as_os_str()).or_else(|| self.variable("LOG_FORMAT"));
+        if value.is_some_and(|value| value == "json") { LogFormat::Json } else { LogFormat::Text }
     }
 
     /// The main env file, and whether the user named it.

@@ -13,7 +13,7 @@ use super::faults;
 use super::hosts::{self, Hosts};
 use super::incidents;
 use super::layers::Layers;
-use super::parse::{self, EventTimeGuard, Pace, RecordHeaders, RecordKey};
+use super::parse::{self, EventTimeGuard, LogFormat, Pace, RecordHeaders, RecordKey};
 use super::properties::{Librdkafka, Properties};
 use super::shard;
 use super::source::Resolved;
@@ -242,6 +242,15 @@ settings! {
                    10.0.1.0/24,2001:db8::7",
         help: "addresses and prefixes that the systemd unit can reach besides the addresses in \
                KAFKA_BOOTSTRAP; vm4-producer egress finds them",
+    }
+    log_format: LogFormat {
+        name: "LOG_FORMAT",
+        parse: parse::log_format,
+        default: "text",
+        words: LogFormat::WORDS,
+        expected: "text or json",
+        help: "text: lines for people; json: one JSON object a line on stderr, with the figures of the \
+               summary as numbers. The journal has them as fields in either case",
     }
     log_filter: String {
         name: "RUST_LOG",

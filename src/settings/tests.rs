@@ -183,6 +183,7 @@ fn every_setting_takes_a_good_value() {
         ("REPORT_FILE", "-"),
         ("PROFILE", ""),
         ("EGRESS_ALLOW", "10.0.1.0/24 2001:db8::7"),
+        ("LOG_FORMAT", "json"),
         ("RUST_LOG", "vm4_producer=debug,warn"),
     ];
     let names: Vec<_> = good.iter().map(|(name, _)| *name).collect();
@@ -203,6 +204,53 @@ fn every_setting_takes_a_good_value() {
         }
     }
 }
+
+/// Stands for a text that is too long.
+const LONG: &str = "(long)";
+
+/// Values that settings refuse.
+const BAD: &[(&str, &str)] = &[
+    ("KAFKA_BOOTSTRAP", ""),
+    ("KAFKA_BOOTSTRAP", "host:99999"),
+    ("GPU_SEED", ""),
+    ("BATCH", "-1"),
+    ("BATCH", "1e3"),
+    ("BATCH", ""),
+    ("SLEEP_SEC", "nan"),
+    ("SLEEP_SEC", "-1"),
+    ("SLEEP_SEC", "inf"),
+    ("RATE", "0"),
+    ("RATE", "100/s"),
+    ("RATE", "0s:10,5m:100"),
+    ("RATE", "fast"),
+    ("RATE", "2000000"),
+    ("TOPIC_METRIC", LONG),
+    ("TOPIC_METRIC", ""),
+    ("TOPIC_TOKEN", "a b"),
+    ("HOSTNAME", ""),
+    ("HOSTNAME", "a/b"),
+    ("HOSTNAME", "gpu[16-01]"),
+    ("RUN_SEED", "18446744073709551616"),
+    ("RUN_ID", "a b"),
+    ("WORKLOAD", "chats"),
+    ("ARRIVALS", "random"),
+    ("DURATION_SEC", "0"),
+    ("EVENT_START", "tomorrow"),
+    ("EVENT_TIME_GUARD", "yes"),
+    ("PACE", "slow"),
+    ("INCIDENTS", "throttle"),
+    ("SHARD", "2/2"),
+    ("FAULTS", "drop"),
+    ("FAULTS", "drop=0.1,lat=0.1"),
+    ("RECORD_KEY", "host"),
+    ("RECORD_HEADERS", "true"),
+    ("DELIVERY_TIMEOUT_SEC", "0"),
+    ("PROFILE", "../x"),
+    ("CLOSE_WINDOWS", "0"),
+    ("EGRESS_ALLOW", "kafka"),
+    ("LOG_FORMAT", "logfmt"),
+    ("RUST_LOG", "vm4=loud"),
+];
 
 #[test]
 fn every_setting_refuses_a_bad_value_by_name_value_source_and_expectation() {
@@ -636,6 +684,7 @@ fn every_setting_is_of_the_events_or_of_the_process_that_sends_them() {
         "ANSWER_KEY",
         "PROFILE",
         "EGRESS_ALLOW",
+        "LOG_FORMAT",
         "RUST_LOG",
     ];
     let mut listed = [&OF_THE_EVENTS[..], &of_the_process].concat();

@@ -2,8 +2,12 @@
 
 use std::fmt::{self, Debug};
 
-use tracing::field::{Field, Value, Visit, display};
+use jiff::Timestamp;
+use serde_json::{Map, Number, Value};
+use tracing::field::{self, Field, Visit, display};
 use tracing::{Dispatch, Event, Metadata};
+
+use super::SUMMARY_FIELDS;
 
 /// Longest value that is written whole, bytes. A terminal shows no more, and what collects logs cuts
 /// longer lines into several.
@@ -28,10 +32,27 @@ impl Entry {
     pub(super) fn write(&self, to: &Dispatch) {
         let shown: Vec<_> = self.texts.iter().map(|text| text.as_ref().map(display)).collect();
         let values: Vec<_> =
-            shown.iter().map(|text| text.as_ref().map(|text| text as &dyn Value)).collect();
+            shown.iter().map(|text| text.as_ref().map(|text| text as &dyn field::Value)).collect();
         // What the macros of `tracing` call.
         let values = self.metadata.fields().value_set_all(&values);
         to.event(&Event::new(self.metadata, &values));
+    }
+
+    /// The event as a JSON object and a newline. Figures are numbers.
+    pub(super) fn json(&self, now: Timestamp) -> String {
+        let mut line = Map::new();
+        line.insert("time".into(), format!("{now:.3}").into());
+        line.insert("level".into(), self.metadata.level().as_str().into());
+        for (field, text) in self.metadata.fields().iter().zip(&self.texts) {
+            let Some(text) = text else { continue };
+            let is_figure = SUMMARY_FIELDS.contains(&field.name()) && field.name() != "run";
+            let number = text.parse::<Number>().ok().filter(|_| is_figure);
+            line.insert(
+                field.name().into(),
+                number.map_or_else(|| text.as_str().into(), Value::Number),
+            );
+        }
+        format!("{}\n", Value::Object(line))
     }
 
     fn put(&mut self, field: &Field, text: String) {

@@ -17,8 +17,19 @@ pub(super) fn status(view: &View, counts: &Counts) -> String {
     format!("{acknowledged}{of} records acknowledged, {waiting} waiting, {failed} failed")
 }
 
-/// The line for a terminal of so many columns.
+/// The line for a terminal of so many columns: a bar where there is room, and the text.
 pub(super) fn line(view: &View, counts: &Counts, now: Instant, columns: usize) -> String {
+    let text = text(view, counts, now, columns);
+    let Phase::Sending(since) = view.schedule.phase() else { return text };
+    let elapsed = now.saturating_duration_since(since);
+    match share(view, counts.total_acknowledged(), elapsed) {
+        Some(share) if text.chars().count() + BAR < columns => format!("{} {text}", bar(share)),
+        _ => text,
+    }
+}
+
+/// Where the run is, in so many columns.
+pub(super) fn text(view: &View, counts: &Counts, now: Instant, columns: usize) -> String {
     let waiting = counts.total_in_flight();
     match view.schedule.phase() {
         Phase::Connecting => {
@@ -45,11 +56,7 @@ fn sending(view: &View, counts: &Counts, elapsed: Duration, columns: usize) -> S
     let rate = format!(", {:.0}/s", acknowledged as f64 / elapsed.as_secs_f64().max(0.1));
     let left = left(view, counts, elapsed);
     let left = left.map(|left| format!(", {} left", words(left))).unwrap_or_default();
-    let text = fitting(columns, &[&count, &failed, &left, &rate]);
-    match share(view, acknowledged, elapsed) {
-        Some(share) if text.chars().count() + BAR < columns => format!("{} {text}", bar(share)),
-        _ => text,
-    }
+    fitting(columns, &[&count, &failed, &left, &rate])
 }
 
 /// The parts one after another, as many as fit.
