@@ -33,7 +33,7 @@ pub(super) async fn wait_until_ready(
     sink: &KafkaSink,
     stop: &Stop,
 ) -> Result<Offsets, NotStarted> {
-    let bound = Bound::within(within(settings));
+    let bound = Bound::within(within(settings), settings.kafka_bootstrap.servers().len());
     if cluster.egress.is_some() {
         check_advertised(cluster, bound, stop).await?;
     }

@@ -210,13 +210,11 @@ fn check_reach(what: &str, server: &Server) -> Finding {
 
 /// The findings, and the brokers that the cluster advertises.
 fn check_cluster(settings: &Settings, seed: Option<&Seed>) -> (Vec<Finding>, Vec<Server>) {
-    let cluster =
-        match inquiry::describe(&config::client(settings), Bound::within(METADATA_WITHIN), &|| {
-            false
-        }) {
-            Ok(cluster) => cluster,
-            Err(silent) => return (vec![no_metadata(&silent)], Vec::new()),
-        };
+    let bound = Bound::within(METADATA_WITHIN, settings.kafka_bootstrap.servers().len());
+    let cluster = match inquiry::describe(&config::client(settings), bound, &|| false) {
+        Ok(cluster) => cluster,
+        Err(silent) => return (vec![no_metadata(&silent)], Vec::new()),
+    };
     let brokers = cluster.brokers.clone();
     let mut findings = vec![ok("metadata", counted(brokers.len(), "advertised broker"))];
     findings.extend(topics::check(settings, &cluster));

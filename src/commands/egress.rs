@@ -99,7 +99,8 @@ fn needed(settings: &Settings) -> Result<AllowList, EgressError> {
             .with_owners()
     };
     let mut needed = addresses("broker", settings.kafka_bootstrap.servers())?;
-    let (client, bound) = (config::client(settings), Bound::within(ANSWER_WITHIN));
+    let servers = settings.kafka_bootstrap.servers().len();
+    let (client, bound) = (config::client(settings), Bound::within(ANSWER_WITHIN, servers));
     let cluster = inquiry::describe(&client, bound, &|| false)?;
     needed.extend(addresses("advertised broker", &cluster.brokers)?);
 

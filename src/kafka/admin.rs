@@ -27,6 +27,9 @@ pub enum NotReady {
         /// What librdkafka saw last.
         last_error: String,
     },
+    /// Every server answered, and none of them as Kafka does.
+    #[error("{0}")]
+    NoKafka(String),
     /// A topic is not there, and was not created on demand.
     #[error(
         "topic {topic} does not exist and the cluster did not create it: {reason}; create it, or name another with {setting}"
@@ -162,13 +165,14 @@ fn partitions(metadata: &Metadata, topic: &str) -> Vec<i32> {
 pub struct Bound {
     pub(super) within: Duration,
     deadline: Instant,
+    servers: usize,
 }
 
 impl Bound {
-    /// So long from now on.
+    /// So long from now on, or until so many servers have answered that they are no brokers.
     #[must_use]
-    pub fn within(within: Duration) -> Self {
-        Self { within, deadline: Instant::now() + within }
+    pub fn within(within: Duration, servers: usize) -> Self {
+        Self { within, deadline: Instant::now() + within, servers }
     }
 }
 

@@ -40,8 +40,8 @@ pub(super) fn plain(text: &str) -> String {
         Some((thread, rest)) if thread.starts_with("[thrd:") => rest,
         _ => text,
     };
-    if let Some((server, what)) = not_kafka(text) {
-        return format!("{server} answers {what}, not Kafka's protocol: check KAFKA_BOOTSTRAP");
+    if let Some(text) = other_protocol(text).map(|(_, text)| text) {
+        return text;
     }
     if text.contains("wrong version number") {
         return format!(
@@ -64,6 +64,18 @@ pub(super) fn plain(text: &str) -> String {
         );
     }
     text.to_owned()
+}
+
+/// The server that answered in another protocol than Kafka's, and that in words.
+#[must_use]
+pub(super) fn other_protocol(text: &str) -> Option<(String, String)> {
+    let text = match text.split_once("]: ") {
+        Some((thread, rest)) if thread.starts_with("[thrd:") => rest,
+        _ => text,
+    };
+    let (server, what) = not_kafka(text)?;
+    let words = format!("{server} answers {what}, not Kafka's protocol: check KAFKA_BOOTSTRAP");
+    Some((server.to_owned(), words))
 }
 
 /// The server that a text is about: `host:port/id: ...`.

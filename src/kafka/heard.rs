@@ -1,13 +1,13 @@
 //! What librdkafka says beside its delivery reports: logs, errors, statistics.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::{Broker, Statistics, Window};
 use tracing::{debug, warn};
 
-use super::errors::{class, plain};
+use super::errors::{class, other_protocol, plain};
 use crate::delivery::{FailureClass, LatencyParts, Share};
 use crate::host::limits;
 use crate::settings::Server;
@@ -25,6 +25,8 @@ pub(super) struct Heard {
     pub(super) latency_parts: LatencyParts,
     /// The last error.
     pub(super) last_error: Option<String>,
+    /// The servers that answered in another protocol, each in words.
+    pub(super) other_protocol: BTreeMap<String, String>,
     /// Errors that are logged already.
     said: BTreeSet<String>,
 }
@@ -32,6 +34,7 @@ pub(super) struct Heard {
 impl Heard {
     pub(super) fn log(&mut self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let text = plain(message);
+        self.other_protocol.extend(other_protocol(message));
         // Errors also come to `error`, which logs each of them once.
         match level {
             RDKafkaLogLevel::Warning => warn!(target: "librdkafka", "{facility}: {text}"),
@@ -52,6 +55,7 @@ impl Heard {
 
     pub(super) fn error(&mut self, error: &KafkaError, reason: &str) {
         let code = error.rdkafka_error_code();
+        self.other_protocol.extend(other_protocol(reason));
         let text = if reason.is_empty() { error.to_string() } else { plain(reason) };
         if self.said.insert(format!("{code:?}")) {
             warn!(target: "librdkafka", "{text}");

@@ -77,6 +77,16 @@ impl Wait<'_> {
         Ok(())
     }
 
+    /// Fails if every server has answered that it is no broker.
+    fn check_protocol(&self) -> Result<(), NotReady> {
+        let heard = self.client.context().heard();
+        if heard.other_protocol.len() < self.bound.servers.max(1) {
+            return Ok(());
+        }
+        let answers: Vec<_> = heard.other_protocol.values().cloned().collect();
+        Err(NotReady::NoKafka(answers.join("; ")))
+    }
+
     fn unreachable(&self) -> NotReady {
         let nothing = || "neither an answer nor an error came back".to_owned();
         let last_error = self.last_error().unwrap_or_else(nothing);
@@ -97,6 +107,7 @@ impl Wait<'_> {
                 Err(_) if left.is_zero() => return Err(self.unreachable()),
                 Err(error) => check_denied(&error)?,
             }
+            self.check_protocol()?;
         }
     }
 
@@ -108,6 +119,7 @@ impl Wait<'_> {
             if !brokers.is_empty() {
                 return Ok(brokers);
             }
+            self.check_protocol()?;
             if self.left().is_zero() {
                 return Err(self.unreachable());
             }
