@@ -34,7 +34,7 @@ const LONG_ABOUT: &str = "Sends synthetic GPU-metric and LLM token-usage events 
 
 #[derive(Debug, Parser)]
 #[command(name = "vm4-producer", version, about = ABOUT, long_about = LONG_ABOUT)]
-#[command(disable_version_flag = true)]
+#[command(disable_version_flag = true, disable_help_flag = true)]
 #[command(after_long_help = help::after_long_help())]
 struct CommandLine {
     #[command(subcommand)]
@@ -43,7 +43,10 @@ struct CommandLine {
     flags: SettingFlags,
     #[command(flatten)]
     verbosity: Verbosity,
-    // Its own, as a screen has no row for it.
+    // Both its own, as a screen has no row for them.
+    /// Print help (see a summary with '-h')
+    #[arg(short = 'h', long, action = ArgAction::Help, global = true, hide_short_help = true)]
+    help: Option<bool>,
     /// Print version
     #[arg(short = 'V', long, action = ArgAction::Version, hide_short_help = true)]
     version: Option<bool>,
@@ -234,7 +237,7 @@ impl Schema {
 }
 
 /// A parsed command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Invocation {
     /// What to do.
     pub(crate) action: Action,
@@ -246,8 +249,9 @@ pub(crate) struct Invocation {
 
 /// Parses a command line, the program's name first. What clap has to say is an error, also `--help`.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
-    let parsed = CommandLine::try_parse_from(args).map_err(tips::with_tip)?;
-    let CommandLine { action, flags: SettingFlags(mut flags), verbosity, version: _ } = parsed;
+    let parsed = CommandLine::try_parse_from(joined(args)).map_err(tips::with_tip)?;
+    let CommandLine { action, flags: SettingFlags(mut flags), verbosity, help: _, version: _ } =
+        parsed;
     let action = action.unwrap_or(Action::Run(SettingFlags::default()));
     flags.extend_from_slice(action.flags());
     flags.extend(verbosity.settings(&flags));
@@ -258,9 +262,9 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocati
 fn joined(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     const FLAG: &str = "--event-start";
     let is_distance = |arg: &OsString| {
-        arg.to_str().and_then(|text| text.strip_prefix('-')).is_some_and(|text| {
-            text.starts_with(|c: char| c.is_ascii_digit()) && settings::time(text).is_some()
-        })
+        arg.to_str()
+            .and_then(|text| text.strip_prefix('-'))
+            .is_some_and(|text| text.starts_with(|c: char| c.is_ascii_digit()))
     };
     let mut joined: Vec<OsString> = Vec::new();
     for arg in args {
@@ -396,6 +400,9 @@ mod tests {
         let flags = parsed(&["-v", "--rust-log", "trace"]).flags;
         assert_eq!(flags[0], setting("RUST_LOG", "trace"));
         assert_eq!(flags.len(), 2);
+        let flags = parsed(&["-vv"]).flags;
+        assert_eq!(flags[0], setting("RUST_LOG", "trace"));
+        assert_eq!(parsed(&["-v", "-v"]).flags, flags);
         let error = parse(["vm4-producer", "-q", "-v"].map(OsString::from)).unwrap_err();
         assert!(error.to_string().contains("cannot be used with"), "{error}");
     }
@@ -407,8 +414,17 @@ mod tests {
             (&["--sleep_sec=1"], "a similar argument exists: '--sleep-sec'"),
             (&["run", "--Batch", "1"], "a similar argument exists: '--batch'"),
             (&["-n", "5"], "a similar argument exists: '--batch'"),
-            (&["-t", "gpu"], "a similar argument exists: '--topic-metric'"),
-            (&["--json"], "a similar argument exists: '--report-file'"),
+            (&["-t", "gpu"], "some similar arguments exist: '--topic-metric', '--topic-token'"),
+            (
+                &["--topic", "gpu"],
+                "some similar arguments exist: '--topic-metric', '--topic-token'",
+            ),
+            (&["--cuont", "5"], "a similar argument exists: '--batch'"),
+            (
+                &["schema"],
+                "the values are gpu.metrics.v1, token.usage.v1, report.v1, answer_key.v1, verify.v1",
+            ),
+            (&["completions"], "the values are bash, elvish, fish, powershell, zsh"),
             (&["--bacth", "1"], "a similar argument exists: '--batch'"),
             (&["genrate"], "a similar subcommand exists: 'generate'"),
             (&["help", "genrate"], "a similar subcommand exists: 'generate'"),
@@ -418,8 +434,14 @@ mod tests {
             let error = parse(args).unwrap_err().to_string();
             assert!(error.contains(&format!("tip: {tip}")), "{error}");
         }
-        let error = parse(["vm4-producer", "--frobnicate"].map(OsString::from)).unwrap_err();
-        assert!(!error.to_string().contains("tip"), "{error}");
+        for far in ["--frobnicate", "--output", "--partitions", "--json", "--format"] {
+            let error = parse(["vm4-producer", far].map(OsString::from)).unwrap_err();
+            assert!(!error.to_string().contains("tip"), "{error}");
+            assert!(
+                error.to_string().contains("Usage: vm4-producer [OPTIONS] [COMMAND]"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use rand::TryRng;
 use tokio::runtime::Runtime;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::delivery::{Cause, NotStarted};
 use crate::exit::Exit;
@@ -117,7 +117,13 @@ fn seed(settings: &Settings) -> Result<Seed, NotStarted> {
     for problem in &settings.repeated {
         warn!("{problem}");
     }
-    info!("seed file: {source}: {}", few(&seed.rows, settings));
+    let recognised = few(&seed.rows, settings);
+    // What nobody chose, and is as it should be, is no news.
+    if settings.is_set("GPU_SEED") || !seed.warnings.is_empty() {
+        info!("seed file: {source}: {recognised}");
+    } else {
+        debug!("seed file: {source}: {recognised}");
+    }
     for warning in &seed.warnings {
         warn!("seed file: {warning}");
     }

@@ -1,9 +1,11 @@
 //! The options of the commands that have many.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::{Arg, Args, Command, ValueEnum};
 
 use crate::expect::{By, Format};
 use crate::settings;
@@ -29,8 +31,8 @@ pub(crate) struct VerifyOptions {
     #[arg(long, value_name = "NAME=COLUMN", value_delimiter = ',', value_parser = column)]
     #[arg(requires = "input")]
     pub(crate) columns: Vec<(String, String)>,
-    /// The topics come from a stage that de-duplicates: of a record and the copy that the fault
-    /// duplicate makes of it, one is to be there
+    /// The topics come from a stage that de-duplicates: exactly one of a record and its declared
+    /// duplicate must be present
     #[arg(long)]
     pub(crate) deduplicated: bool,
     /// Wait for records that are still to come, until all are there or none came for --timeout
@@ -54,7 +56,7 @@ pub(crate) struct ExpectOptions {
     #[arg(long, value_name = "TIME", value_parser = window)]
     pub(crate) window: Duration,
     /// One row a window for each of these: gpu, model, host, separated by commas
-    #[arg(long, value_name = "KEYS", value_parser = by, default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "KEYS", value_parser = ByKeys, hide_possible_values = true, default_value = "", hide_default_value = true)]
     pub(crate) by: By,
     /// How long after its end a window takes late records, by stream time
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = whole_ms)]
@@ -97,6 +99,27 @@ fn whole_ms(text: &str) -> Result<Duration, String> {
 fn window(text: &str) -> Result<Duration, String> {
     let time = whole_ms(text)?;
     if time.is_zero() { Err("expected at least 1ms, as in 60s".to_owned()) } else { Ok(time) }
+}
+
+/// Reads `--by`; shells offer the keys.
+#[derive(Debug, Clone, Copy)]
+struct ByKeys;
+
+impl TypedValueParser for ByKeys {
+    type Value = By;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<By, clap::Error> {
+        StringValueParser::new().try_map(|text| by(&text)).parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(["gpu", "model", "host"].into_iter().map(PossibleValue::new)))
+    }
 }
 
 fn by(text: &str) -> Result<By, String> {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 
 use crate::host::log::SUMMARY;
 use crate::host::terminal::{Color, Style};
@@ -18,9 +18,10 @@ pub(crate) struct Verbosity {
     #[arg(short, long, global = true, conflicts_with = "verbose", hide_short_help = true)]
     #[arg(help_heading = "Output")]
     quiet: bool,
-    /// Log debug lines too, those of librdkafka about brokers included
+    /// Log debug lines too, those of librdkafka about brokers included; -vv all that there is
     #[arg(short, long, global = true, hide_short_help = true, help_heading = "Output")]
-    verbose: bool,
+    #[arg(action = ArgAction::Count)]
+    verbose: u8,
     /// When to use colors; auto: on a terminal, unless NO_COLOR is set or TERM is dumb
     #[arg(
         long,
@@ -45,11 +46,12 @@ impl Verbosity {
     /// The settings that `-q` and `-v` are short for, where the command line does not have them itself.
     pub(super) fn settings(self, flags: &[(Key, OsString)]) -> Vec<(Key, OsString)> {
         let filter = (Key::Setting("RUST_LOG"), format!("warn,{SUMMARY}=info").into());
-        let debug = (Key::Setting("RUST_LOG"), "debug".into());
+        let level = if self.verbose > 1 { "trace" } else { "debug" };
+        let debug = (Key::Setting("RUST_LOG"), level.into());
         let contexts = (Key::Property("debug".into()), CLIENT_CONTEXTS.into());
         let short_for = match (self.quiet, self.verbose) {
             (true, _) => vec![filter],
-            (_, true) => vec![debug, contexts],
+            (_, 1..) => vec![debug, contexts],
             _ => Vec::new(),
         };
         let is_free = |(key, _): &(Key, OsString)| flags.iter().all(|(set, _)| set != key);

@@ -90,9 +90,20 @@ impl Fault {
         Self::Oversize,
     ];
 
+    /// All, as they are written.
+    pub const WORDS: [&'static str; 16] = {
+        let mut words = [""; 16];
+        let mut at = 0;
+        while at < words.len() {
+            words[at] = Self::ALL[at].word();
+            at += 1;
+        }
+        words
+    };
+
     /// The kind as it is written.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Duplicate => "duplicate",
             Self::Late => "late",

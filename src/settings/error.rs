@@ -48,16 +48,32 @@ impl SettingError {
         let definition = definition(resolved.key.name());
         let expected = definition.map_or("", |d| d.expected);
         let words = definition.map_or(&[][..], |d| d.words);
-        let because = because.or_else(|| hint(resolved, words));
+        let because = of_a_shell(resolved).or(because).or_else(|| hint(resolved, words));
         Self::new(resolved, because, expected)
     }
+}
+
+/// What a shell would take for something else than a value, whatever is wrong with the value then.
+fn of_a_shell(refused: &Resolved) -> Option<String> {
+    let value = refused.expose();
+    let is_in_file = matches!(refused.origin, Origin::EnvFile { .. });
+    if is_in_file && (value.contains(" #") || value.contains("# ")) {
+        return Some("a comment needs a line of its own".into());
+    }
+    let is_variable = value.contains("${") || value.contains("$(");
+    (is_in_file && is_variable)
+        .then(|| "nothing is expanded in an env file; write the value".into())
 }
 
 /// What a value that is not even explained was probably meant to be.
 fn hint(refused: &Resolved, words: &[&'static str]) -> Option<String> {
     let value = refused.expose();
-    if matches!(refused.origin, Origin::EnvFile { .. }) && value.contains(" #") {
-        return Some("a comment needs a line of its own".into());
+    let is_time = refused.key.name().ends_with("_SEC") || refused.key.name() == "RATE";
+    if is_time && let Some((whole, rest)) = value.split_once(',') {
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if digits(whole) && digits(rest) {
+            return Some(format!("it has a decimal comma; write {whole}.{rest}"));
+        }
     }
     let word = suggest::word(value, words.iter().copied())?;
     Some(format!("perhaps you mean {word:?}"))

@@ -30,8 +30,8 @@ pub(super) fn faults(text: &str) -> Result<Faults, Refusal> {
 
 fn setting(part: &str) -> Result<FaultSetting, String> {
     let (word, rest) = part.split_once('=').unwrap_or((part, ""));
-    let fault = Fault::of_word(word)
-        .ok_or_else(|| suggest::no_kind(word, Fault::ALL.into_iter().map(Fault::word)))?;
+    let fault =
+        Fault::of_word(word).ok_or_else(|| suggest::no_kind(word, Fault::WORDS.into_iter()))?;
     let (probability, parameter) = match rest.split_once(':') {
         Some((probability, parameter)) => (probability, Some(parameter)),
         None => (rest, None),
@@ -186,7 +186,14 @@ mod tests {
                 "oversize=0.1:7",
                 r#"part 1 ("oversize=0.1:7"): the parameter "7" is not a number of bytes from 1024 to 104857600"#,
             ),
-            ("drop=0.1,", r#"part 2 (""): there is no kind ""; the nearest is late"#),
+            (
+                "drop=0.1,",
+                r#"part 2 (""): there is no kind ""; the kinds are duplicate, late, out-of-order, clock-skew, drop, tombstone, malformed, missing-field, null-field, wrong-type, extra-field, renamed-field, duplicate-key, sentinel, failed-request, oversize"#,
+            ),
+            (
+                "dupes=0.1",
+                r#"part 1 ("dupes=0.1"): there is no kind "dupes"; the kinds are duplicate, late, out-of-order, clock-skew, drop, tombstone, malformed, missing-field, null-field, wrong-type, extra-field, renamed-field, duplicate-key, sentinel, failed-request, oversize"#,
+            ),
         ] {
             assert_eq!(because(text), problem);
         }

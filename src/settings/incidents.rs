@@ -95,8 +95,7 @@ impl Settings {
 fn kind_of(text: &str) -> Result<(IncidentKind, f64), String> {
     let (word, value) = text.split_once('=').map_or((text, None), |(w, v)| (w, Some(v)));
     let Some(kind) = IncidentKind::ALL.into_iter().find(|kind| kind.word() == word) else {
-        let words = IncidentKind::ALL.map(IncidentKind::word);
-        return Err(suggest::no_kind(word, words.into_iter()));
+        return Err(suggest::no_kind(word, IncidentKind::WORDS.into_iter()));
     };
     let parameter = match (kind.parameter(), value) {
         (None, None) => 0.0,
@@ -199,6 +198,11 @@ mod tests {
     fn what_is_wrong_with_a_kind_or_its_parameter_is_said() {
         for (text, problem) in [
             ("throtle@+1m/1m", "there is no kind \"throtle\"; the nearest is throttle"),
+            (
+                "overheat@+1m/1m",
+                "there is no kind \"overheat\"; the kinds are throttle, gpu-lost, ecc-restart, \
+                 noisy-neighbour, surge, stuck-gauge, exporter-silent",
+            ),
             ("gpu_lost@+1m/1m", "there is no kind \"gpu_lost\"; the nearest is gpu-lost"),
             ("throttle", "\"@\" is missing behind the kind"),
             ("throttle@+1m", "\"/\" is missing between START and LENGTH in \"+1m\""),

@@ -13,6 +13,7 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("KAFKA_BROKERS", "KAFKA_BOOTSTRAP"),
     ("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_BOOTSTRAP"),
     ("COUNT", "BATCH"),
+    ("RPS", "RATE"),
     ("HOST", "HOSTNAME"),
     ("HOSTS", "HOSTNAME"),
     ("INTERVAL", "SLEEP_SEC"),
@@ -30,11 +31,21 @@ pub fn other_flags(setting: &str) -> impl Iterator<Item = String> {
     names.map(|(other, _)| other.to_ascii_lowercase().replace('_', "-"))
 }
 
-/// That there is no kind of this name, and which of the kinds is nearest. There are few of them, and
-/// the list of all would not fit a line, so the nearest is named however far it is.
-pub(super) fn no_kind<'a>(typed: &str, kinds: impl Iterator<Item = &'a str>) -> String {
-    let nearest = kinds.min_by_key(|kind| strsim::damerau_levenshtein(kind, typed));
-    format!("there is no kind {typed:?}; the nearest is {}", nearest.unwrap_or_default())
+/// That there is no kind of this name, and which one is meant; where that is not clear, all of them.
+pub(super) fn no_kind<'a>(typed: &str, kinds: impl Iterator<Item = &'a str> + Clone) -> String {
+    let folded = typed.trim().to_ascii_lowercase().replace('_', "-");
+    match near(&folded, kinds.clone()).first() {
+        Some(nearest) => format!("there is no kind {typed:?}; the nearest is {nearest}"),
+        None => {
+            let all = kinds.collect::<Vec<_>>().join(", ");
+            format!("there is no kind {typed:?}; the kinds are {all}")
+        }
+    }
+}
+
+/// Whether a flag that was offered for `typed` is near enough to be worth saying.
+pub fn is_near(typed: &str, offered: &str) -> bool {
+    near(typed, std::iter::once(offered)).len() == 1
 }
 
 /// The word of a closed list that was meant: the same but for capitals, or a slip of a key or two.

@@ -18,9 +18,9 @@ use super::properties::{Librdkafka, Properties};
 use super::shard;
 use super::source::Resolved;
 use crate::allow_list::AllowList;
-use crate::faults::Faults;
+use crate::faults::{Fault, Faults};
 use crate::workload::arrivals::Law;
-use crate::workload::incidents::Incident;
+use crate::workload::incidents::{Incident, IncidentKind};
 use crate::workload::{Name, Shard};
 
 settings! {
@@ -165,6 +165,7 @@ settings! {
     faults: Faults {
         name: "FAULTS",
         parse: faults::faults,
+        words: &Fault::WORDS,
         expected: "kind=probability[:parameter][,...], as in \
                    duplicate=0.01,late=1/200:120s,malformed=0.001",
         help: "what is done on purpose to some records, as in \
@@ -177,6 +178,7 @@ settings! {
     incidents: Vec<Incident> {
         name: "INCIDENTS",
         parse: incidents::incidents,
+        words: &IncidentKind::WORDS,
         expected: "kind[=PARAMETER]@START/LENGTH[:HOST/GPU][,...], as in throttle@+10m/5m:vm4/0 or \
                    surge=3@2026-01-01T12:00:00Z/10m",
         help: "what happens in the run, kind[=PARAMETER]@START/LENGTH[:HOST/GPU][,...]: throttle, \
@@ -188,16 +190,16 @@ settings! {
         name: "CLOSE_WINDOWS",
         parse: parse::duration,
         expected: "seconds from 0.001 to 31536000, as in 60, or with a unit, as in 60s",
-        help: "after the batch, one record more for each partition, so long behind the latest time: \
-               it closes the windows of consumers. As long as a window and its grace; not counted \
-               with the batch",
+        help: "after the batch, send one extra record per partition, stamped this long after the \
+               latest event, so that consumers close their last windows. Use window length plus \
+               grace. Not counted with the batch",
     }
     answer_key: PathBuf {
         name: "ANSWER_KEY",
         parse: parse::path,
         expected: "a path in a directory that can be written, or - for stdout",
         help: "path of the answer key, NDJSON: each record that differs from a clean run, and what \
-               a correct consumer comes to; - = stdout",
+               a correct consumer computes; - = stdout",
     }
     record_key: RecordKey {
         name: "RECORD_KEY",

@@ -594,8 +594,8 @@ fn a_backfill_beyond_the_year_9999_is_refused() {
     assert_eq!(
         error,
         "EVENT_START: \"2026-01-01T00:00:00Z\" from the environment is not valid: BATCH times \
-         SLEEP_SEC leads past the year 9999; expected an RFC 3339 time from 1970 to 9999, as in \
-         2026-01-01T00:00:00Z"
+         SLEEP_SEC leads past the year 9999; expected a time as in 2026-01-01T00:00:00Z, a day as \
+         in 2026-01-01, today or yesterday, now, or so far from now, as in -1h"
     );
 }
 
@@ -624,10 +624,17 @@ fn a_shard_that_can_belong_to_no_other_is_refused() {
 
 #[test]
 fn a_comment_and_a_decimal_comma_are_named_whatever_else_is_wrong() {
-    for line in ["KAFKA_BOOTSTRAP=host:9092 # broker", "BATCH=2    # pairs", "HOSTNAME=a # b"] {
+    for line in [
+        "KAFKA_BOOTSTRAP=host:9092 # broker",
+        "KAFKA_BOOTSTRAP=\"host\" # broker",
+        "BATCH=2    # pairs",
+        "HOSTNAME=a # b",
+    ] {
         let error = world().env_file(line).error();
         assert!(error.contains("a comment needs a line of its own"), "{error}");
     }
+    let error = world().env_file("KAFKA_BOOTSTRAP=${BROKER}:9092").error();
+    assert!(error.contains("nothing is expanded in an env file; write the value"), "{error}");
     let error = world().variable("SLEEP_SEC", "0,5").error();
     assert!(error.contains("is not valid: it has a decimal comma; write 0.5; expected"), "{error}");
 }

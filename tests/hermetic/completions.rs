@@ -38,6 +38,9 @@ const CASES: &[(&str, &[&str])] = &[
     ("vm4-producer demo --report-file /etc/grou", &["/etc/group"]),
     ("vm4-producer --rdk", &["--rdkafka"]),
     ("vm4-producer verify --rep", &["--report"]),
+    ("vm4-producer run --faults du", &["duplicate", "duplicate-key"]),
+    ("vm4-producer run --incidents th", &["throttle"]),
+    ("vm4-producer expect --by ", &["gpu", "model", "host"]),
     ("vm4-producer expect --format ", &["ndjson", "csv"]),
 ];
 

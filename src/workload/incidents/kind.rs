@@ -66,9 +66,20 @@ impl IncidentKind {
         Self::ExporterSilent,
     ];
 
+    /// All, as they are written.
+    pub const WORDS: [&'static str; 7] = {
+        let mut words = [""; 7];
+        let mut at = 0;
+        while at < words.len() {
+            words[at] = Self::ALL[at].word();
+            at += 1;
+        }
+        words
+    };
+
     /// The kind as it is written.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Throttle => "throttle",
             Self::GpuLost => "gpu-lost",
