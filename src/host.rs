@@ -7,6 +7,7 @@ pub mod journal;
 pub mod limits;
 pub mod log;
 pub mod pid1;
+pub mod program;
 pub mod reporter;
 pub mod sandbox;
 pub mod signals;

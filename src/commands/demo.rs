@@ -14,6 +14,7 @@ use crate::event::Kind;
 use crate::exit::Exit;
 use crate::host::apart::{Apart, Waited};
 use crate::host::limits::Need;
+use crate::host::program;
 use crate::host::signals::Stop;
 use crate::kafka::embedded::EmbeddedBroker;
 use crate::kafka::reader::{self, ReadRecord};
@@ -33,9 +34,6 @@ pub const DEFAULTS: &[(&str, &str)] = &[
     ("RUN_SEED", "3"),
     ("EVENT_START", "2026-01-05T09:00:00Z"),
 ];
-
-/// What to type next.
-const NEXT: &str = "next: vm4-producer doctor --kafka-bootstrap HOST:9092";
 
 /// How long reading back may take.
 const READ_WITHIN: Duration = Duration::from_secs(10);
@@ -100,6 +98,11 @@ fn show(
     }
 }
 
+/// What to type next.
+fn next() -> String {
+    format!("next: {} doctor -b HOST:9092", program::as_typed())
+}
+
 /// The records as the broker has them, and the account of them.
 fn read_back(
     broker: &EmbeddedBroker,
@@ -138,5 +141,5 @@ fn read_back(
     let logs = Kind::BOTH.map(|kind| Log { topic: plan.topic(kind).to_owned(), ..Log::default() });
     let account = audit.finish(logs);
     let (table, finding) = (table.text(pairs.unwrap_or(0)), account.finding());
-    Ok((format!("{table}verify: {finding}\n{NEXT}\n"), account))
+    Ok((format!("{table}verify: {finding}\n{}\n", next()), account))
 }

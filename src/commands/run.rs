@@ -18,7 +18,7 @@ use crate::host::limits::Need;
 use crate::host::log;
 use crate::host::signals::Stop;
 use crate::host::spool::Spool;
-use crate::host::{files, reporter, sandbox};
+use crate::host::{files, reporter, sandbox, terminal};
 use crate::kafka::config;
 use crate::plan::Identity;
 use crate::report::{Report, Run};
@@ -54,6 +54,10 @@ pub fn run(settings: &Settings) -> Exit {
     };
     if let Some(problem) = settings.unreadable_location() {
         return give_up(&problem, Exit::NoInput);
+    }
+    if terminal::is_watched() && !settings.is_set("KAFKA_BOOTSTRAP") {
+        let default = &settings.kafka_bootstrap;
+        warn!("no broker is set, so this goes to {default}; -b HOST:PORT names one");
     }
     for odd in settings.without_effect() {
         warn!("{}; {}", odd.problem, odd.remedy);

@@ -64,6 +64,12 @@ pub fn can_redraw() -> bool {
     style().bar && io::stderr().is_terminal() && has_commands()
 }
 
+/// Whether somebody may be reading stderr as it is written.
+#[must_use]
+pub fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}
+
 /// Whether the terminal takes escape sequences.
 fn has_commands() -> bool {
     std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")

@@ -8,7 +8,7 @@ use std::path::Path;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use crate::cluster::Cluster;
-use crate::common::{Producer, nobody};
+use crate::common::{Producer, nobody, program};
 use crate::terminal::Terminal;
 
 /// Columns and rows of a terminal.
@@ -91,11 +91,12 @@ fn is_captured_and_stopped(name: &str, mut run: Producer, size: Size, shown: &st
 #[test]
 fn the_demo_is_captured_at_three_widths() {
     for size in [(40, 60), USUAL, (120, 24)] {
-        let mut demo = Producer::new(["demo"]);
+        let own = program().parent().expect("a directory").display().to_string();
+        let mut demo = Producer::new(["demo"]).set("PATH", format!("{own}:/usr/bin:/bin"));
         let mut terminal = on(&mut demo, size);
         assert_eq!(terminal.finish(), 0, "{}", terminal.screen());
         let screen = terminal.screen();
-        assert!(screen.starts_with(" INFO seed"), "it takes more than one screen:\n{screen}");
+        assert!(screen.starts_with(" INFO embedded"), "it takes more than one screen:\n{screen}");
         is_golden("demo", size, &screen);
     }
 }

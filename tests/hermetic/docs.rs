@@ -89,9 +89,15 @@ fn the_events_of_the_readme_are_what_the_program_generates() {
     document_is_generated("README.md", "events", &format!("```json\n{printed}```\n"));
 }
 
+/// The demo, called as the recipes call it.
+fn demo_in_path() -> Producer {
+    let directory = crate::common::program().parent().expect("a directory").to_owned();
+    Producer::new(["demo"]).set("PATH", directory)
+}
+
 #[test]
 fn the_demo_of_the_readme_is_what_the_demo_prints() {
-    let printed = Producer::new(["demo"]).finish().stdout;
+    let printed = demo_in_path().finish().stdout;
     document_is_generated("README.md", "demo", &format!("```\n{printed}```\n"));
 }
 

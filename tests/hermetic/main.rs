@@ -29,6 +29,7 @@ mod edges;
 mod egress;
 mod expect;
 mod faults;
+mod first_minute;
 mod history;
 mod host;
 mod incidents;

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::audit::{Example, Look, TopicAccount};
 use crate::cli::VerifyOptions;
+use crate::host::program::quoted;
 use crate::plan::Plan;
 use crate::settings::{DEFINITIONS, Settings};
 
@@ -73,13 +74,4 @@ impl Look for Commands {
         let at = at.map(|at| format!(" --at {at:.3}")).unwrap_or_default();
         format!("{} --seq {seq}{at}", self.generate)
     }
-}
-
-/// A word for a shell.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/:,@%+=".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
 }
