@@ -90,7 +90,7 @@ pub struct Account {
     pub run_seed: u64,
     /// Which part of it, i/n.
     pub shard: String,
-    /// Whether of a record and its declared copy one is to be there.
+    /// Whether exactly one of a record and its declared copy must be present.
     pub deduplicated: bool,
     /// Id of the cluster that was read; `None` of lines.
     pub cluster_id: Option<String>,

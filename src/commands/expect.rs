@@ -46,7 +46,7 @@ fn asked(
     if settings.event_start.is_none() {
         return unusable(
             "EVENT_START",
-            "without it the events have the times of the clock, and their windows follow from no setting",
+            "expect needs it, or --report FILE: without it, events carry wall-clock times",
         );
     }
     if settings.wall_limit().is_some() && past.run.is_none() {

@@ -624,7 +624,7 @@ fn a_demo_with_incidents_delivers_what_there_is_and_its_report_says_how_much_tha
 #[test]
 fn the_documentation_lists_every_kind_with_its_parameter() {
     use vm4_producer::workload::incidents::IncidentKind;
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/workload.md");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/incidents.md");
     let text = fs::read_to_string(path).unwrap();
     for kind in IncidentKind::ALL {
         let parameter = match kind.parameter() {
@@ -635,18 +635,20 @@ fn the_documentation_lists_every_kind_with_its_parameter() {
             None => "-".to_owned(),
         };
         let row = format!("| `{}` | {parameter} |", kind.word());
-        assert!(text.contains(&row), "docs/workload.md has no row that begins with {row}");
+        assert!(text.contains(&row), "docs/incidents.md has no row that begins with {row}");
     }
 }
 
 #[test]
 fn the_example_of_the_readme_shows_what_the_program_generates() {
-    const COMMAND: &str = "--run-seed 1 --event-start 2026-01-05T12:00:00Z --batch 1800 --incidents \
-                           throttle@+5m/5m:vm4/0";
+    // What the recipe sends, at a time of which it shows the figures.
+    const START: &str = "--run-seed 1 --event-start 2026-01-05T12:00:00Z";
+    const RECIPE: &str = "--event-start -15m --batch 1800 --incidents throttle@+5m/5m:vm4/0";
     let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
     let readme = fs::read_to_string(readme).unwrap();
-    assert!(readme.contains(COMMAND), "the command");
-    let generate = Producer::new(["generate"].into_iter().chain(COMMAND.split(' '))).finish();
+    assert!(readme.contains(RECIPE) && readme.contains(&format!("With `{START}`")), "the command");
+    let fixed = RECIPE.replace("--event-start -15m", START);
+    let generate = Producer::new(["generate"].into_iter().chain(fixed.split(' '))).finish();
     generate.exits(0);
     let mut windows: BTreeMap<u64, (Vec<f64>, f64, f64)> = BTreeMap::new();
     for line in generate.stdout.lines() {
