@@ -10,6 +10,7 @@
 mod absent;
 mod account;
 mod amount;
+mod authorship;
 mod by_value;
 mod changes;
 mod closure;
@@ -46,6 +47,7 @@ use std::collections::HashMap;
 pub use absent::MissingByFault;
 pub use account::{Account, TopicAccount};
 pub use amount::Amounts;
+pub use authorship::{Author, Authorship};
 pub use changes::{ChangeAccount, Example};
 pub use closure::Closure;
 pub use copies::{CopyAccount, CopyOrigin};

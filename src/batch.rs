@@ -9,7 +9,7 @@ pub mod topic_limits;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::mpsc::Receiver;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -33,7 +33,7 @@ use crate::report::{Report, Run};
 use crate::send_loop::{self, Limits, LoopEnd};
 use crate::settings::{RecordHeaders, Settings};
 use crate::workload::seed::Seed;
-use lookup::Lookup;
+use lookup::{Findings, Lookup};
 
 /// The cluster that a run is carried out against.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub async fn send(
     mut client: Client,
 ) -> (Report, Client) {
     let started = Instant::now();
-    let plan = Plan::new(settings, seed, identity);
+    let plan = Arc::new(Plan::new(settings, seed, identity));
     let batch = Batch { settings, seed, plan: &plan, cluster, stop };
     let ended = batch.carry_out(&mut client).await;
     client.clear_bar();
@@ -76,7 +76,7 @@ pub async fn send(
         cluster_id,
         starts,
         planned: [metric.or(sent(Kind::Metric)), token.or(sent(Kind::Token))],
-        identity: plan.identity,
+        identity: plan.identity.clone(),
         totals,
         lateness,
         faults,
@@ -112,7 +112,7 @@ impl Default for Ended {
 struct Batch<'a> {
     settings: &'a Settings,
     seed: &'a Seed,
-    plan: &'a Plan,
+    plan: &'a Arc<Plan>,
     cluster: &'a Cluster,
     stop: Stop,
 }
@@ -143,14 +143,18 @@ impl Batch<'_> {
         let ends = ready::wait_until_ready(settings, cluster, sink, stop).await?;
         topic_limits::check(settings, cluster).await?;
         announce(settings, plan);
+        let ids = lookup::ask_ids(plan, sink);
         let (ended, key) = self.send(sink, client.spool.take(), schedule).await;
         client.key = key;
         let closing = self.close_windows(&ends, &ended).await;
+        if sink.counts()().total_missing() > 0 {
+            lookup::take_back(sink).await;
+        }
         let mut totals = sink.totals();
         plan.name_doubts(&mut totals.doubts);
         totals.partitions = ends.each_ref().map(BTreeMap::len);
         let starts = ends.clone();
-        let end = RunEnd::Sent(self.evidence(sink, &mut totals, &ended, ends).await);
+        let end = RunEnd::Sent(self.evidence(sink, &mut totals, &ended, (ends, ids)).await);
         let LoopEnd { lateness, faults, .. } = ended;
         let cluster_id = sink.admin().cluster_id();
         Ok(Ended { end, totals, lateness, faults, closing, cluster_id, starts })
@@ -189,23 +193,26 @@ impl Batch<'_> {
         sink: &KafkaSink,
         totals: &mut Totals,
         ended: &LoopEnd,
-        ends: Offsets,
+        (ends, ids): (Offsets, Receiver<BTreeMap<String, String>>),
     ) -> Evidence {
         let Self { settings, plan, cluster, stop, .. } = self;
-        let (mut unread, mut topics) = (None, None);
-        if totals.counts.total_missing() > 0 && !stop.received().again {
+        let (mut findings, mut topics) = (Findings::default(), None);
+        let is_missing = totals.counts.total_missing() > 0;
+        if totals.counts.total_generated() > 0 && !stop.received().again {
             let lookup = Lookup {
                 ends,
-                shard: settings.shard,
+                ids,
                 within: match ended.ending {
                     // It answers nobody, so it will hardly be read.
-                    Ending::Silence => Duration::ZERO,
-                    _ => settings.delivery_timeout.saturating_sub(ended.drained_for),
+                    Ending::Silence => None,
+                    _ => Some(settings.delivery_timeout.saturating_sub(ended.drained_for)),
                 },
                 has_headers: settings.record_headers == RecordHeaders::On,
             };
             let settle = lookup::settle(plan, cluster, sink, stop, totals, lookup);
-            (unread, topics) = tokio::join!(settle, topic_limits::gone(sink, settings));
+            let gone =
+                async { if is_missing { topic_limits::gone(sink, settings).await } else { None } };
+            (findings, topics) = tokio::join!(settle, gone);
         }
         if topics.is_none() {
             topics = topic_limits::cause(settings, cluster, &totals.counts).await;
@@ -218,7 +225,8 @@ impl Batch<'_> {
             fatal: sink.fatal(),
             last_error: sink.last_error(),
             topics,
-            unread,
+            unread: findings.unread,
+            truncated: findings.truncated,
         }
     }
 }

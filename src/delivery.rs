@@ -11,6 +11,7 @@ mod latency_parts;
 mod notes;
 mod outcome;
 mod record;
+mod sightings;
 pub mod times;
 mod totals;
 mod window;
@@ -23,6 +24,7 @@ pub use in_flight::{COPY, Doubts};
 pub use latency_parts::{LatencyParts, Share};
 pub use outcome::{Cause, Ending, Evidence, NotStarted, Outcome, RunEnd, word};
 pub use record::{Delivered, InFlightRecord, Trace, digest};
+pub use sightings::{Reading, Sightings, truncation};
 pub use totals::{Offsets, Totals};
 
 #[cfg(test)]

@@ -88,6 +88,8 @@ pub struct Evidence {
     pub topics: Option<String>,
     /// Why some records could not be looked up in the log.
     pub unread: Option<String>,
+    /// Which logs were cut back, and why.
+    pub truncated: Option<String>,
 }
 
 /// How a run ended.
@@ -166,6 +168,8 @@ impl Evidence {
             Ending::Signalled(signal) if missing == 0 => return Exit::Signalled(signal),
             Ending::Signalled(_) => return Exit::IoErr,
             _ if self.sent_all && missing == 0 => return Exit::Success,
+            // It could deliver, and what it delivered is gone.
+            _ if self.truncated.is_some() => return Exit::IoErr,
             _ => {}
         }
         let refused = counts.total_failed() > 0
@@ -190,7 +194,8 @@ impl Evidence {
         if exit == Exit::Success {
             return None;
         }
-        let reasons = [self.topics.clone(), self.ended_by(exit), self.unread.clone()];
+        let Self { topics, truncated, unread, .. } = self.clone();
+        let reasons = [topics, truncated, self.ended_by(exit), unread];
         let reasons = reasons.into_iter().flatten().collect::<Vec<_>>();
         (!reasons.is_empty()).then(|| reasons.join("; "))
     }
@@ -218,7 +223,7 @@ impl Evidence {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::delivery::{Failure, Settled};
+    use crate::delivery::{Failure, Settled, truncation};
     use crate::event::Kind;
     use crate::exit::Signal;
 
@@ -251,6 +256,7 @@ pub(crate) mod tests {
             last_error: None,
             topics: None,
             unread: None,
+            truncated: None,
         }
     }
 
@@ -296,6 +302,23 @@ pub(crate) mod tests {
             evidence.denied = denied.then(|| "no rights".to_owned());
             let code = Outcome::of(&RunEnd::Sent(evidence), &counts).exit.code();
             assert_eq!(code, exit, "{acknowledged} {failed:?} {open} {ending:?} {denied}");
+        }
+    }
+
+    #[test]
+    fn a_log_that_was_cut_back_is_an_error_even_if_nothing_is_left_of_the_run() {
+        for (there, sent_all, exit) in [(2, true, 74), (0, true, 74), (5, true, 0), (0, false, 74)]
+        {
+            let mut counts = counts(5, &[], 0);
+            for kind in Kind::BOTH {
+                counts.recount(kind, &[(0, there)].into(), 5 - there, truncation());
+            }
+            let truncated = (there < 5).then(|| "the log of t was cut back".to_owned());
+            let evidence = Evidence { truncated, ..evidence(Ending::Completed, sent_all) };
+            let outcome = Outcome::of(&RunEnd::Sent(evidence), &counts);
+            assert_eq!(outcome.exit.code(), exit, "{there}");
+            let reason = (exit == 74).then_some("the log of t was cut back");
+            assert_eq!(outcome.reason.as_deref(), reason);
         }
     }
 

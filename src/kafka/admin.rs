@@ -2,6 +2,7 @@
 
 pub(super) mod wait;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -143,6 +144,32 @@ impl Admin {
     pub fn partitions(&self, topic: &str, within: Duration) -> Vec<i32> {
         let metadata = self.client().fetch_metadata(Some(topic), within);
         metadata.map(|metadata| partitions(&metadata, topic)).unwrap_or_default()
+    }
+
+    /// Where these partitions of a topic end; `None` if one of their leaders does not tell within this
+    /// time. A leader answers in order: what was sent to it before on this connection is in the log then.
+    #[must_use]
+    pub fn ends(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+        within: Duration,
+    ) -> Option<BTreeMap<i32, i64>> {
+        native::ends(self.client(), topic, partitions, within).ok()
+    }
+
+    /// The ids of topics, where the cluster tells them within this time.
+    #[must_use]
+    pub fn topic_ids(&self, topics: &[&str], within: Duration) -> BTreeMap<String, String> {
+        let until = Instant::now() + within;
+        // A broker to which there is a connection: the first topic's leader.
+        let metadata = self.client().fetch_metadata(topics.first().copied(), within).ok();
+        let leader = metadata
+            .as_ref()
+            .and_then(|metadata| Some(metadata.topics().first()?.partitions().first()?.leader()));
+        let Some(leader) = leader.filter(|leader| *leader >= 0) else { return BTreeMap::new() };
+        let left = until.saturating_duration_since(Instant::now());
+        native::topic_ids(self.client(), leader, topics, left)
     }
 
     /// The names of all topics; `None` if the cluster does not tell within this time.

@@ -24,6 +24,7 @@
 mod ends;
 mod events;
 mod headers;
+mod topic_ids;
 
 use std::ffi::{CString, c_void};
 use std::ptr::{self, NonNull};
@@ -40,6 +41,7 @@ use crate::plan::Record;
 pub(super) use ends::{Edge, edges, ends};
 pub(super) use events::{Events, Wake};
 pub(super) use headers::{HeaderList, HeaderPool, take_headers};
+pub(super) use topic_ids::topic_ids;
 
 // The types of the arguments of `rd_kafka_producev`.
 use rd::rd_kafka_vtype_t as Argument;

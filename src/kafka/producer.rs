@@ -129,10 +129,24 @@ impl KafkaSink {
         Some((errors::class(code), format!("{code}: {text}")))
     }
 
-    /// Takes back what has no delivery report: from here on nothing more is sent. What is on its way
-    /// may still arrive.
+    /// Begins to take back what has no delivery report: from here on nothing more is sent. What is on
+    /// its way may still arrive.
     pub fn purge(&self) {
-        self.producer.purge(PurgeConfig::default().queue().inflight());
+        // Not to be waited for: one of the client's threads may hang in a name server.
+        self.producer.purge(PurgeConfig::default().queue().inflight().non_blocking());
+    }
+
+    /// Takes in what came, as the sending thread does.
+    pub fn collect(&self) {
+        self.end_polling();
+        let times = &mut self.times.borrow_mut();
+        let _closed = poll::take_in(&self.events, self.reports(), Some(times));
+    }
+
+    /// Whether each record has its delivery report, and it is taken in.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.producer.in_flight_count() == 0 && self.events.are_taken()
     }
 
     /// Ends the client. A name server that does not answer holds up one of its threads, and a client
@@ -201,9 +215,7 @@ impl Sink for KafkaSink {
     }
 
     fn take_in(&self) {
-        self.end_polling();
-        let _closed =
-            poll::take_in(&self.events, self.reports(), Some(&mut self.times.borrow_mut()));
+        self.collect();
     }
 
     fn answered(&self) -> impl Future<Output = ()> {

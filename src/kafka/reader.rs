@@ -158,6 +158,22 @@ pub fn read(
     stopped: impl Fn() -> bool,
     mut each: impl FnMut(&ReadRecord<'_>),
 ) -> Result<(), Unread> {
+    read_on(producer, topic, from, within, stopped, |record| record.map(&mut each).is_some())
+}
+
+/// The same, and goes on behind the ends for as long as `each` says so, which is asked there with no
+/// record.
+///
+/// # Errors
+/// [`Unread`]: the log was not read to the end that it had.
+pub(super) fn read_on(
+    producer: &ClientConfig,
+    topic: &str,
+    from: &BTreeMap<i32, i64>,
+    within: Duration,
+    stopped: impl Fn() -> bool,
+    mut each: impl FnMut(Option<&ReadRecord<'_>>) -> bool,
+) -> Result<(), Unread> {
     let failed = |error: KafkaError| Unread::Failed(error.to_string());
     let deadline = Instant::now() + within;
     let consumer: BaseConsumer<Quiet> =
@@ -169,17 +185,22 @@ pub fn read(
     }
     consumer.assign(&assignment).map_err(failed)?;
     let mut unread: BTreeSet<i32> = from.keys().copied().collect();
-    while !unread.is_empty() {
+    let mut is_quiet = true;
+    while !unread.is_empty() || !is_quiet || each(None) {
         if stopped() {
             return Err(Unread::Stopped);
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(Unread::Late(within));
+            return if unread.is_empty() { Ok(()) } else { Err(Unread::Late(within)) };
         }
-        match consumer.poll(left.min(SLICE)) {
+        let polled = consumer.poll(left.min(SLICE));
+        is_quiet = !matches!(polled, Some(Ok(_)));
+        match polled {
             None => {}
-            Some(Ok(message)) => each(&ReadRecord(message)),
+            Some(Ok(message)) => {
+                each(Some(&ReadRecord(message)));
+            }
             Some(Err(KafkaError::PartitionEOF(partition))) => drop(unread.remove(&partition)),
             Some(Err(error)) => check(&error)?,
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use roaring::RoaringTreemap;
 
-use super::{Act, Plan};
+use super::{Act, Emission, Plan};
 use crate::delivery::{COPY, Doubts};
 use crate::event::Kind;
 use crate::faults::{Fault, FaultSet};
@@ -42,12 +42,49 @@ impl Plan {
         sum.map(Some)
     }
 
+    /// Whether the place of a record among those that are sent is not the index of its pair: faults are
+    /// on, or incidents leave records out.
+    fn is_renamed(&self) -> bool {
+        let all_there = self.incidents().is_none_or(|incidents| !incidents.leave_out(true));
+        !self.faults.is_off() || !all_there
+    }
+
+    /// The first so many records of each topic that this process sends, named as in
+    /// [`Plan::name_doubts`].
+    #[must_use]
+    pub fn sent(&self, generated: [u64; 2]) -> [RoaringTreemap; 2] {
+        let mut sent = [RoaringTreemap::new(), RoaringTreemap::new()];
+        if !self.is_renamed() {
+            for (sent, generated) in sent.iter_mut().zip(generated) {
+                sent.insert_range(0..generated);
+            }
+            return sent;
+        }
+        let mut left = generated.map(|generated| generated > 0);
+        for emission in self.emissions().filter(|emission| emission.act == Act::Send) {
+            let slot = emission.kind as usize;
+            if emission.place < generated[slot] {
+                sent[slot].extend(self.name(&emission));
+            }
+            left[slot] &= emission.place + 1 < generated[slot];
+            if left == [false; 2] {
+                break;
+            }
+        }
+        sent
+    }
+
+    /// The name of a record: the index of its pair, and whether it is a copy.
+    fn name(&self, emission: &Emission) -> Option<u64> {
+        let index = self.schedule.shard().place_of(emission.seq)?;
+        Some(if emission.faults.has(Fault::Duplicate) { index + COPY } else { index })
+    }
+
     /// Names records without an acknowledgement by the index of their pair instead of by their place
     /// among those that were sent, which differ where faults are on or incidents leave records out.
     pub fn name_doubts(&self, doubts: &mut [Doubts; 2]) {
         let open = doubts.each_ref().map(Doubts::all);
-        let all_there = self.incidents().is_none_or(|incidents| !incidents.leave_out(true));
-        if (self.faults.is_off() && all_there) || open.iter().all(RoaringTreemap::is_empty) {
+        if !self.is_renamed() || open.iter().all(RoaringTreemap::is_empty) {
             return;
         }
         // The order is made again, not remembered: few runs need it.
@@ -57,10 +94,9 @@ impl Plan {
         for emission in self.emissions().filter(|emission| emission.act == Act::Send) {
             let (slot, place) = (emission.kind as usize, emission.place);
             if open[slot].contains(place)
-                && let Some(index) = self.schedule.shard().place_of(emission.seq)
+                && let Some(name) = self.name(&emission)
             {
-                let is_copy = emission.faults.has(Fault::Duplicate);
-                names[slot].insert(place, if is_copy { index + COPY } else { index });
+                names[slot].insert(place, name);
             }
             left[slot] &= Some(place) < last[slot];
             if left == [false; 2] {

@@ -48,12 +48,16 @@ pub struct TopicReport {
     pub acknowledged: u64,
     /// Records given up with an error.
     pub failed: u64,
+    /// Of these, those that were acknowledged, and were not in the log any more at the end.
+    pub truncated: u64,
     /// Records with neither acknowledgement nor error when the run ended.
     pub unresolved: u64,
     /// Failed and unresolved records that were looked up in the log.
     pub settled: Settled,
-    /// Copies beyond the first that were seen there.
-    pub copies: u64,
+    /// Copies beyond the first that were seen there; null where more than those are possible.
+    pub copies: Option<u64>,
+    /// Records that were seen there under the name of this run, and are not this process's.
+    pub others: u64,
     /// Which records are not acknowledged, copies apart.
     pub seq: SeqReport,
     /// Which copies that the fault `duplicate` made are not acknowledged.

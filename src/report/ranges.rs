@@ -16,8 +16,10 @@ pub struct SeqReport {
     pub unresolved: Ranges,
     /// Of both, those that were found in the log.
     pub found: Ranges,
-    /// Of both, those that were not there.
+    /// Of both, those that were not found when the log was read.
     pub not_found: Ranges,
+    /// Of the failed, those that were acknowledged, and were not in the log any more.
+    pub truncated: Ranges,
 }
 
 impl SeqReport {
@@ -43,6 +45,7 @@ impl SeqReport {
             unresolved: ranges(&doubts.unresolved),
             found: ranges(&doubts.found),
             not_found: ranges(&doubts.not_found),
+            truncated: ranges(&doubts.truncated),
         }
     }
 }

@@ -18,7 +18,7 @@ impl Report {
             return format!("nothing was sent: {reason}; {exit}");
         }
         let (failed, unresolved) = (self.sum(|t| t.failed), self.sum(|t| t.unresolved));
-        let (found, copies) = (self.sum(|t| t.settled.found), self.sum(|t| t.copies));
+        let found = self.sum(|t| t.settled.found);
         let delivered = self.sum(|t| t.acknowledged) + found;
         let of = match self.planned() {
             Some(planned) => format!("{planned} planned records"),
@@ -39,16 +39,7 @@ impl Report {
         if failed + unresolved > 0 {
             text.push_str(&format!("; {failed} failed, {unresolved} unresolved"));
         }
-        if found > 0 {
-            text.push_str(&format!(", {found} of them found in the log"));
-        }
-        let not_found = self.sum(|t| t.settled.not_found);
-        if not_found > 0 {
-            text.push_str(&format!(", {not_found} of them not in the log"));
-        }
-        if copies > 0 {
-            text.push_str(&format!("; {copies} copies too many in the log"));
-        }
+        text.push_str(&self.lookup_in_words());
         if let Some(faults) = self.faults_in_words() {
             text.push_str(&format!("; faults: {faults}"));
         }
@@ -63,6 +54,35 @@ impl Report {
             text.push_str(&format!("; {reason}"));
         }
         format!("{text}; {exit}")
+    }
+
+    /// What the lookup in the log came to.
+    fn lookup_in_words(&self) -> String {
+        let mut text = String::new();
+        let found = self.sum(|t| t.settled.found);
+        let copies = self.sum(|t| t.copies.unwrap_or_default());
+        if found > 0 {
+            text.push_str(&format!(", {found} of them found in the log"));
+        }
+        let not_found = self.sum(|t| t.settled.not_found);
+        if not_found > 0 {
+            text.push_str(&format!(", {not_found} of them not found when the log was read"));
+        }
+        let truncated = self.sum(|t| t.truncated);
+        if truncated > 0 {
+            text.push_str(&format!(", {truncated} of them truncated"));
+        }
+        if copies > 0 {
+            text.push_str(&format!("; {copies} copies too many in the log"));
+        }
+        if self.sum(|t| t.generated) > 0 && self.topics.iter().any(|topic| topic.copies.is_none()) {
+            text.push_str("; copies not known");
+        }
+        let others = self.sum(|t| t.others);
+        if others > 0 {
+            text.push_str(&format!("; {others} records of another process with this run id"));
+        }
+        text
     }
 
     /// How often each fault was in force in both topics together.

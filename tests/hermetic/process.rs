@@ -41,17 +41,6 @@ impl Running {
         eventually(text, || self.said().contains(text).then_some(()));
     }
 
-    /// The word behind this text on standard error, once it is there.
-    #[track_caller]
-    pub fn word_behind(&self, text: &str) -> String {
-        eventually(text, || {
-            let said = self.said();
-            let (_, rest) = said.split_once(text)?;
-            let (word, _) = rest.split_once(|c: char| c.is_whitespace() || c == ';')?;
-            Some(word.to_owned())
-        })
-    }
-
     fn said(&self) -> String {
         String::from_utf8_lossy(&self.stderr.text.lock().expect("a lock")).into_owned()
     }

@@ -194,3 +194,20 @@ fn headers_other_than_those_of_the_first_record_get_a_list_of_their_own() {
     assert!(list.is_some() && !pooled);
     assert_eq!(pool.waiting(), 1);
 }
+
+#[test]
+fn a_topic_of_the_same_name_in_another_cluster_has_another_id() {
+    let ids = [(); 2].map(|()| {
+        let cluster = mock_cluster(1, ["t", "u"], 1).unwrap();
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", cluster.bootstrap_servers());
+        let client: BaseProducer = config.create().unwrap();
+        topic_ids(client.client(), 1, &["t", "u"], Duration::from_secs(30))
+    });
+    for ids in &ids {
+        assert!(ids.values().all(|id| id.len() == 22), "{ids:?}");
+        assert_eq!(ids.keys().collect::<Vec<_>>(), ["t", "u"]);
+    }
+    assert_ne!(ids[0]["t"], ids[1]["t"]);
+    assert_ne!(ids[0]["t"], ids[0]["u"]);
+}
