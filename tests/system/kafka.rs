@@ -2,7 +2,8 @@
 //! else is.
 //!
 //! `tests/system/run kafka` runs them, as root: three brokers that are one cluster have networks of
-//! their own. It takes `java`, `kcat`, `openssl` and `ip`, and `mvn` the first time. With
+//! their own. It takes `java`, `kcat`, `openssl`, `ip`, PostgreSQL, `sqlite3` and
+//! `rsyslogd`, and `mvn` and `pip` the first time. With
 //! `VM4_SOAK` set, what happens to runs only now and then is tried many times; see `make soak`.
 
 mod answer_key;
@@ -11,6 +12,7 @@ mod consumers;
 mod contract;
 mod delivery;
 mod doctor;
+mod engines;
 mod expect;
 mod limits;
 mod mixtures;
@@ -22,6 +24,7 @@ mod recovery;
 mod same_bytes;
 mod security;
 mod signals;
+mod stages;
 mod three;
 mod topics;
 mod verify;

@@ -100,6 +100,8 @@ impl Envelope {
                     envelope.has_untold_time =
                         envelope.timestamp_ms.is_none() && *cell != Cell::Null;
                 }
+                // A table may have both columns for a value, and NULL in one of them.
+                "value" | "payload" | "value_base64" if *cell == Cell::Null => {}
                 "value" | "payload" => envelope.value = value(cell, text(cell))?,
                 "value_base64" => {
                     let text = text(cell).unwrap_or_default();
