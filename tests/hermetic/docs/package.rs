@@ -181,6 +181,8 @@ fn the_man_page_has_the_date_and_the_version_of_the_debian_changelog() {
     assert_eq!(day.strftime("%a, %d %b %Y").to_string(), stamp[..16], "{title}");
     let version = format!("\"vm4-producer {}\"", env!("CARGO_PKG_VERSION"));
     assert!(title.starts_with(".TH VM4-PRODUCER 1 ") && title.contains(&version), "{title}");
+    let heading = format!("\n## {} - {}\n", env!("CARGO_PKG_VERSION"), fields[3]);
+    assert!(read("CHANGELOG.md").contains(&heading), "CHANGELOG.md has no {heading}");
 }
 
 /// The files of a directory of the checkout.
