@@ -178,24 +178,6 @@ fn every_recipe_of_the_pages_that_sends_something_delivers_it() {
     }
 }
 
-#[test]
-fn the_recipe_for_rows_of_a_database_closes_for_all_rows_and_not_without_one() {
-    let cluster = Cluster::start();
-    let kitchen = Kitchen::new(&cluster);
-    let recipe = blocks(TESTING, "Rows of a database", "sh")[0];
-    let (send, verify) = recipe.trim_end().rsplit_once('\n').expect("two commands");
-    kitchen.cook(send);
-    // What the query prints: the values of both topics, which came through Kafka.
-    let records = TOPICS.map(|topic| cluster.read(topic, usize::MAX));
-    let values: Vec<_> = records.iter().flatten().map(|record| record.value.clone()).collect();
-    kitchen.install("psql", &format!("#!/bin/sh\ncat <<'END'\n{}\nEND\n", values.join("\n")));
-    let account = String::from_utf8(kitchen.cook(verify).stdout).unwrap();
-    assert!(account.starts_with("CLOSED: "), "{account}");
-    let rows = values[1..].join("\n");
-    kitchen.install("psql", &format!("#!/bin/sh\ncat <<'END'\n{rows}\nEND\n"));
-    kitchen.cook(&format!("({verify}) && exit 1 || test $? = 74"));
-}
-
 /// A stage that keeps everything and writes it to another topic.
 fn copy(cluster: &Cluster, from: &str, to: &str) {
     let mut config = ClientConfig::new();
