@@ -13,6 +13,9 @@ use super::log::{SUMMARY_MESSAGE_ID, UNIT_FIELD};
 const FIELDS: &str = "MESSAGE,_SYSTEMD_UNIT,VM4_UNIT,VM4_RUN,VM4_SEED,VM4_OUTCOME,VM4_PLANNED,VM4_GENERATED,\
     VM4_ACKNOWLEDGED,VM4_FAILED,VM4_UNRESOLVED,VM4_ELAPSED_SEC,VM4_RATE_PER_SEC,VM4_EXIT_CODE";
 
+/// Above any number of seconds that a run takes, and of records that it sends in one.
+const MOST: f64 = 1e12;
+
 /// A run that has ended, as its summary in the journal has it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PastRun {
@@ -60,13 +63,10 @@ pub enum JournalError {
     /// journalctl failed.
     #[error("cannot ask the journal: {0}")]
     Refused(String),
-    /// An entry is not what journalctl documents.
-    #[error("cannot read an entry of the journal: {0}")]
-    Entry(#[from] serde_json::Error),
 }
 
-/// The last runs, of one unit or of all, oldest first; and what journalctl had to say, as that this
-/// user may not see all entries.
+/// The last runs, of one unit or of all, oldest first; and what there is to say of them, as that this
+/// user may not see all entries, or that some could not be read.
 ///
 /// # Errors
 /// There is no journal here, or it cannot be read.
@@ -84,11 +84,32 @@ pub fn past_runs(last: u32, unit: Option<&str>) -> Result<(Vec<PastRun>, String)
     if !output.status.success() {
         return Err(JournalError::Refused(said));
     }
-    let mut runs = Vec::new();
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
-        runs.extend(past_run(&serde_json::from_str(line)?));
+    let (runs, unreadable) = runs_of(&String::from_utf8_lossy(&output.stdout));
+    let notes = [said, unreadable].into_iter().filter(|note| !note.is_empty());
+    Ok((runs, notes.collect::<Vec<_>>().join("\n")))
+}
+
+/// The runs of these entries, one a line; and how many lines are no entries, and why. A journalctl
+/// that was killed leaves a line half written.
+fn runs_of(entries: &str) -> (Vec<PastRun>, String) {
+    let (mut runs, mut unreadable, mut first) = (Vec::new(), 0_u64, String::new());
+    for (number, line) in (1_u64..).zip(entries.lines()) {
+        match serde_json::from_str(line) {
+            Ok(entry) => runs.extend(past_run(&entry)),
+            Err(error) => {
+                unreadable += 1;
+                if unreadable == 1 {
+                    first = format!("line {number}: {error}");
+                }
+            }
+        }
     }
-    Ok((runs, said))
+    let note = match unreadable {
+        0 => String::new(),
+        1 => format!("1 entry of the journal cannot be read: {first}"),
+        more => format!("{more} entries of the journal cannot be read, the first in {first}"),
+    };
+    (runs, note)
 }
 
 /// A unit's name as the journal has it: systemctl lets one leave the type out.
@@ -100,12 +121,14 @@ fn service(unit: &str) -> String {
 fn past_run(entry: &Value) -> Option<PastRun> {
     let text = |field: &str| entry[field].as_str();
     let number = |field: &str| text(field)?.parse::<u64>().ok();
-    let decimal = |field: &str| text(field)?.parse::<f64>().ok();
-    let ended_at = text("__REALTIME_TIMESTAMP")?.parse().ok()?;
+    // Anybody can write what looks like a summary; what no run can come to is left out.
+    let is_possible = |figure: &f64| (0.0..=MOST).contains(figure);
+    let decimal = |field: &str| text(field)?.parse::<f64>().ok().filter(is_possible);
+    let ended_at = text("__REALTIME_TIMESTAMP")?.parse::<i64>().ok().filter(|at| *at >= 0)?;
     Some(PastRun {
         ended_at: Timestamp::from_microsecond(ended_at).ok()?,
         unit: text("_SYSTEMD_UNIT").or(text(UNIT_FIELD)).unwrap_or_default().to_owned(),
-        outcome: text("VM4_OUTCOME")?.to_owned(),
+        outcome: text("VM4_OUTCOME").filter(|word| is_outcome(word))?.to_owned(),
         exit_code: text("VM4_EXIT_CODE")?.parse().ok()?,
         run: text("VM4_RUN").map(str::to_owned),
         seed: number("VM4_SEED"),
@@ -118,6 +141,11 @@ fn past_run(entry: &Value) -> Option<PastRun> {
         rate_per_sec: decimal("VM4_RATE_PER_SEC"),
         summary: text("MESSAGE").unwrap_or_default().to_owned(),
     })
+}
+
+/// Whether a text can be the word of an outcome.
+fn is_outcome(word: &str) -> bool {
+    word.len() <= 32 && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
 }
 
 #[cfg(test)]
@@ -154,6 +182,42 @@ mod tests {
             "VM4_EXIT_CODE": ["0", "1"],
         });
         assert_eq!(past_run(&entry), None);
+    }
+
+    fn summary() -> Value {
+        serde_json::json!({
+            "__REALTIME_TIMESTAMP": "1764226810123456", "_SYSTEMD_UNIT": "a.service",
+            "VM4_OUTCOME": "delivered", "VM4_EXIT_CODE": "0", "VM4_GENERATED": "40",
+            "VM4_ACKNOWLEDGED": "40", "VM4_FAILED": "0", "VM4_UNRESOLVED": "0",
+            "VM4_ELAPSED_SEC": "9.5", "VM4_RATE_PER_SEC": "4.2",
+        })
+    }
+
+    #[test]
+    fn a_line_that_is_no_entry_is_counted_and_ends_nothing() {
+        let whole = summary().to_string();
+        let (runs, note) = runs_of(&format!("{whole}\n{{\"MESS\n{whole}\n{whole}\n"));
+        assert_eq!(runs.len(), 3);
+        assert!(note.starts_with("1 entry of the journal cannot be read: line 2: EOF"), "{note}");
+        let (runs, note) = runs_of("a\nb\n");
+        assert_eq!(runs.len(), 0);
+        assert!(note.starts_with("2 entries of the journal cannot be read, the first in line 1: "));
+        assert_eq!(runs_of(&whole).1, "");
+    }
+
+    #[test]
+    fn a_figure_that_no_run_can_come_to_is_none() {
+        for figure in ["inf", "NaN", "-1", "1e308", "-0.5", "x"] {
+            let mut entry = summary();
+            for field in ["VM4_ELAPSED_SEC", "VM4_RATE_PER_SEC"] {
+                entry[field] = figure.into();
+            }
+            let run = past_run(&entry).unwrap();
+            assert_eq!((run.elapsed_sec, run.rate_per_sec), (None, None), "{figure}");
+        }
+        let mut entry = summary();
+        entry["__REALTIME_TIMESTAMP"] = "-1764226810123456".into();
+        assert_eq!(past_run(&entry), None, "a journal has no time before 1970");
     }
 
     #[test]
