@@ -27,6 +27,7 @@ use crate::host::reporter::{Reporter, ScheduleState, View};
 use crate::host::signals::Stop;
 use crate::host::spool::Spool;
 use crate::kafka::Config;
+use crate::kafka::admin::NotReady;
 use crate::kafka::producer::KafkaSink;
 use crate::plan::{self, Identity, Plan};
 use crate::report::{Report, Run};
@@ -62,7 +63,8 @@ pub async fn send(
     client.clear_bar();
     let nothing = |end| Ended { end, ..Ended::default() };
     let ended = ended.unwrap_or_else(|not_started| nothing(RunEnd::NotStarted(not_started)));
-    let Ended { end, totals, lateness, faults, closing, cluster_id, starts } = ended;
+    let Ended { end, totals, lateness, faults, incidents, closing, cluster_id, starts } = ended;
+    let incidents = plan.count_by_incident(&incidents);
     let sent_all = match &end {
         RunEnd::Sent(evidence) => evidence.sent_all,
         RunEnd::NothingPlanned => true,
@@ -80,6 +82,7 @@ pub async fn send(
         totals,
         lateness,
         faults,
+        incidents,
         closing,
         end,
         ended_at: Timestamp::now(),
@@ -94,6 +97,7 @@ struct Ended {
     totals: Totals,
     lateness: Times,
     faults: FaultCounts,
+    incidents: Vec<u64>,
     closing: Option<Closing>,
     cluster_id: Option<String>,
     /// Where the partitions ended before the first record.
@@ -102,9 +106,9 @@ struct Ended {
 
 impl Default for Ended {
     fn default() -> Self {
-        let (totals, lateness, faults, closing, cluster_id, starts) = Default::default();
+        let (totals, lateness, faults, incidents, closing, cluster_id, starts) = Default::default();
         let end = RunEnd::NothingPlanned;
-        Self { end, totals, lateness, faults, closing, cluster_id, starts }
+        Self { end, totals, lateness, faults, incidents, closing, cluster_id, starts }
     }
 }
 
@@ -141,7 +145,10 @@ impl Batch<'_> {
             duration: settings.duration.filter(|_| settings.waits() || settings.sleep.is_zero()),
         }));
         let ends = ready::wait_until_ready(settings, cluster, sink, stop).await?;
-        topic_limits::check(settings, cluster).await?;
+        tokio::select! {
+            checked = topic_limits::check(settings, cluster) => checked?,
+            _ = stop.first() => return Err(ready::refusal(&NotReady::Cancelled, stop)),
+        }
         announce(settings, plan);
         let ids = lookup::ask_ids(plan, sink);
         let (ended, key) = self.send(sink, client.spool.take(), schedule).await;
@@ -155,9 +162,9 @@ impl Batch<'_> {
         totals.partitions = ends.each_ref().map(BTreeMap::len);
         let starts = ends.clone();
         let end = RunEnd::Sent(self.evidence(sink, &mut totals, &ended, (ends, ids)).await);
-        let LoopEnd { lateness, faults, .. } = ended;
+        let LoopEnd { lateness, faults, incidents, .. } = ended;
         let cluster_id = sink.admin().cluster_id();
-        Ok(Ended { end, totals, lateness, faults, closing, cluster_id, starts })
+        Ok(Ended { end, totals, lateness, faults, incidents, closing, cluster_id, starts })
     }
 
     /// Sends the batch, and writes its answer key, if it is to have one.
@@ -238,6 +245,9 @@ fn announce(settings: &Settings, plan: &Plan) {
     let (metric, token) = (&settings.topic_metric, &settings.topic_token);
     if metric == token {
         warn!("both events go to {metric}: only their fields tell them apart there");
+    }
+    for idle in plan.idle_incidents() {
+        warn!("{idle}");
     }
     let number = match pairs {
         Some(1) => "1 pair".to_owned(),

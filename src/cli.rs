@@ -182,14 +182,6 @@ impl Action {
             _ => None,
         }
     }
-
-    /// Whether a signal ends the process, with nothing left to do.
-    pub(crate) fn ends_on_signal(&self) -> bool {
-        matches!(
-            self,
-            Self::Doctor { .. } | Self::Egress { .. } | Self::Expect { .. } | Self::Generate { .. }
-        )
-    }
 }
 
 /// Which past runs are asked for.

@@ -9,6 +9,7 @@ pub mod generate;
 pub mod history;
 pub mod man;
 pub mod metrics;
+mod outputs;
 pub mod run;
 pub mod seed_file;
 mod summary;
@@ -28,10 +29,11 @@ use crate::host::limits::{self, Need};
 use crate::host::reporter;
 use crate::host::signals::Stop;
 use crate::host::spool::Spool;
-use crate::plan::Identity;
-use crate::settings::{LoadError, Settings};
+use crate::plan::{Identity, Plan};
+use crate::settings::{LoadError, SettingError, Settings};
 use crate::workload;
 use crate::workload::seed::{Row, Seed};
+use outputs::Outputs;
 
 /// GPUs of a seed file that the log names.
 const SHOWN: usize = 8;
@@ -51,6 +53,7 @@ pub fn exit_of(error: &LoadError) -> Exit {
 fn cause_of_seed(error: &SeedFileError) -> Cause {
     match error {
         SeedFileError::Unreadable { .. } => Cause::SeedUnreadable,
+        SeedFileError::Stopped { signal, .. } => Cause::Stopped(*signal),
         SeedFileError::Invalid { .. } => Cause::SeedInvalid,
     }
 }
@@ -108,10 +111,11 @@ fn identity(settings: &Settings) -> Result<Identity, Exit> {
     Ok(Identity::new(settings, Timestamp::now(), random))
 }
 
-/// The seed of a run; says where it came from and what is odd about it.
-fn seed(settings: &Settings) -> Result<Seed, NotStarted> {
-    let (seed, source) =
-        files::seed(settings).map_err(|error| NotStarted::new(cause_of_seed(&error), &error))?;
+/// The seed of a run; says where it came from and what is odd about it. A command that listens to
+/// signals passes its `stop`.
+fn seed(settings: &Settings, stop: Option<&Stop>) -> Result<Seed, NotStarted> {
+    let (seed, source) = files::seed(settings, stop)
+        .map_err(|error| NotStarted::new(cause_of_seed(&error), &error))?;
     let checked = settings.check_incident_gpus(&seed);
     checked.map_err(|error| NotStarted::new(Cause::Misconfigured, &error))?;
     for problem in &settings.repeated {
@@ -141,32 +145,31 @@ fn few(rows: &[Row], settings: &Settings) -> String {
 }
 
 /// Identity and seed of a run, for a command that has no report to write on failure.
-fn prepared(settings: &Settings) -> Result<(Identity, Seed), Exit> {
+fn prepared(settings: &Settings, stop: Option<&Stop>) -> Result<(Identity, Seed), Exit> {
     let identity = identity(settings)?;
-    let seed = seed(settings).map_err(|error| refuse(&error.reason, error.cause.exit()))?;
+    let seed = seed(settings, stop).map_err(|error| refuse(&error.reason, error.cause.exit()))?;
     Ok((identity.with_digest(settings, &seed), seed))
 }
 
-/// The file that takes the answer key, if one is wanted; `prints` says that stdout has other text.
-fn answer_key(settings: &Settings, prints: bool) -> Result<Option<Spool>, Exit> {
-    let Some(path) = &settings.answer_key else { return Ok(None) };
-    let is_stdout = files::is_stdout(path);
-    let of_the_report = settings.report_file.as_deref();
-    let clashes = if is_stdout && prints {
-        Some("this command prints there")
-    } else if of_the_report.is_some_and(|r| r == path || (is_stdout && files::is_stdout(r))) {
-        Some("the report goes there (REPORT_FILE)")
-    } else {
-        None
-    };
-    let created = match clashes {
-        Some(why) => Err(io::Error::other(why)),
-        None => Spool::create(path),
-    };
-    created.map(Some).map_err(|error| {
-        let text = settings.refuse("ANSWER_KEY", error.to_string()).to_string();
-        give_up(&text, Exit::Config)
-    })
+/// The file that takes the answer key, if one is wanted. What the settings name as files of a command
+/// with these outputs is checked first. A signal to `stop` ends the wait for a disk that hangs.
+fn answer_key(
+    settings: &Settings,
+    outputs: Outputs,
+    stop: Option<&Stop>,
+) -> Result<Option<Spool>, Exit> {
+    let refused = |error: SettingError| give_up(&error.to_string(), Exit::Config);
+    outputs::check(settings, outputs).map_err(refused)?;
+    let create = |path| Spool::create(path, stop.cloned());
+    let spool = settings.answer_key.as_deref().map(create).transpose();
+    spool.map_err(|error| refused(settings.refuse("ANSWER_KEY", error.to_string())))
+}
+
+/// Warns of incidents that nobody will see: an alert that is tested with one would seem broken.
+fn warn_of_idle_incidents(plan: &Plan) {
+    for idle in plan.idle_incidents() {
+        warn!("{idle}");
+    }
 }
 
 /// Prints text for the user's own use.

@@ -6,7 +6,6 @@ pub mod files;
 pub mod journal;
 pub mod limits;
 pub mod log;
-pub mod pid1;
 pub mod program;
 pub mod reporter;
 pub mod sandbox;

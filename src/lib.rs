@@ -75,7 +75,7 @@ use cli::{Action, Invocation};
 use commands::verify::{Past, recall};
 use egress::systemd_generator;
 use exit::Exit;
-use host::{apart, limits, log, pid1};
+use host::{apart, limits, log, signals};
 use kafka::properties;
 use settings::{Inputs, LoadError, LogFormat, Settings};
 
@@ -93,6 +93,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
         Ok(invocation) => invocation,
         Err(error) => return explain_usage(error),
     };
+    signals::end_at_once();
     host::terminal::set_style(style);
     let command_defaults =
         if matches!(action, Action::Demo(_)) { commands::demo::DEFAULTS } else { &[] };
@@ -110,9 +111,6 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
         }
     }
     let settings = || Settings::load(&inputs, properties::check);
-    if action.ends_on_signal() {
-        pid1::end_on_signal();
-    }
     match action {
         Action::Doctor { tcp, all, json, .. } => {
             let shown = commands::doctor::Shown { tcp_only: tcp, all, json };

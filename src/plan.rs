@@ -22,7 +22,7 @@ pub use closing::CLOSING;
 pub use digest::digest;
 pub use emissions::{Act, Emission};
 pub use identity::{Identity, MadeId};
-pub use incident_log::{Figures, IncidentLine, IncidentLog};
+pub use incident_log::{Figures, IncidentCount, IncidentLine, IncidentLog};
 pub use keys::{keys, partition_of};
 pub use recall::When;
 pub use record::{FAULT, Header, Headers, Record};

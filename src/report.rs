@@ -16,7 +16,7 @@ use crate::event::Kind;
 use crate::exit::Exit;
 use crate::faults::FaultCounts;
 use crate::histogram::{Quantiles, Times};
-use crate::plan::Identity;
+use crate::plan::{Identity, IncidentCount};
 use crate::settings::Settings;
 use crate::workload::{self, Shard};
 pub use parts::{
@@ -64,6 +64,8 @@ pub struct Report {
     pub errors: Vec<ErrorReport>,
     /// Faults by kind.
     pub faults: Vec<FaultReport>,
+    /// Incidents, in the order of the setting.
+    pub incidents: Vec<IncidentCount>,
     /// The records that close windows, which no other figure counts, if there were to be any.
     pub close_windows: Option<ClosingReport>,
     /// Wall clock at the start.
@@ -109,6 +111,8 @@ pub struct Run {
     pub lateness: Times,
     /// The faults that were in force.
     pub faults: FaultCounts,
+    /// The records of each incident.
+    pub incidents: Vec<IncidentCount>,
     /// What became of the records that close windows, if there were to be any.
     pub closing: Option<Closing>,
     /// How it ended.
@@ -133,6 +137,7 @@ impl Report {
             totals,
             lateness,
             faults,
+            incidents,
             closing,
             end,
             ended_at,
@@ -166,6 +171,7 @@ impl Report {
             topics: topics.into(),
             errors: ErrorReport::all(counts, topic_name),
             faults: FaultReport::all(&faults, topic_name),
+            incidents,
             close_windows: closing.map(|closing| ClosingReport::of(&closing, topic_name)),
             started_at: format!("{:.3}", identity.started_at),
             ended_at: format!("{ended_at:.3}"),

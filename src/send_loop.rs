@@ -39,6 +39,8 @@ pub struct LoopEnd {
     pub lateness: Times,
     /// The faults of the records that were sent or dropped.
     pub faults: FaultCounts,
+    /// Records that were sent in each incident, in the order of the setting.
+    pub incidents: Vec<u64>,
     /// The latest record timestamp that was sent, ms since 1970.
     pub latest_ms: Option<i64>,
     /// How long it waited for answers after the last record.
@@ -60,6 +62,8 @@ pub async fn send<S: Sink>(
     let (mut buffer, mut lateness) = (Buffer::default(), Times::default());
     let mut seen = look(sink, stop, next);
     let (mut faults, mut latest_ms) = (FaultCounts::default(), None);
+    let planned = plan.incidents().map_or(0, |incidents| incidents.planned().len());
+    let mut incidents = vec![0; planned];
     let (mut stretch, mut stopping) = (0, false);
     let ending = loop {
         if let Some(signal) = seen.signals.first.filter(|_| !stopping) {
@@ -77,6 +81,9 @@ pub async fn send<S: Sink>(
                     continue;
                 }
                 count(&mut faults, &emission);
+                if planned > 0 && emission.act == Act::Send {
+                    plan.incidents_at(&emission).for_each(|number| incidents[number] += 1);
+                }
                 latest_ms = latest_ms.max(at_ms);
                 if pacing.waits() && emission.begins_pair() {
                     lateness.record(late_by);
@@ -109,7 +116,7 @@ pub async fn send<S: Sink>(
         stretch = 0;
         seen = look(sink, stop, next);
     };
-    LoopEnd { latest_ms, ..pacing.end(ending, lateness, faults) }
+    LoopEnd { latest_ms, incidents, ..pacing.end(ending, lateness, faults) }
 }
 
 /// Sends a record, unless a fault keeps it from being sent.

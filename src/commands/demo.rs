@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tracing::{debug, info};
 
+use super::outputs::Outputs;
 use super::run::{Problem, publish, sent};
 use super::{answer_key, begin, give_up_start, not_printed, of_output, prepared, verify, write};
 use crate::audit::{Account, Audit, Log};
@@ -45,11 +46,11 @@ pub fn demo(settings: &Settings) -> Exit {
         Ok(stop) => stop,
         Err(exit) => return exit,
     };
-    let (identity, seed) = match prepared(settings) {
+    let (identity, seed) = match prepared(settings, Some(&stop)) {
         Ok(prepared) => prepared,
         Err(exit) => return exit,
     };
-    let client = match answer_key(settings, true) {
+    let client = match answer_key(settings, Outputs { prints: true, reports: true }, Some(&stop)) {
         Ok(spool) => Client::with_key(spool),
         Err(exit) => return exit,
     };
@@ -83,8 +84,13 @@ fn show(
     stop: &Stop,
 ) -> Result<(), Problem> {
     let seen = stop.received().count();
-    let (text, account) = read_back(broker, config, report, plan)
-        .map_err(|error| (format!("cannot read the records back: {error}"), Exit::IoErr))?;
+    let is_stopped = || stop.received().count() > seen;
+    let (text, account) = read_back(broker, config, report, plan, is_stopped).map_err(|error| {
+        // A signal that came while the batch was sent has ended that, and not this.
+        let signal = stop.received().first.filter(|_| is_stopped());
+        let exit = signal.map_or(Exit::IoErr, Exit::Signalled);
+        (format!("cannot read the records back: {error}"), exit)
+    })?;
     let printing = Apart::start(move || write(&text));
     match printing.and_then(|mut printing| printing.wait(stop, seen, None)) {
         Ok(Waited::Done(Ok(())) | Waited::Late) => match account.closed {
@@ -109,6 +115,7 @@ fn read_back(
     config: &Config,
     report: &Report,
     plan: &Plan,
+    is_stopped: impl Fn() -> bool,
 ) -> Result<(String, Account), String> {
     let mut table = Table::default();
     let past = PastRun::parse(report.json().as_bytes()).map_err(|error| error.to_string())?;
@@ -127,7 +134,7 @@ fn read_back(
             let kind = verify::cluster::take(&mut audit, of_topic, record, false);
             table.add(name, kind, record);
         };
-        reader::read(config, name, &from, READ_WITHIN, || false, take)
+        reader::read(config, name, &from, READ_WITHIN, &is_stopped, take)
             .map_err(|error| error.to_string())?;
         let of_it = report.topics.iter().filter(|topic| topic.topic == name);
         let expected = of_it.map(|topic| topic.acknowledged).sum();

@@ -9,12 +9,17 @@ mod unit;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
+use jiff::Timestamp;
+use rustix::process::geteuid;
+
 use super::egress::silence;
+use super::outputs::{self, Outputs};
 use super::{cause_of_seed, exit_of, print_alone};
 use crate::exit::Exit;
 use crate::host::files;
 use crate::kafka::admin::{Bound, NotReady};
 use crate::kafka::{config, inquiry};
+use crate::plan::{Identity, Plan};
 use crate::settings::{Inputs, LoadError, Server, Settings};
 use crate::workload::seed::Seed;
 pub use shown::Shown;
@@ -114,6 +119,7 @@ pub fn doctor(settings: Result<&Settings, &LoadError>, inputs: &Inputs, shown: S
             result: Found::Odd(problem.clone(), "leave one of them out".into()),
         }));
         findings.extend(security::check(settings));
+        findings.extend(check_outputs(settings));
         let (finding, found) = check_seed(settings);
         findings.push(finding);
         seed = found;
@@ -153,7 +159,7 @@ fn check_settings(settings: &Settings) -> Finding {
 }
 
 fn check_seed(settings: &Settings) -> (Finding, Option<Seed>) {
-    match files::seed(settings) {
+    match files::seed(settings, None) {
         Ok((seed, source)) => {
             let gpus = seed.rows.iter().map(|row| format!("GPU {} {}", row.gpu_index, row.name));
             let gpus = gpus.collect::<Vec<_>>().join(", ");
@@ -168,13 +174,47 @@ fn check_seed(settings: &Settings) -> (Finding, Option<Seed>) {
     }
 }
 
+/// Whether the files that a run is to write can be written, if there are any.
+fn check_outputs(settings: &Settings) -> Option<Finding> {
+    let named = [("REPORT_FILE", &settings.report_file), ("ANSWER_KEY", &settings.answer_key)];
+    let named: Vec<_> = named
+        .into_iter()
+        .filter_map(|(name, path)| Some(format!("{name} {}", path.as_ref()?.display())))
+        .collect();
+    if named.is_empty() {
+        return None;
+    }
+    let outputs = Outputs { prints: false, reports: true };
+    Some(match (outputs::check_names(settings, outputs), outputs::check(settings, outputs)) {
+        (Ok(()), Ok(())) => ok("outputs", named.join(", ")),
+        // A unit has directories that are there only while it runs.
+        (Ok(()), Err(error)) if geteuid().is_root() => {
+            let remedy = "name another file, unless the unit has this directory only while it runs";
+            Finding { name: "outputs".into(), result: Found::Odd(error.to_string(), remedy.into()) }
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            bad("outputs", error.to_string(), "name another file", Exit::Config)
+        }
+    })
+}
+
 /// Whether every incident is about a GPU of the seed, if there are incidents.
 fn check_incidents(settings: &Settings, seed: &Seed) -> Option<Finding> {
     let incidents = settings.incidents.as_ref()?;
     Some(match settings.check_incident_gpus(seed) {
         Ok(()) => {
-            let texts: Vec<_> = incidents.iter().map(|incident| incident.text.as_str()).collect();
-            ok("incidents", texts.join(", "))
+            let plan = Plan::new(settings, seed, Identity::new(settings, Timestamp::now(), 0));
+            let idle = plan.idle_incidents();
+            if idle.is_empty() {
+                let texts: Vec<_> = incidents.iter().map(|incident| &*incident.text).collect();
+                ok("incidents", texts.join(", "))
+            } else {
+                let remedy = "move it to when the run has pairs, or make the run longer (BATCH)";
+                Finding {
+                    name: "incidents".into(),
+                    result: Found::Odd(idle.join("; "), remedy.into()),
+                }
+            }
         }
         Err(error) => {
             let remedy = "name an index of the seed file, or *";

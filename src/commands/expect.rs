@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::verify::{Past, identity};
-use super::{exit_of_output, refuse, seed};
+use super::{exit_of_output, refuse, seed, warn_of_idle_incidents};
 use crate::cli::ExpectOptions;
 use crate::exit::Exit;
 use crate::expect::{Format, Question, Windows};
@@ -22,6 +22,7 @@ pub(crate) fn expect(settings: &Settings, options: &ExpectOptions, past: &Past) 
         Ok(asked) => asked,
         Err((problem, exit)) => return refuse(&problem, exit),
     };
+    warn_of_idle_incidents(&plan);
     let Question { partitions: [metrics, usages], .. } = question;
     info!(
         "run {}, RUN_SEED {}: late is by the stream time of each of {metrics} and {usages} partitions",
@@ -65,7 +66,7 @@ fn asked(
              stream time of their partition; --partitions 1 takes each topic for one stream",
         );
     }
-    let seed = seed(settings).map_err(|error| (error.reason, error.cause.exit()))?;
+    let seed = seed(settings, None).map_err(|error| (error.reason, error.cause.exit()))?;
     let identity = identity(settings, &seed, past)?;
     if let Some(missing) = past.run.as_ref().map(|run| run.not_acknowledged()).filter(|n| *n > 0) {
         warn!(

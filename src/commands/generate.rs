@@ -12,13 +12,17 @@ use jiff::Timestamp;
 use tokio::runtime::Runtime;
 use tracing::{info, warn};
 
+use super::outputs::Outputs;
 use super::{
     answer_key, complain, exit_of_output, give_up, give_up_start, prepared, refuse, runtime,
+    warn_of_idle_incidents,
 };
 use crate::answer_key::{AnswerKey, Keyed};
 use crate::delivery::Ending;
 use crate::event::Kind;
 use crate::exit::Exit;
+use crate::host::apart::Apart;
+use crate::host::files;
 use crate::host::signals::Stop;
 use crate::host::spool::Spool;
 use crate::plan::{Buffer, Plan, Record, When};
@@ -38,7 +42,7 @@ pub fn generate(
         let error = settings.refuse("INCIDENTS", because.into());
         return give_up(&error.to_string(), Exit::Config);
     }
-    let (identity, seed) = match prepared(settings) {
+    let (identity, seed) = match prepared(settings, None) {
         Ok(prepared) => prepared,
         Err(exit) => return exit,
     };
@@ -52,6 +56,9 @@ pub fn generate(
     }
     info!("run {}, RUN_SEED {}: printing", identity.run_id, identity.run_seed);
     let plan = Plan::new(settings, &seed, identity);
+    if only.is_none() {
+        warn_of_idle_incidents(&plan);
+    }
     let sink = Lines::new(io::stdout().lock(), values_only);
     if let Some((seq, at)) = only {
         return sink.pair(&plan, seq, at);
@@ -65,7 +72,7 @@ pub fn generate(
         wall_limit: settings.wall_limit(),
         delivery_timeout: settings.delivery_timeout,
     };
-    let spool = match answer_key(settings, true) {
+    let spool = match answer_key(settings, Outputs { prints: true, reports: false }, None) {
         Ok(spool) => spool,
         Err(exit) => return exit,
     };
@@ -88,18 +95,27 @@ fn with_key<W: Write>(
     limits: Limits,
     runtime: &Runtime,
 ) -> Exit {
-    let stop = match Stop::listen() {
+    let stop = match Stop::listen_briefly() {
         Ok(stop) => stop,
         Err(error) => return give_up_start(&format!("cannot listen to signals: {error}")),
     };
     let keyed = Keyed::new(&sink, key);
     let (schedule, now) = (Arc::default(), Timestamp::now);
     let ended = runtime.block_on(send_loop::send(plan, &keyed, limits, &stop, schedule, now));
-    let published = keyed.finish().and_then(Spool::publish);
+    // A reader may take all of the key before the events, or after them: neither waits for the other.
+    // A file is at its place only when all of the events are written.
+    let publish: Box<dyn FnOnce() -> io::Result<()>> = match keyed.finish() {
+        Ok(spool) if spool.is_stream() => {
+            let writing = Apart::start(|| spool.publish());
+            Box::new(|| writing?.join()?)
+        }
+        finished => Box::new(|| finished?.publish()),
+    };
     if let Err(error) = sink.finish() {
         return exit_of_output(&error);
     }
-    match (published, ended.ending) {
+    files::release_stdout();
+    match (publish(), ended.ending) {
         (Err(error), _) => {
             complain(&format!("ANSWER_KEY: no answer key: {error}"));
             Exit::IoErr

@@ -15,8 +15,16 @@ use crate::workload::seed::REQUIRED;
 
 const NAME: &str = "vm4-producer";
 
-/// The day of this version: that of the last entry of the package's changelog.
-const RELEASED: &str = "2026-11-23";
+/// The changelog of the package, the newest version first.
+const CHANGELOG: &str = include_str!("../../packaging/debian/changelog");
+
+/// The day of this version: that of the newest entry of the package's changelog; empty if it has none.
+fn released() -> String {
+    let signature = CHANGELOG.lines().find(|line| line.starts_with(" -- "));
+    let date = signature.and_then(|line| line.rsplit_once(">  "));
+    let date = date.and_then(|(_, date)| jiff::fmt::rfc2822::parse(date.trim()).ok());
+    date.map(|date| date.date().to_string()).unwrap_or_default()
+}
 
 /// What the program reads and the unit is made of.
 const FILES: &[(&str, &str)] = &[
@@ -120,7 +128,7 @@ fn list(page: &mut Roff, items: &[(&str, &str)]) {
 fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
     let man = Man::new(cli::command())
         .title("VM4-PRODUCER")
-        .date(RELEASED)
+        .date(released())
         .manual("User Commands")
         .source(concat!("vm4-producer ", env!("CARGO_PKG_VERSION")));
     man.render_title(page)?;

@@ -1,11 +1,13 @@
 //! `run`: one batch to Kafka.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tracing::{error, warn};
 
+use super::outputs::Outputs;
 use super::{answer_key, begin, give_up, identity, runtime, seed, summary};
 use crate::batch::{self, Client, Cluster};
 use crate::delivery::{NotStarted, Offsets, RunEnd, Totals};
@@ -42,13 +44,7 @@ pub fn run(settings: &Settings) -> Exit {
         Ok(identity) => identity,
         Err(exit) => return exit,
     };
-    if let Some(path) = &settings.report_file
-        && let Err(error) = files::check_writable(path)
-    {
-        let text = settings.refuse("REPORT_FILE", error.to_string()).to_string();
-        return give_up(&text, Exit::Config);
-    }
-    let client = match answer_key(settings, false) {
+    let client = match answer_key(settings, Outputs { prints: false, reports: true }, Some(&stop)) {
         Ok(spool) => Client::with_key(spool),
         Err(exit) => return exit,
     };
@@ -66,7 +62,7 @@ pub fn run(settings: &Settings) -> Exit {
     for problem in sandbox::problems(outputs.map(|(name, path)| (name, path.as_deref()))) {
         warn!("{problem}");
     }
-    let seed = match seed(settings) {
+    let seed = match seed(settings, Some(&stop)) {
         Ok(seed) => seed,
         Err(error) => {
             let report = Report::new(settings, without_seed(identity, error));
@@ -114,6 +110,7 @@ fn without_seed(identity: Identity, error: NotStarted) -> Run {
         totals: Totals::default(),
         lateness: Times::default(),
         faults: FaultCounts::default(),
+        incidents: Vec::new(),
         closing: None,
         end: RunEnd::NotStarted(error),
         ended_at: Timestamp::now(),
@@ -149,8 +146,7 @@ pub(super) fn publish(
     summary::of_report(report, exit, &summary);
     log::finish();
     client.tell(&summary, exit.errno());
-    let no_key = unwritten_key(settings, client.take_key(), stop, seen);
-    for problem in unwritten(settings, report, stop, seen).into_iter().chain(no_key) {
+    for problem in unwritten(settings, report, client.take_key(), stop, seen) {
         exit = exit_with(exit, Some(&problem));
         let text = format!("{}; exit {exit}", problem.0);
         match exit {
@@ -164,40 +160,50 @@ pub(super) fn publish(
     exit
 }
 
-/// Writes the report file, if one is wanted; returns what went wrong.
-fn unwritten(settings: &Settings, report: &Report, stop: &Stop, seen: u32) -> Option<Problem> {
-    let path = settings.report_file.clone()?;
-    let (json, to, within) = (report.json(), path.clone(), settings.delivery_timeout);
-    let taken = taken(move || files::write_report(&to, json.as_bytes()), within, stop, seen);
-    let problem = taken.err()?;
-    Some((format!("REPORT_FILE: no report in {}: {problem}", path.display()), Exit::IoErr))
-}
-
-/// Puts the answer key at its place, if there is one; returns what went wrong.
-fn unwritten_key(
+/// Writes the report file and puts the answer key at its place, if they are wanted; returns what went
+/// wrong. Both at the same time: whoever reads one of them to its end before the other may do so in
+/// any order.
+fn unwritten(
     settings: &Settings,
+    report: &Report,
     key: Option<io::Result<Spool>>,
     stop: &Stop,
     seen: u32,
-) -> Option<Problem> {
-    let published = match key? {
-        Ok(spool) => taken(move || spool.publish(), settings.delivery_timeout, stop, seen),
-        Err(error) => Err(error.to_string()),
-    };
-    let path = settings.answer_key.clone().unwrap_or_default();
-    let problem = published.err()?;
-    Some((format!("ANSWER_KEY: no answer key in {}: {problem}", path.display()), Exit::IoErr))
+) -> Vec<Problem> {
+    let [to_report, to_key] = [&settings.report_file, &settings.answer_key];
+    let is_stdout = |path: &Option<PathBuf>| path.as_deref().is_some_and(files::is_stdout);
+    let has_stdout = is_stdout(to_report) || is_stdout(to_key) && key.is_some();
+    if !has_stdout {
+        files::release_stdout();
+    }
+    let report = to_report.clone().map(|path| {
+        let json = report.json();
+        (
+            Apart::start(move || files::write_report(&path, json.as_bytes())),
+            "REPORT_FILE: no report",
+        )
+    });
+    let key = key.map(|key| {
+        (Apart::start(move || key.and_then(Spool::publish)), "ANSWER_KEY: no answer key")
+    });
+    let outputs = [(report, to_report), (key, to_key)];
+    let problems = outputs.into_iter().filter_map(|(writing, path)| {
+        let (writing, what) = writing?;
+        let problem = taken(writing, settings.delivery_timeout, stop, seen).err()?;
+        let path = path.as_deref().unwrap_or(Path::new("-"));
+        Some((format!("{what} in {}: {problem}", path.display()), Exit::IoErr))
+    });
+    problems.collect()
 }
 
-/// Has a report written, and waits until it is taken, but not for ever.
+/// Waits until an output is written and taken, but not for ever.
 fn taken(
-    write: impl FnOnce() -> io::Result<()> + Send + 'static,
+    writing: io::Result<Apart<io::Result<()>>>,
     within: Duration,
     stop: &Stop,
     seen: u32,
 ) -> Result<(), String> {
-    let mut writing =
-        Apart::start(write).map_err(|error| format!("cannot start a thread: {error}"))?;
+    let mut writing = writing.map_err(|error| format!("cannot start a thread: {error}"))?;
     let mut wait =
         |seen, within| writing.wait(stop, seen, Some(within)).map_err(|error| error.to_string());
     let quietly = within.min(QUIETLY);

@@ -71,7 +71,7 @@ type Audited = (Account, Box<dyn Look>, Option<Problem>);
 
 fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<Audited, Problem> {
     past.sent_something()?;
-    let seed = seed(settings).map_err(|e| (e.to_string(), e.cause.exit()))?;
+    let seed = seed(settings, None).map_err(|e| (e.to_string(), e.cause.exit()))?;
     let identity = identity(settings, &seed, past)?;
     let digest = seed.sha256();
     let plan = Plan::new(settings, &seed, identity);
@@ -79,7 +79,7 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
     for (kind, name) in &options.topics {
         topics[usize::from(kind == "token")].clone_from(name);
     }
-    let stop = Stop::listen()
+    let stop = Stop::listen_briefly()
         .map_err(|error| (format!("cannot listen to signals: {error}"), Exit::OsErr))?;
     let source = match &options.input {
         Some(path) => {

@@ -39,6 +39,14 @@ impl<T: Send + 'static> Apart<T> {
         Ok(Self(result))
     }
 
+    /// Waits until the work is done, however long that takes.
+    ///
+    /// # Errors
+    /// The work ended without a result.
+    pub fn join(self) -> io::Result<T> {
+        self.0.blocking_recv().map_err(io::Error::other)
+    }
+
     /// Waits until the work is done, more signals than `seen` arrived, or the time limit passed.
     ///
     /// # Errors

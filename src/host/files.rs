@@ -5,10 +5,12 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Access, Mode, OFlags};
 
+use super::signals::Stop;
+use crate::exit::Signal;
 use crate::settings::{Settings, lacking_rights};
 use crate::workload::doubts;
 use crate::workload::seed::{self, Seed, SeedError};
@@ -25,6 +27,14 @@ pub enum SeedFileError {
         origin: String,
         /// The error.
         problem: String,
+    },
+    /// A signal came before a pipe had given all of it.
+    #[error("{}: before the seed file {} had been read", signal.name(), path.display())]
+    Stopped {
+        /// The file.
+        path: PathBuf,
+        /// The signal.
+        signal: Signal,
     },
     /// The file is not a valid seed.
     #[error("{}: {error}", path.display())]
@@ -54,16 +64,24 @@ impl std::fmt::Display for SeedSource {
     }
 }
 
-/// Reads the seed file of the settings, or the built-in copy if the default file is absent.
+/// Reads the seed file of the settings, or the built-in copy if the default file is absent. A command
+/// that listens to signals passes its `stop`: a pipe may keep it waiting.
 ///
 /// # Errors
 /// [`SeedFileError`], which names the file.
-pub fn seed(settings: &Settings) -> Result<(Seed, SeedSource), SeedFileError> {
+pub fn seed(settings: &Settings, stop: Option<&Stop>) -> Result<(Seed, SeedSource), SeedFileError> {
     let path = settings.gpu_seed.clone();
-    let (bytes, source) = match read_seed(&path) {
+    let signal = || stop.and_then(|stop| stop.received().first);
+    let (bytes, source) = match read_seed(&path, || signal().is_some()) {
         Ok(bytes) => (bytes, SeedSource::File(path.clone())),
         Err(e) if e.kind() == io::ErrorKind::NotFound && !settings.is_set("GPU_SEED") => {
             (seed::BUILT_IN.into(), SeedSource::BuiltIn(path.clone()))
+        }
+        Err(e)
+            if e.kind() == io::ErrorKind::Interrupted
+                && let Some(signal) = signal() =>
+        {
+            return Err(SeedFileError::Stopped { path, signal });
         }
         Err(e) => {
             let origin =
@@ -86,11 +104,15 @@ pub fn seed(settings: &Settings) -> Result<(Seed, SeedSource), SeedFileError> {
 /// How long a seed may take to come through a pipe.
 const SEED_WITHIN: Duration = Duration::from_secs(10);
 
-/// Reads a seed file, or what it is made of; `-` is stdin.
+/// How often a wait for it looks for a signal.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Reads a seed file, or what it is made of; `-` is stdin. A signal, which `is_stopped` tells of, ends
+/// the wait for a pipe.
 ///
 /// # Errors
 /// The system's, or what the path leads to is no file and no pipe.
-pub fn read_seed(path: &Path) -> io::Result<Vec<u8>> {
+pub fn read_seed(path: &Path, is_stopped: impl Fn() -> bool) -> io::Result<Vec<u8>> {
     let path = if path == Path::new("-") { Path::new("/dev/stdin") } else { path };
     let metadata = fs::metadata(path)?;
     if metadata.is_dir() {
@@ -108,10 +130,19 @@ pub fn read_seed(path: &Path) -> io::Result<Vec<u8>> {
         let _late = done.send(read_whole_seed(&path));
     };
     std::thread::Builder::new().name("seed".into()).spawn(work)?;
-    read.recv_timeout(SEED_WITHIN).unwrap_or_else(|_| {
-        let problem = format!("nobody wrote all of it within {} s", SEED_WITHIN.as_secs());
-        Err(io::Error::other(problem))
-    })
+    let deadline = Instant::now() + SEED_WITHIN;
+    loop {
+        if let Ok(read) = read.recv_timeout(LOOK_EVERY) {
+            return read;
+        }
+        if is_stopped() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        if Instant::now() >= deadline {
+            let problem = format!("nobody wrote all of it within {} s", SEED_WITHIN.as_secs());
+            return Err(io::Error::other(problem));
+        }
+    }
 }
 
 fn read_whole_seed(path: &Path) -> io::Result<Vec<u8>> {
@@ -146,6 +177,44 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Whether two paths lead to one file or pipe, of which one would overwrite or mix with the other: by
+/// another name, through a link, or as the file that stdout goes to. A device takes whatever comes.
+#[must_use]
+pub fn is_one_place(a: &Path, b: &Path) -> bool {
+    match (is_stdout(a), is_stdout(b)) {
+        (true, true) => true,
+        (true, false) => is_where_stdout_goes(b),
+        (false, true) => is_where_stdout_goes(a),
+        (false, false) => place(a).is_some_and(|of_a| place(b) == Some(of_a)),
+    }
+}
+
+/// Whether stdout goes to the file or pipe of this path.
+fn is_where_stdout_goes(path: &Path) -> bool {
+    let inode = |path: &Path| {
+        let there = fs::metadata(path).ok()?;
+        let is_kept = there.is_file() || there.file_type().is_fifo();
+        is_kept.then(|| (there.dev(), there.ino()))
+    };
+    inode(path).is_some_and(|there| inode(Path::new("/proc/self/fd/1")) == Some(there))
+}
+
+/// What a path leads to: the place in a directory, or the inode of a FIFO; `None` for a device, and
+/// for what cannot be told.
+fn place(path: &Path) -> Option<(PathBuf, Option<(u64, u64)>)> {
+    match target(path).ok()? {
+        Target::Device => None,
+        Target::Fifo => {
+            let there = fs::metadata(path).ok()?;
+            Some((PathBuf::new(), Some((there.dev(), there.ino()))))
+        }
+        Target::Replaced(path) => {
+            let directory = fs::canonicalize(directory_of(&path)).ok()?;
+            Some((directory.join(path.file_name()?), None))
+        }
+    }
+}
+
 /// Writes a report. A file is replaced atomically; writing to a device, a FIFO or stdout can block
 /// for ever.
 ///
@@ -154,7 +223,9 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
 pub fn write_report(path: &Path, content: &[u8]) -> io::Result<()> {
     if is_stdout(path) {
         let mut out = io::stdout().lock();
-        return out.write_all(content).and_then(|()| out.flush());
+        out.write_all(content).and_then(|()| out.flush())?;
+        release_stdout();
+        return Ok(());
     }
     write_atomically(path, content)
 }
@@ -163,6 +234,14 @@ pub fn write_report(path: &Path, content: &[u8]) -> io::Result<()> {
 #[must_use]
 pub fn is_stdout(path: &Path) -> bool {
     ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
+}
+
+/// Lets a reader of stdout see its end, though the process goes on: whoever reads all of it before
+/// the next output would wait for ever.
+pub fn release_stdout() {
+    let null = fs::File::options().write(true).open("/dev/null");
+    // Without it the reader waits for the end of the process.
+    let _open_still = null.and_then(|null| Ok(rustix::stdio::dup2_stdout(&null)?));
 }
 
 /// Whether stdout was closed at the start of the process. The standard library has then opened
@@ -237,8 +316,12 @@ pub(super) fn target(path: &Path) -> io::Result<Target> {
     }
 }
 
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 pub(super) fn temporary(path: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let directory = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = directory_of(path);
     let created = tempfile::Builder::new()
         .prefix(".vm4-producer-")
         .permissions(fs::Permissions::from_mode(0o644))

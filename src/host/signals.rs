@@ -1,12 +1,48 @@
-//! Turns SIGTERM, SIGINT and SIGHUP into a value that a run can wait for.
+//! The stop signals: SIGTERM, SIGINT, and SIGHUP where it is not ignored.
+//!
+//! Every command ends within two seconds of one, with 128 and its number as the exit code. Which
+//! of these a command calls depends on what it has left to finish:
+//!
+//! | left to finish | call | effect of a signal |
+//! |---|---|---|
+//! | nothing | none: `main` has called [`end_at_once`] | ends the process there and then |
+//! | what takes a moment: a key, the account of what was read so far | [`Stop::listen_briefly`] | loops look at [`Stop::received`] and finish; [`MOMENT`] later the process ends, whatever it is blocked in |
+//! | records that are to be delivered | [`Stop::listen`] | every loop and every wait looks at it; nothing else ends the process |
+//!
+//! A command that calls none of the last two needs no look at signals in any of its loops, however
+//! long they take or block.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use std::{fs, io, thread};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use signal_hook::{flag, low_level};
 use tokio::sync::watch;
 
-use crate::exit::Signal;
+use crate::exit::{Exit, Signal};
+
+/// How long after a signal a command may still finish something. The end of its log takes up to
+/// half a second more, and all of it two seconds at the most.
+pub const MOMENT: Duration = Duration::from_secs(1);
+
+/// Whether a signal ends the process there and then.
+static ENDS_AT_ONCE: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// Lets a stop signal end the process at once, until somebody listens to it.
+///
+/// The default action would do that too, but not for process 1, as the program is in a container:
+/// the kernel drops a signal for which that has no handler.
+pub fn end_at_once() {
+    let ends = ENDS_AT_ONCE.get_or_init(|| Arc::new(AtomicBool::new(true)));
+    for (number, signal) in handled() {
+        let status = Exit::Signalled(signal).code().into();
+        // Without a handler the default action is there.
+        let _default = flag::register_conditional_shutdown(number, status, Arc::clone(ends));
+    }
+}
 
 /// The signals received so far: the first decides the exit code, the second ends all waiting.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,7 +72,7 @@ pub struct Stop(watch::Receiver<Received>);
 pub struct Stopper(watch::Sender<Received>);
 
 /// The stop signals that this process handles, each with its number.
-pub(super) fn handled() -> impl Iterator<Item = (i32, Signal)> {
+fn handled() -> impl Iterator<Item = (i32, Signal)> {
     let ignored = ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default());
     let all = [(SIGHUP, Signal::Hangup), (SIGINT, Signal::Interrupt), (SIGTERM, Signal::Terminate)];
     // Under nohup(1) the run is to outlive the terminal.
@@ -62,16 +98,46 @@ impl Stop {
     /// # Errors
     /// The handlers cannot be installed, or there is no thread for them.
     pub fn listen() -> io::Result<Self> {
+        Self::listen_with(|_| {})
+    }
+
+    /// The same for a command that finishes in a [`MOMENT`] what it has begun. If it does not,
+    /// because it is blocked or busy, the process ends then; at a second signal it ends at once.
+    ///
+    /// # Errors
+    /// The handlers cannot be installed, or there is no thread for them.
+    pub fn listen_briefly() -> io::Result<Self> {
+        Self::listen_with(|received| {
+            let Some(first) = received.first else { return };
+            let end = move || low_level::exit(Exit::Signalled(first).code().into());
+            let later = move || {
+                thread::sleep(MOMENT);
+                end();
+            };
+            if received.again || thread::Builder::new().name("end".into()).spawn(later).is_err() {
+                end();
+            }
+        })
+    }
+
+    /// Listens, and calls `then` on the thread that does with what was received by then.
+    fn listen_with(then: impl Fn(Received) + Send + 'static) -> io::Result<Self> {
         let (stopper, stop) = Self::channel();
         let handled: Vec<_> = handled().collect();
         let mut signals = Signals::new(handled.iter().map(|(number, _)| number))?;
         let work = move || {
             for received in signals.forever() {
                 let signals = handled.iter().filter(|(number, _)| *number == received);
-                signals.for_each(|(_, signal)| stopper.send(*signal));
+                signals.for_each(|(_, signal)| {
+                    stopper.send(*signal);
+                    then(stopper.received());
+                });
             }
         };
         thread::Builder::new().name("signals".into()).spawn(work)?;
+        if let Some(ends) = ENDS_AT_ONCE.get() {
+            ends.store(false, Ordering::SeqCst);
+        }
         Ok(stop)
     }
 
@@ -114,6 +180,10 @@ impl Stop {
 }
 
 impl Stopper {
+    fn received(&self) -> Received {
+        *self.0.borrow()
+    }
+
     /// Counts a signal.
     pub fn send(&self, signal: Signal) {
         self.0.send_modify(|received| {

@@ -84,6 +84,85 @@ impl Plan {
     }
 }
 
+/// How many records were sent in an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IncidentCount {
+    /// The part of `INCIDENTS` that asked for it.
+    pub incident: String,
+    /// The kind.
+    pub kind: &'static str,
+    /// Records of both topics whose pair is, or would have been, of its GPUs.
+    pub records: u64,
+}
+
+/// How many pairs a search for those of an incident looks at: some tenths of a second.
+const MOST_PAIRS: usize = 2_000_000;
+
+impl Plan {
+    /// Which incidents, in the order of the setting, are going on at an emission and are about the GPU
+    /// that its pair is, or would have been, of.
+    pub fn incidents_at(&self, emission: &Emission) -> impl Iterator<Item = usize> {
+        let ms = self.moment(emission.due);
+        let own = self.workload.gpus().shares.of(emission.seq);
+        let planned = self.incidents().into_iter().flat_map(Incidents::planned).enumerate();
+        planned
+            .filter(move |(_, planned)| planned.is_at(ms) && planned.reach.has(own.0, own.1))
+            .map(|(number, _)| number)
+    }
+
+    /// How many records each incident had, by the text that asked for it.
+    #[must_use]
+    pub fn count_by_incident(&self, counts: &[u64]) -> Vec<IncidentCount> {
+        let planned = self.incidents().into_iter().flat_map(Incidents::planned);
+        let counts = counts.iter().copied().chain(std::iter::repeat(0));
+        planned
+            .zip(counts)
+            .map(|(planned, records)| IncidentCount {
+                incident: planned.incident.text.clone(),
+                kind: planned.incident.kind.word(),
+                records,
+            })
+            .collect()
+    }
+
+    /// The incidents that reach no pair of this process, each in a sentence. Of a run that is too long
+    /// to look through, those of which that is known.
+    #[must_use]
+    pub fn idle_incidents(&self) -> Vec<String> {
+        let Some(incidents) = self.incidents() else { return Vec::new() };
+        let mut open: Vec<_> = incidents.planned().iter().collect();
+        let (mut last_ms, mut seen) = (None, 0);
+        for due in self.schedule.clone().take(MOST_PAIRS) {
+            let ms = self.moment(due.offset);
+            let own = self.workload.gpus().shares.of(due.seq);
+            open.retain(|planned| !planned.is_at(ms) || !planned.reach.has(own.0, own.1));
+            if open.iter().all(|planned| planned.to_ms <= ms) {
+                break;
+            }
+            (last_ms, seen) = (Some(ms), seen + 1);
+        }
+        // What comes behind the pairs that were looked at is not known.
+        let is_whole = seen < MOST_PAIRS;
+        let start_ms = self.start.as_millisecond();
+        let idle = open.into_iter().filter(|planned| is_whole || Some(planned.to_ms) <= last_ms);
+        idle.map(|planned| {
+            let seconds = |ms: i64| (ms - start_ms) as f64 / 1e3;
+            let why = match last_ms {
+                _ if planned.to_ms <= start_ms => {
+                    format!("the first event is at {:.3}", self.start)
+                }
+                None => "there is none".to_owned(),
+                Some(last) if planned.from_ms > last => {
+                    format!("the last one is at +{} s", seconds(last))
+                }
+                Some(_) => "its GPUs have none in that time".to_owned(),
+            };
+            format!("incident {} reaches no pair: {why}", planned.incident.text)
+        })
+        .collect()
+    }
+}
+
 /// Sums of a stretch.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {

@@ -244,3 +244,30 @@ fn shards_send_together_what_one_process_sends() {
         assert_eq!(ordered(shards.collect()), whole);
     }
 }
+
+#[test]
+fn an_incident_that_no_pair_is_in_is_named_with_the_reason() {
+    let idle = |incidents: &str, more: &[(&str, &str)]| {
+        let settings = [&[("INCIDENTS", incidents), ("HOSTNAME", "gpu[01-02]")], more].concat();
+        plan(&settings).idle_incidents()
+    };
+    let reaches: [&str; 0] = [];
+    assert_eq!(idle("throttle@+5s/5s,surge@+0s/1h", &[]), reaches);
+    assert_eq!(
+        idle("throttle@+5m/5m,throttle@+5s/5s", &[]),
+        ["incident throttle@+5m/5m reaches no pair: the last one is at +99.9 s"]
+    );
+    assert_eq!(
+        idle("throttle@2025-01-01T00:00:00Z/1h", &[("EVENT_START", "2026-01-01T00:00:00Z")]),
+        ["incident throttle@2025-01-01T00:00:00Z/1h reaches no pair: the first event is at \
+          2026-01-01T00:00:00.000Z"]
+    );
+    // Two pairs, and four GPUs.
+    let few = idle("gpu-lost@+0s/1s:gpu01/0,gpu-lost@+0s/1s:gpu02/0", &[("BATCH", "1")]);
+    assert!(!few.is_empty(), "{few:?}");
+    let text = "reaches no pair: its GPUs have none in that time";
+    assert!(few.iter().all(|idle| idle.ends_with(text)), "{few:?}");
+    // An end that nobody has looked for is not the end.
+    let endless = [("BATCH", "1000000000"), ("SLEEP_SEC", "0.000001")];
+    assert_eq!(idle("throttle@+1h/5m", &endless), reaches);
+}

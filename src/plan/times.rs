@@ -52,7 +52,7 @@ impl Plan {
 
     /// The moment of the incidents at which a pair is due, ms since 1970. That is its event time; in a
     /// live run the clock may say something else, but what happens to a pair is the schedule's.
-    pub(super) fn moment(&self, due: Duration) -> i64 {
+    pub(crate) fn moment(&self, due: Duration) -> i64 {
         later(self.start, due).as_millisecond()
     }
 

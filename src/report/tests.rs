@@ -41,6 +41,7 @@ fn report_with(counts: Counts, end: RunEnd, faults: FaultCounts) -> Report {
         totals: Totals { counts, ..Totals::default() },
         lateness: Times::default(),
         faults,
+        incidents: Vec::new(),
         closing: None,
         end,
         ended_at: started_at,

@@ -43,6 +43,9 @@ impl Report {
         if let Some(faults) = self.faults_in_words() {
             text.push_str(&format!("; faults: {faults}"));
         }
+        if let Some(incidents) = self.incidents_in_words() {
+            text.push_str(&format!("; incidents: {incidents}"));
+        }
         if let Some(closing) = &self.close_windows {
             let records: u64 = closing.topics.iter().map(|topic| topic.acknowledged).sum();
             text.push_str(&format!("; {records} records close the windows up to {}", closing.at));
@@ -83,6 +86,20 @@ impl Report {
             text.push_str(&format!("; {others} records of another process with this run id"));
         }
         text
+    }
+
+    /// How many records the incidents of each kind had, also if it was none.
+    fn incidents_in_words(&self) -> Option<String> {
+        let mut kinds: Vec<(&str, u64)> = Vec::new();
+        for incident in &self.incidents {
+            match kinds.iter_mut().find(|(kind, _)| *kind == incident.kind) {
+                Some((_, records)) => *records += incident.records,
+                None => kinds.push((incident.kind, incident.records)),
+            }
+        }
+        let words: Vec<_> =
+            kinds.iter().map(|(kind, records)| format!("{kind} {records} records")).collect();
+        (!words.is_empty()).then(|| words.join(", "))
     }
 
     /// How often each fault was in force in both topics together.

@@ -102,7 +102,15 @@ impl Pacing {
     pub(super) fn end(self, ending: Ending, lateness: Times, faults: FaultCounts) -> LoopEnd {
         let sent_all = self.sent == Some(Ending::Completed);
         let drained_for = self.drained_for;
-        LoopEnd { ending, sent_all, lateness, faults, latest_ms: None, drained_for }
+        LoopEnd {
+            ending,
+            sent_all,
+            lateness,
+            faults,
+            incidents: Vec::new(),
+            latest_ms: None,
+            drained_for,
+        }
     }
 
     /// What to do next.

@@ -594,8 +594,11 @@ fn doctor_shows_incidents_and_names_one_that_is_about_no_gpu() {
             .finish()
             .stdout
     };
-    let fine = doctor("throttle@+1m/1m:vm4/0");
-    assert!(fine.contains("ok    incidents: throttle@+1m/1m:vm4/0\n"), "{fine}");
+    let fine = doctor("throttle@+1s/1m:vm4/0");
+    assert!(fine.contains("ok    incidents: throttle@+1s/1m:vm4/0\n"), "{fine}");
+    let idle = doctor("throttle@+1m/1m:vm4/0");
+    let says = "warn  incidents: incident throttle@+1m/1m:vm4/0 reaches no pair: the last one is at +9.5 s";
+    assert!(idle.contains(says), "{idle}");
     let none = doctor("throttle@+1m/1m:vm4/9");
     assert!(none.contains("FAIL  incidents: INCIDENTS: \"throttle@+1m/1m:vm4/9\""), "{none}");
 }
@@ -674,4 +677,24 @@ fn the_example_of_the_readme_shows_what_the_program_generates() {
         );
         assert!(readme.contains(&row), "the README has no row {row}");
     }
+}
+
+#[test]
+fn an_incident_that_reaches_no_pair_is_a_warning_and_the_summary_counts_the_others() {
+    let incidents = "throttle@+1s/3s,throttle@+5m/5m";
+    let warning = "WARN incident throttle@+5m/5m reaches no pair: the last one is at +9.5 s";
+    let base = |command: &[&str]| {
+        let producer = Producer::new(command).set("INCIDENTS", incidents).set("BATCH", "20");
+        producer.set("EVENT_START", "2026-01-01T00:00:00Z").set("HOSTNAME", "vm4")
+    };
+    base(&["generate"]).finish().exits(0).says(warning);
+    base(&["expect", "--window", "1m"]).finish().exits(0).says(warning);
+    let demo = base(&["demo"]);
+    let report = demo.directory().join("report.json");
+    let demo = demo.set("REPORT_FILE", report).finish();
+    // Six pairs are due from +1 s to +3.5 s.
+    demo.exits(0).says(warning).says("; incidents: throttle 12 records");
+    let counted = demo.report()["incidents"].as_array().unwrap().iter();
+    let counted: Vec<_> = counted.map(|incident| incident["records"].as_u64().unwrap()).collect();
+    assert_eq!(counted, [12, 0]);
 }

@@ -40,6 +40,7 @@ mod notify;
 mod process;
 mod recipes;
 mod shards;
+mod signals;
 mod stage;
 mod switch;
 mod terminal;

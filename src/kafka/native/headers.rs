@@ -130,15 +130,19 @@ impl HeaderPool {
         refill: impl FnOnce(&mut Vec<HeaderList>),
     ) -> (Option<HeaderList>, bool) {
         // A record with a header of its own is no model for the others.
-        if self.first.is_empty() && headers.iter().all(|(name, _)| *name != FAULT) {
+        if self.first.is_empty()
+            && headers.iter().all(|(name, _)| *name != FAULT)
+            && let Some(seq) = headers.iter().position(|(name, _)| *name == SEQ)
+        {
             self.first = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-            self.seq = headers.iter().position(|(name, _)| *name == SEQ).unwrap_or_default();
+            self.seq = seq;
         }
         let same =
             |(at, ((name, value), (first, was))): (usize, (&Header<'_>, &(&str, String)))| {
                 name == first && (at == self.seq || value == was)
             };
-        let fits = headers.len() == self.first.len()
+        let fits = !self.first.is_empty()
+            && headers.len() == self.first.len()
             && headers.iter().zip(&self.first).enumerate().all(same);
         if !fits {
             return (HeaderList::new(headers), false);
