@@ -7,6 +7,7 @@
 //!
 //! It says what was handed to the client library. Whether that arrived is in the report.
 
+pub mod check;
 mod lines;
 mod sink;
 mod totals;
@@ -25,7 +26,7 @@ use crate::plan::{Act, Buffer, Emission, IncidentLog, Plan, Record};
 use crate::settings::Settings;
 use crate::workload::seed::Seed;
 use crate::workload::{cost_micro_usd, prices_micro_usd_per_hour};
-use lines::{EndLine, GpuLine, IncidentEntry, RecordLine, RunLine, UsageLine};
+use lines::{EndLine, GpuLine, GpuRow, IncidentEntry, RecordLine, RunLine, UsageLine};
 use totals::{Counted, Totals};
 
 /// The JSON Schema of a line.
@@ -58,9 +59,13 @@ impl<'p, W: Write> AnswerKey<'p, W> {
             (BTreeMap::new(), Totals::default(), IncidentLog::new(plan));
         let mut key = Self { plan, prices, out, lines: 0, pairs: 0, held, totals, incidents };
         key.write(&RunLine::of(&plan.identity, settings, seed))?;
-        for gpu in 0..plan.gpus() {
+        let prices = key.prices.clone();
+        let gpus = (0..plan.gpus()).map(|gpu| {
             let row = plan.row_of(gpu);
-            let line = GpuLine::new(plan.key_of(gpu), &seed.rows[row].name, key.prices[row]);
+            let (name, price_micro_usd_per_hour) = (&*seed.rows[row].name, prices[row]);
+            (plan.key_of(gpu), GpuRow { name, price_micro_usd_per_hour })
+        });
+        for line in GpuLine::all(gpus) {
             key.write(&line)?;
         }
         Ok(key)

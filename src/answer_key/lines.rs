@@ -1,6 +1,6 @@
 //! The lines of an answer key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
@@ -47,13 +47,32 @@ pub(super) struct GpuLine<'a> {
     #[serde(rename = "type")]
     line: &'static str,
     key: &'a str,
-    name: &'a str,
-    price_micro_usd_per_hour: u64,
+    #[serde(flatten)]
+    row: GpuRow<'a>,
+    /// The other rows of the seed with its index: each of its requests has the price of one of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    shared_with: Vec<GpuRow<'a>>,
+}
+
+/// A row of the seed.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct GpuRow<'a> {
+    pub(super) name: &'a str,
+    pub(super) price_micro_usd_per_hour: u64,
 }
 
 impl<'a> GpuLine<'a> {
-    pub(super) fn new(key: &'a str, name: &'a str, price_micro_usd_per_hour: u64) -> Self {
-        Self { line: "gpu", key, name, price_micro_usd_per_hour }
+    /// The lines of these GPUs: a key and its row. Those of one key are one GPU.
+    pub(super) fn all(gpus: impl Iterator<Item = (&'a str, GpuRow<'a>)>) -> Vec<Self> {
+        let (mut lines, mut known) = (Vec::<Self>::new(), HashMap::new());
+        for (key, row) in gpus {
+            let place = *known.entry(key).or_insert(lines.len());
+            match lines.get_mut(place) {
+                Some(line) => line.shared_with.push(row),
+                None => lines.push(Self { line: "gpu", key, row, shared_with: Vec::new() }),
+            }
+        }
+        lines
     }
 }
 

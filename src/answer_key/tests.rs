@@ -21,7 +21,8 @@ fn settings(more: &[(&str, &str)]) -> Settings {
         ("EVENT_START", "2026-01-01T00:00:00Z"),
         ("RDKAFKA_SASL_PASSWORD", "hunter2"),
     ];
-    let environment = base.iter().chain(more);
+    let is_other = |(name, _): &&(&str, &str)| more.iter().all(|(other, _)| other != name);
+    let environment = base.iter().filter(is_other).chain(more);
     let environment = environment.map(|(name, value)| ((*name).into(), (*value).into())).collect();
     Settings::load(&Inputs { environment, ..Inputs::default() }, properties::check).unwrap()
 }
@@ -268,4 +269,182 @@ fn it_remembers_no_more_than_what_is_held_back() {
     }
     assert!((38..=42).contains(&most), "{most}");
     assert!(key.held.is_empty());
+}
+
+/// A run with faults and incidents, live or not.
+fn mixed(is_live: bool) -> Settings {
+    let incidents = ("INCIDENTS", "throttle@+20s/30s,gpu-lost@+60s/20s:vm4/0");
+    let mut more = vec![("FAULTS", ALL), incidents, ("ARRIVALS", "fixed"), ("SLEEP_SEC", "0.5")];
+    if is_live {
+        more.push(("EVENT_START", ""));
+    }
+    settings(&more)
+}
+
+/// The lines of the key of a run that is stopped after `most` emissions.
+fn lines_of(settings: &Settings, most: usize) -> Vec<String> {
+    let seed = seed::parse(seed::BUILT_IN.as_bytes()).unwrap();
+    let plan = plan_of(settings, &seed);
+    let mut key = AnswerKey::begin(&plan, settings, &seed, Vec::new()).unwrap();
+    let (mut buffer, mut clock) = (Buffer::default(), started());
+    for emission in plan.emissions().take(most) {
+        // The clock of a live run goes its own way.
+        clock += jiff::SignedDuration::from_millis(137);
+        let record = plan.render(&emission, || clock, &mut buffer);
+        key.see(&emission, &record).unwrap();
+    }
+    let text = String::from_utf8(key.finish().unwrap()).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn started() -> Timestamp {
+    "2026-01-01T00:00:00Z".parse().unwrap()
+}
+
+fn plan_of(settings: &Settings, seed: &Seed) -> Plan {
+    Plan::new(settings, seed, Identity::new(settings, started(), 0))
+}
+
+/// What the lines of a key are against those of the plan.
+fn compared(settings: &Settings, lines: &[String]) -> crate::audit::KeyLines {
+    let parsed: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let records = |name: &str| {
+        let line = parsed.iter().find(|line| line["name"] == name && line["type"] == "total");
+        Kind::BOTH.map(|kind| {
+            line.and_then(|line| line["records"][kind.schema_name()].as_u64()).unwrap_or_default()
+        })
+    };
+    let pairs = parsed.iter().find(|line| line["type"] == "end");
+    let progress = check::Progress {
+        pairs: pairs.and_then(|end| end["pairs"].as_u64()).unwrap_or_default(),
+        planned: records("planned"),
+        sent: records("sent"),
+    };
+    let seed = seed::parse(seed::BUILT_IN.as_bytes()).unwrap();
+    let plan = plan_of(settings, &seed);
+    let lines = (1..).zip(lines).map(|(n, line)| Ok((n, line.clone().into_bytes())));
+    check::compare(&plan, settings, &seed, (progress, true), lines).unwrap()
+}
+
+#[test]
+fn a_key_is_what_the_plan_makes_wherever_the_run_was_stopped() {
+    for is_live in [false, true] {
+        let settings = mixed(is_live);
+        for most in [0, 1, 2, 3, 50, 51, 52, 333, 700, usize::MAX] {
+            let lines = lines_of(&settings, most);
+            let found = compared(&settings, &lines);
+            assert_eq!((found.wrong, &found.first), (0, &Vec::new()), "{is_live} {most}");
+            assert_eq!(found.compared, lines.len() as u64, "{is_live} {most}");
+        }
+    }
+}
+
+#[test]
+fn each_thing_that_is_wrong_in_a_key_is_named_with_its_line() {
+    let settings = mixed(false);
+    let lines = lines_of(&settings, usize::MAX);
+    let at = |what: &str| lines.iter().position(|line| line.contains(what)).unwrap();
+    for (what, field, value) in [
+        ("\"late_by_ms\"", "/late_by_ms", serde_json::json!(1)),
+        ("\"type\":\"record\"", "/timestamp", serde_json::json!(1)),
+        ("\"type\":\"record\"", "/key", serde_json::json!("vm4/7")),
+        ("\"type\":\"record\"", "/topic", serde_json::json!("other")),
+        ("\"type\":\"record\"", "/sent", serde_json::json!(7)),
+        ("\"field\"", "/field", serde_json::json!("other")),
+        ("\"form\"", "/form", serde_json::json!("other")),
+        ("\"usage\"", "/usage/cost_micro_usd", serde_json::json!(0)),
+        ("\"incident\":\"throttle", "/kind", serde_json::json!("surge")),
+        ("\"incident\":\"throttle", "/keys/0", serde_json::json!("vm4/7")),
+        ("\"incident\":\"throttle", "/from", serde_json::json!("2026-01-01T00:00:21.000Z")),
+        ("\"incident\":\"throttle", "/first_seq", serde_json::json!(0)),
+        ("\"incident\":\"throttle", "/during/power_w", serde_json::json!(1.5)),
+        ("\"name\":\"sent\"", "/records/gpu.metrics.v1", serde_json::json!(399)),
+        ("\"name\":\"sent\"", "/prompt_tokens", serde_json::json!(1)),
+        ("\"name\":\"planned\"", "/records/token.usage.v1", serde_json::json!(399)),
+        ("\"name\":\"readable\"", "/counts/malformed", serde_json::json!(true)),
+        ("\"name\":\"deduplicated\"", "/cost_micro_usd", serde_json::json!(1)),
+        ("\"type\":\"end\"", "/pairs", serde_json::json!(399)),
+        ("\"type\":\"gpu\"", "/price_micro_usd_per_hour", serde_json::json!(1)),
+        ("\"type\":\"run\"", "/started_at", serde_json::json!("2026-01-01T00:00:01.000Z")),
+    ] {
+        let number = at(what);
+        let mut line: Value = serde_json::from_str(&lines[number]).unwrap();
+        let pointer = field.strip_suffix("/0").unwrap_or(field);
+        *line.pointer_mut(field).unwrap() = value.clone();
+        let mut changed = lines.clone();
+        changed[number] = line.to_string();
+        let found = compared(&settings, &changed);
+        assert_eq!(found.wrong, 1, "{field}: {:?}", found.first);
+        let first = &found.first[0];
+        assert_eq!(first.line, number as u64 + 1, "{field}");
+        assert_eq!(first.fields.len(), 1, "{field}: {:?}", first.fields);
+        assert_eq!(first.fields[0].field, pointer, "{first:?}");
+        assert!(first.fields[0].found.contains(&value.to_string()), "{field}: {first:?}");
+    }
+}
+
+#[test]
+fn a_line_that_is_there_twice_or_not_or_elsewhere_is_named() {
+    for is_live in [false, true] {
+        let settings = mixed(is_live);
+        let lines = lines_of(&settings, usize::MAX);
+        let number =
+            lines.iter().position(|line| line.contains("\"type\":\"record\"")).unwrap() + 5;
+        let mut twice = lines.clone();
+        twice.insert(number, lines[number].clone());
+        let found = compared(&settings, &twice);
+        assert_eq!(found.wrong, 1, "{:?}", found.first);
+        assert_eq!((found.first[0].line, &found.first[0].plan), (number as u64 + 2, &None));
+
+        let mut without = lines.clone();
+        without.remove(number);
+        let found = compared(&settings, &without);
+        assert_eq!(found.wrong, 1, "{:?}", found.first);
+        assert_eq!((found.first[0].line, &found.first[0].found), (number as u64 + 1, &None));
+
+        let mut swapped = lines.clone();
+        swapped.swap(number, number + 1);
+        let found = compared(&settings, &swapped);
+        assert_eq!(found.wrong, 2, "{:?}", found.first);
+        assert_eq!(found.first[0].line, number as u64 + 1);
+
+        let mut run_twice = lines.clone();
+        run_twice.insert(1, lines[0].clone());
+        let found = compared(&settings, &run_twice);
+        assert_eq!((found.wrong, found.first[0].line), (1, 2), "{:?}", found.first);
+    }
+}
+
+#[test]
+fn a_time_of_a_live_run_is_held_against_nothing_and_the_rest_of_its_line_is() {
+    let settings = mixed(true);
+    let lines = lines_of(&settings, usize::MAX);
+    let number = lines.iter().position(|line| line.contains("\"late_by_ms\"")).unwrap();
+    let mut line: Value = serde_json::from_str(&lines[number]).unwrap();
+    line["late_by_ms"] = 1.into();
+    let mut changed = lines.clone();
+    changed[number] = line.to_string();
+    let found = compared(&settings, &changed);
+    assert_eq!(found.wrong, 1, "{:?}", found.first);
+    assert_eq!(found.first[0].fields[0].field, "/late_by_ms");
+}
+
+#[test]
+fn rows_that_share_an_index_have_one_line() {
+    let rows = r#"[{"gpu_index":0,"name":"A","utilization":0.7,"mem_used_mb":9000,"mem_total_mb":24576,
+        "power_w":280,"price_per_hour_usd":0.85},
+        {"gpu_index":0,"name":"B","utilization":0.5,"mem_used_mb":12000,"mem_total_mb":40960,
+        "power_w":210,"price_per_hour_usd":3.2}]"#;
+    let seed = seed::parse(rows.as_bytes()).unwrap();
+    let settings = settings(&[("BATCH", "4")]);
+    let plan = plan_of(&settings, &seed);
+    let key = AnswerKey::begin(&plan, &settings, &seed, Vec::new()).unwrap();
+    let text = String::from_utf8(key.finish().unwrap()).unwrap();
+    let gpus: Vec<_> = text.lines().filter(|line| line.contains("\"type\":\"gpu\"")).collect();
+    assert_eq!(
+        gpus,
+        [
+            r#"{"type":"gpu","key":"vm4/0","name":"A","price_micro_usd_per_hour":850000,"shared_with":[{"name":"B","price_micro_usd_per_hour":3200000}]}"#
+        ]
+    );
 }

@@ -149,7 +149,8 @@ impl Audit<'_> {
         });
         let mut could_not_tell = Vec::new();
         let absent = self.absent_of_both(end, &logs);
-        let (answer_key, detected) = self.judge(end);
+        let left_out: u64 = absent.iter().map(|absent| absent.left_out).sum();
+        let (answer_key, detected) = self.judge(end, (end * 2).saturating_sub(left_out));
         let hint = self.hint(&absent);
         let Self { expectation, topics, torn, .. } = self;
         let planned = expectation.planned.or(known);

@@ -73,7 +73,8 @@ fn open(topic: &TopicAccount) -> u64 {
 
 /// Whether an answer key differs in more than records that were not found.
 fn contradicts(key: &KeyAccount) -> bool {
-    key.records.iter().any(|row| row.undeclared > 0)
+    key.lines.wrong > 0
+        || key.records.iter().any(|row| row.undeclared > 0)
         || !key.incidents_not_found.is_empty()
         || !key.incidents_undeclared.is_empty()
 }
@@ -101,7 +102,7 @@ fn of_topic(topic: &TopicAccount) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::super::missing::Why;
-    use super::super::{KeyRow, ReadAccount};
+    use super::super::{KeyLines, KeyRow, ReadAccount};
     use super::*;
 
     fn missing(why: Why) -> TopicAccount {
@@ -170,6 +171,7 @@ mod tests {
         let key = |undeclared| KeyAccount {
             agrees: false,
             records: vec![KeyRow { declared: 2, found: 1, undeclared, ..KeyRow::default() }],
+            lines: KeyLines::default(),
             incidents_not_found: Vec::new(),
             incidents_undeclared: Vec::new(),
         };

@@ -21,19 +21,24 @@ pub struct Flags {
     pub(super) alerts: Vec<Alert>,
     /// Lines about records of other runs or topics.
     pub(super) of_others: u64,
+    /// Precision and recall that are demanded.
+    pub(super) least: [Option<f64>; 2],
 }
 
 /// How a record was flagged.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Marks {
     /// As these kinds.
     pub(super) kinds: FaultSet,
     /// As something, without a kind.
     pub(super) unnamed: bool,
+    /// The lines that do, and the kind that each names.
+    pub(super) lines: Vec<(u64, Option<Fault>)>,
 }
 
 impl Marks {
-    fn add(&mut self, fault: Option<Fault>) {
+    fn add(&mut self, line: u64, fault: Option<Fault>) {
+        self.lines.push((line, fault));
         match fault {
             Some(fault) => self.kinds = self.kinds.with(fault),
             None => self.unnamed = true,
@@ -43,14 +48,17 @@ impl Marks {
     fn join(&mut self, other: Self) {
         self.kinds = other.kinds.iter().fold(self.kinds, FaultSet::with);
         self.unnamed |= other.unnamed;
+        self.lines.extend(other.lines);
     }
 }
 
 /// An incident that was noticed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alert {
-    /// What is said to have happened.
-    pub kind: IncidentKind,
+    /// The line that says so.
+    pub line: u64,
+    /// What is said to have happened; `None` if the alert cannot know.
+    pub kind: Option<IncidentKind>,
     /// To which host; `None` if that is not said.
     pub host: Option<String>,
     /// To which of its GPUs.
@@ -67,8 +75,8 @@ impl Flags {
     }
 
     /// Flags the record at a place.
-    pub fn flag_at(&mut self, kind: Kind, partition: i32, offset: i64, fault: Option<Fault>) {
-        self.at.entry(self.of_topic((kind, partition, offset))).or_default().add(fault);
+    pub fn flag_at(&mut self, line: u64, place: (Kind, i32, i64), fault: Option<Fault>) {
+        self.at.entry(self.of_topic(place)).or_default().add(line, fault);
     }
 
     /// A place, where one topic has both events by the name of the first.
@@ -77,8 +85,13 @@ impl Flags {
     }
 
     /// Flags a pair's record.
-    pub fn flag_pair(&mut self, seq: u64, kind: Kind, fault: Option<Fault>) {
-        self.of.entry((seq, kind)).or_default().add(fault);
+    pub fn flag_pair(&mut self, line: u64, seq: u64, kind: Kind, fault: Option<Fault>) {
+        self.of.entry((seq, kind)).or_default().add(line, fault);
+    }
+
+    /// Demands this much precision and recall of each kind.
+    pub fn demand(&mut self, precision: Option<f64>, recall: Option<f64>) {
+        self.least = [precision, recall];
     }
 
     /// Notes an incident that was noticed.
@@ -104,13 +117,13 @@ impl Flags {
     }
 
     /// How a pair's record was flagged.
-    pub(super) fn of(&self, seq: u64, kind: Kind) -> Option<Marks> {
-        self.of.get(&(seq, kind)).copied()
+    pub(super) fn of(&self, seq: u64, kind: Kind) -> Option<&Marks> {
+        self.of.get(&(seq, kind))
     }
 
     /// Every record of the run that was flagged.
-    pub(super) fn all(&self) -> impl Iterator<Item = ((u64, Kind), Marks)> {
-        self.of.iter().map(|(record, marks)| (*record, *marks))
+    pub(super) fn all(&self) -> impl Iterator<Item = ((u64, Kind), &Marks)> {
+        self.of.iter().map(|(record, marks)| (*record, marks))
     }
 
     /// Records that were flagged at places where nothing was read.

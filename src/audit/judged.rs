@@ -2,8 +2,8 @@
 
 use super::Audit;
 use super::flags::Flags;
-use super::key_check::{KeyAccount, KeyCheck, KeyRecord};
-use super::score::{DetectedAccount, Scores};
+use super::key_check::{KeyAccount, KeyCheck, KeyLines, KeyRecord};
+use super::score::{DetectedAccount, Extent, Scores};
 use super::slots::Slot;
 use crate::event::Kind;
 use crate::faults::{Fault, FaultSet};
@@ -35,6 +35,13 @@ impl Audit<'_> {
             && place.is_some_and(|place| self.is_as_sent(record.kind, slot, place, in_force));
         if let Some(key) = &mut self.key {
             key.declared(record, place, is_found);
+        }
+    }
+
+    /// Takes what its lines came to against those that the plan makes.
+    pub fn key_lines(&mut self, lines: KeyLines) {
+        if let Some(key) = &mut self.key {
+            key.lines(lines);
         }
     }
 
@@ -81,7 +88,13 @@ impl Audit<'_> {
     }
 
     /// Holds the key and the flags against what is there of the pairs below `end`.
-    pub(super) fn judge(&mut self, end: u64) -> (Option<KeyAccount>, Option<DetectedAccount>) {
+    ///
+    /// So many records could have been flagged.
+    pub(super) fn judge(
+        &mut self,
+        end: u64,
+        records: u64,
+    ) -> (Option<KeyAccount>, Option<DetectedAccount>) {
         let plan = self.expectation.plan;
         let (mut key, flags) = (self.key.take(), self.flags.take());
         let mut scores = Scores::new();
@@ -106,11 +119,14 @@ impl Audit<'_> {
         }
         let incidents = plan.incidents().map(|incidents| incidents.planned()).unwrap_or_default();
         let texts = incidents.iter().map(|planned| planned.incident.text.clone());
+        let last = end.checked_sub(1).filter(|_| flags.is_some());
+        let span_ms = last.and_then(|last| Some((self.timetable.ms(0)?, self.timetable.ms(last)?)));
         let truth = |seq, kind| {
             let place = plan.shard().place_of(seq).filter(|place| *place < end);
             place.map_or(FaultSet::NONE, |place| self.there(kind, place))
         };
-        let detected = flags.map(|flags| scores.account(&flags, plan, truth));
+        let extent = Extent { records, span_ms };
+        let detected = flags.map(|flags| scores.account(&flags, incidents, extent, truth));
         (key.map(|key| key.account(texts)), detected)
     }
 }

@@ -30,10 +30,49 @@ pub struct KeyAccount {
     pub agrees: bool,
     /// Records by topic and kind.
     pub records: Vec<KeyRow>,
+    /// Its lines against those that the plan makes.
+    pub lines: KeyLines,
     /// Incidents that are declared, in words, and that the run does not have.
     pub incidents_not_found: Vec<String>,
     /// Incidents that the run has, and are not declared.
     pub incidents_undeclared: Vec<String>,
+}
+
+/// The lines of an answer key against those that the plan makes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct KeyLines {
+    /// Lines that were compared with one of the plan.
+    pub compared: u64,
+    /// Lines that are not the plan's, or that it makes and that are not there.
+    pub wrong: u64,
+    /// The first of these.
+    pub first: Vec<KeyDifference>,
+    /// Whether the clock gave the times: what follows from all of them was not compared.
+    pub is_live: bool,
+}
+
+/// A line that is not as the plan makes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyDifference {
+    /// Its number, from 1; of one that is not there, where it should be.
+    pub line: u64,
+    /// What stands there; null if the plan makes one more.
+    pub found: Option<String>,
+    /// What the plan makes; null if it makes none.
+    pub plan: Option<String>,
+    /// Fields that differ, the first of them.
+    pub fields: Vec<KeyFieldDifference>,
+}
+
+/// A field that is not as the plan makes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyFieldDifference {
+    /// JSON pointer.
+    pub field: String,
+    /// What stands there, as JSON.
+    pub found: String,
+    /// What the plan makes.
+    pub plan: String,
 }
 
 /// The records of one kind in one topic.
@@ -62,6 +101,7 @@ pub(super) struct KeyCheck {
     /// The places that are declared, by topic, slot and kind.
     listed: [Vec<RoaringTreemap>; 4],
     incidents: Vec<String>,
+    lines: KeyLines,
 }
 
 impl KeyCheck {
@@ -75,6 +115,7 @@ impl KeyCheck {
             rows: Kind::BOTH.map(|kind| Fault::ALL.map(|fault| row(kind, fault)).into()),
             listed: [(); 4].map(|()| vec![RoaringTreemap::new(); Fault::ALL.len()]),
             incidents: Vec::new(),
+            lines: KeyLines::default(),
         }
     }
 
@@ -97,6 +138,10 @@ impl KeyCheck {
                 self.listed(record.kind, slot, fault).insert(place);
             }
         }
+    }
+
+    pub(super) fn lines(&mut self, lines: KeyLines) {
+        self.lines = lines;
     }
 
     pub(super) fn incident(&mut self, text: String) {
@@ -136,9 +181,11 @@ impl KeyCheck {
         let rows: Vec<_> = rows.filter(|row| row.declared + row.undeclared > 0).collect();
         KeyAccount {
             agrees: rows.iter().all(|row| row.declared == row.found && row.undeclared == 0)
+                && self.lines.wrong == 0
                 && declared.is_empty()
                 && undeclared.is_empty(),
             records: rows,
+            lines: self.lines,
             incidents_not_found: declared,
             incidents_undeclared: undeclared,
         }

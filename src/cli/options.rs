@@ -44,6 +44,12 @@ pub(crate) struct VerifyOptions {
     /// What a pipeline flagged, NDJSON of detected.v1: precision and recall for each kind
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(crate) detected: Option<PathBuf>,
+    /// Exit with 74 if the precision of any kind is below this, as 0.9
+    #[arg(long, value_name = "SHARE", requires = "detected", value_parser = share)]
+    pub(crate) min_precision: Option<Share>,
+    /// Exit with 74 if the recall of any kind is below this, as 0.9
+    #[arg(long, value_name = "SHARE", requires = "detected", value_parser = share)]
+    pub(crate) min_recall: Option<Share>,
     /// Print the account as JSON; its schema is verify.v1
     #[arg(long)]
     pub(crate) json: bool,
@@ -136,6 +142,18 @@ fn by(text: &str) -> Result<By, String> {
         }
     }
     Ok(by)
+}
+
+/// A share, from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Share(pub(crate) f64);
+
+// It is never NaN.
+impl Eq for Share {}
+
+fn share(text: &str) -> Result<Share, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.map(Share).ok_or_else(|| "expected a share from 0 to 1, as 0.9".to_owned())
 }
 
 fn kind_and_name(text: &str) -> Result<(String, String), String> {

@@ -14,7 +14,7 @@ use crate::workload::seed::{self, NVIDIA_SMI, ROCM_SMI, SeedError, Snapshot};
 /// Prints the seed file that a tool's text makes; `-` is stdin.
 #[must_use]
 pub fn seed_file(path: &Path, price_per_hour_usd: Option<f64>) -> Exit {
-    let bytes = match files::read_seed(path) {
+    let bytes = match files::read_seed(path, || false) {
         Ok(bytes) => bytes,
         Err(error) => {
             let text = format!("cannot read {}: {error}; {}", path.display(), expected());

@@ -73,7 +73,6 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
     past.sent_something()?;
     let seed = seed(settings, None).map_err(|e| (e.to_string(), e.cause.exit()))?;
     let identity = identity(settings, &seed, past)?;
-    let digest = seed.sha256();
     let plan = Plan::new(settings, &seed, identity);
     let mut topics = Kind::BOTH.map(|kind| settings.topic(kind).to_owned());
     for (kind, name) in &options.topics {
@@ -110,7 +109,11 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
     };
     let mut audit = Audit::new(Expectation { deduplicated: options.deduplicated, ..expected });
     if let Some(path) = &options.detected {
-        audit.watch(detected_file::read(path, &plan, &topics)?);
+        let mut flags = detected_file::read(path, &plan, &topics)?;
+        let least = [options.min_precision, options.min_recall];
+        let [precision, recall] = least.map(|least| least.map(|share| share.0));
+        flags.demand(precision, recall);
+        audit.watch(flags);
     }
     let reading = match source {
         Source::Lines(lines) => lines.read(&mut audit, &plan.identity.run_id, &topics)?,
@@ -121,7 +124,9 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
     if let (Some(path), true) =
         (&settings.answer_key, settings.resolved("ANSWER_KEY").is_some_and(is_flag))
     {
-        key_file::check(path, &mut audit, &plan, &digest)?;
+        let known =
+            key_file::Known { settings, seed: &seed, plan: &plan, report: past.run.as_ref() };
+        key_file::check(path, &mut audit, known)?;
     }
     let look = look::of(settings, options, &plan);
     let (account, unread) = finished(audit, reading, past);
@@ -198,9 +203,14 @@ fn conclude(
         complain(&format!("there is no record of run {}{seen}", account.run_id));
         return Exit::NoInput;
     }
+    let below = account.detected.iter().flat_map(|detected| &detected.below);
+    let below: Vec<_> = below.map(String::as_str).collect();
+    if !below.is_empty() {
+        complain(&below.join("\n"));
+    }
     match account.verdict {
-        Closure::Closed => Exit::Success,
-        Closure::NotClosed => Exit::IoErr,
+        Closure::Closed if below.is_empty() => Exit::Success,
+        Closure::Closed | Closure::NotClosed => Exit::IoErr,
         Closure::Undecided => Exit::Unavailable,
     }
 }

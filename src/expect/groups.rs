@@ -1,5 +1,7 @@
 //! By what the records of a window are grouped.
 
+use std::collections::HashMap;
+
 use crate::plan::Plan;
 
 /// The parts of the key: none of them is one group of all records.
@@ -14,7 +16,7 @@ pub struct By {
 }
 
 /// What the records of a group have in common: what is not grouped by is not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Group<'p> {
     /// The host.
     pub host: Option<&'p str>,
@@ -35,6 +37,8 @@ pub(super) struct Groups<'p> {
 impl<'p> Groups<'p> {
     pub(super) fn new(plan: &'p Plan, by: By) -> Self {
         let mut made = Self { groups: Vec::new(), of_gpu: Vec::new() };
+        // Rows of the seed that share an index are one GPU.
+        let mut known = HashMap::new();
         for gpu in 0..plan.gpus() {
             let key = plan.key_of(gpu);
             let host = key.rsplit_once('/').map_or(key, |(host, _)| host);
@@ -43,10 +47,7 @@ impl<'p> Groups<'p> {
                 gpu: by.gpu.then_some(key),
                 model: by.model.then(|| plan.model_of(gpu)),
             };
-            // Where there are many groups, each GPU is one, and no search finds it.
-            let known =
-                if by.gpu { None } else { made.groups.iter().position(|known| *known == group) };
-            let place = known.unwrap_or_else(|| {
+            let place = *known.entry(group).or_insert_with(|| {
                 made.groups.push(group);
                 made.groups.len() - 1
             });

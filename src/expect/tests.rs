@@ -22,6 +22,10 @@ fn built_in() -> Seed {
 }
 
 fn plan(settings: &[(&str, &str)]) -> Plan {
+    plan_with(settings, &built_in())
+}
+
+fn plan_with(settings: &[(&str, &str)], seed: &Seed) -> Plan {
     let base = [
         ("VM4_PRODUCER_ENV", "/dev/null"),
         ("RUN_SEED", "7"),
@@ -36,7 +40,7 @@ fn plan(settings: &[(&str, &str)]) -> Plan {
     let settings =
         Settings::load(&Inputs { environment, ..Inputs::default() }, properties::check).unwrap();
     let start = settings.event_start.unwrap();
-    Plan::new(&settings, &built_in(), Identity::new(&settings, start, 0))
+    Plan::new(&settings, seed, Identity::new(&settings, start, 0))
 }
 
 fn question(by: By) -> Question {
@@ -230,4 +234,31 @@ fn rows_are_grouped_by_what_was_asked_for() {
     let all = groups(true, true, true);
     assert_eq!(all.len(), 8);
     assert!(all.contains(&(Some("gpu03"), Some("gpu03/1"), Some(models[0]))), "{all:?}");
+}
+
+#[test]
+fn rows_of_the_seed_that_share_an_index_are_one_gpu_each_request_at_its_own_price() {
+    let rows = r#"[{"gpu_index":0,"name":"A","utilization":0.7,"mem_used_mb":9000,"mem_total_mb":24576,
+        "power_w":280,"price_per_hour_usd":0.85},
+        {"gpu_index":0,"name":"B","utilization":0.5,"mem_used_mb":12000,"mem_total_mb":40960,
+        "power_w":210,"price_per_hour_usd":3.2}]"#;
+    let seed = seed::parse(rows.as_bytes()).unwrap();
+    let prices = prices_micro_usd_per_hour(&seed);
+    let plan = plan_with(&[("HOSTNAME", "vm4"), ("BATCH", "400")], &seed);
+    let ask = |by| Question { prices: prices.clone(), ..question(by) };
+    let by_gpu = table(Windows::new(&plan, ask(BY_GPU)));
+    assert!(by_gpu.keys().all(|(_, _, gpu)| gpu.as_deref() == Some("vm4/0")), "{by_gpu:?}");
+    let all = table(Windows::new(&plan, ask(By::default())));
+    // All records are of the one GPU, so both questions have the same answer.
+    let figures = |table: &Table| table.values().copied().collect::<Vec<_>>();
+    assert_eq!(figures(&by_gpu), figures(&all));
+    let mut cost = 0;
+    let mut buffer = Buffer::default();
+    for emission in plan.emissions().filter(|emission| emission.kind == Kind::Token) {
+        let record = plan.render(&emission, || Timestamp::UNIX_EPOCH, &mut buffer);
+        let pair = record.pair.unwrap();
+        cost += cost_micro_usd(prices[pair.gpu.row], pair.latency_ms);
+    }
+    let of_all = by_gpu.iter().filter(|((view, ..), _)| *view == "all");
+    assert_eq!(of_all.map(|(_, figures)| figures.cost_micro_usd).sum::<u64>(), cost);
 }

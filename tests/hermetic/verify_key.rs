@@ -311,12 +311,121 @@ fn flags_that_are_not_valid_are_a_data_error() {
             "{\"incident\":\"flood\",\"at\":\"2026-01-01T00:00:00Z\"}",
             "there is no incident \"flood\"; the kinds are throttle",
         ),
-        ("{\"incident\":\"surge\",\"at\":\"noon\"}", "at \"noon\" is no RFC 3339 time"),
-        ("{\"offset\":1}", "it is no flag; expected {\"topic\",\"partition\",\"offset\"}"),
+        (
+            "{\"incident\":\"surge\",\"at\":\"noon\"}",
+            "at is \"noon\"; expected a time, as 2026-01-05T09:10:04Z, or as seconds, ms, us or ns",
+        ),
+        ("{\"offset\":1}", "there is no \"topic\"; expected {\"topic\",\"partition\",\"offset\"}"),
+        ("{\"topic\":\"t\",\"offset\":1}", "there is no \"partition\"; expected {\"topic\""),
+        ("{\"topic\":\"t\",\"seq\":\"one\"}", "seq is \"one\"; expected a whole number from 0"),
+        ("{\"topic\":[],\"seq\":1}", "topic is []; expected text"),
+        (
+            "{\"at\":1,\"gpu\":\"first\"}",
+            "gpu is \"first\"; expected its index on the host, as 0, or its key",
+        ),
+        ("{}", "there is no \"at\"; expected {"),
+        ("[1]", "it is no JSON object; expected {"),
+        ("{\"topic\"", "EOF while parsing an object"),
     ] {
         let refused = keyed.verify("", None, Some(&format!("\n{line}\n")));
         refused.exits(65).says(&format!("detected.ndjson line 2: {says}"));
     }
+}
+
+#[test]
+fn a_file_that_is_no_text_is_a_data_error_that_names_the_line() {
+    let keyed = Keyed::new();
+    for (option, text) in [("--answer-key", keyed.key.as_str()), ("--detected", "{\"at\":1}\n")] {
+        let mut producer = Producer::new(["verify"]);
+        let mut bytes = text.lines().next().unwrap().as_bytes().to_vec();
+        bytes.extend_from_slice(b"\n{\"type\":\"\xff\"}\n");
+        let (file, input) = (producer.file("bad", bytes), producer.file("in", &keyed.records));
+        producer.command().arg(option).arg(file).arg("--input").arg(input);
+        let producer = with_all().iter().fold(producer, |run, (name, value)| run.set(name, value));
+        producer.finish().exits(65).says("bad line 2: ").says("invalid unicode code point");
+    }
+}
+
+#[test]
+fn a_line_of_a_key_that_the_plan_does_not_make_opens_the_account_and_is_named() {
+    let keyed = Keyed::new();
+    let lines: Vec<_> = keyed.key.lines().collect();
+    let at = lines.iter().position(|line| line.contains("\"late_by_ms\"")).unwrap();
+    let (before, rest) = lines[at].split_once("\"late_by_ms\":").unwrap();
+    let (was, rest) = rest.split_once([',', '}']).unwrap();
+    let end = if rest.is_empty() { "}" } else { "," };
+    let changed = format!("{before}\"late_by_ms\":1{end}{rest}");
+    let mut key = lines.clone();
+    key[at] = &changed;
+    let verify = keyed.verify_in(&["verify"], &keyed.records, Some(&whole(&key)), None);
+    let says = format!("line {}: /late_by_ms is 1, and the plan makes {was}\n", at + 1);
+    assert!(verify.exits(74).stdout.contains(&says), "{says}: {}", verify.stdout);
+    // Settings are held against what they mean.
+    let other = keyed.key.replacen("\"BATCH\":\"", "\"BATCH\":\"1", 1);
+    let account = in_json(keyed.verify(&keyed.records, Some(&other), None).exits(74));
+    let first = &account["answer_key"]["lines"]["first"][0];
+    assert_eq!(
+        (&first["line"], &first["fields"][0]["field"]),
+        (&json!(1), &json!("/settings/BATCH"))
+    );
+    // A line that is there twice is another one, though all that it says is there.
+    let mut twice = lines.clone();
+    twice.insert(at, lines[at]);
+    let account = in_json(keyed.verify(&keyed.records, Some(&whole(&twice)), None).exits(74));
+    assert_eq!(account["answer_key"]["lines"]["first"][0]["line"], json!(at + 2));
+    assert_eq!(account["answer_key"]["agrees"], json!(false));
+}
+
+#[test]
+fn an_alert_as_alertmanager_has_it_is_taken_and_one_that_knows_no_kind() {
+    let keyed = Keyed::new();
+    let incidents = keyed.lines("incident");
+    let throttle = incidents.iter().find(|line| line["kind"] == "throttle").unwrap();
+    let from: jiff::Timestamp = throttle["from"].as_str().unwrap().parse().unwrap();
+    let at = from + jiff::SignedDuration::from_secs(3);
+    let key = throttle["keys"][0].as_str().unwrap();
+    let (host, gpu) = key.split_once('/').unwrap();
+    let alerts = [
+        json!({"incident": "any", "host": host, "gpu": gpu, "severity": "page",
+            "at": at.as_second()}),
+        json!({"gpu": key, "at": at.as_millisecond().to_string(), "labels": {"a": 1}}),
+        json!({"incident": "throttle", "at": at.to_string()}),
+        json!({"at": "2020-01-01T00:00:00Z"}),
+        json!({"incident": "throttle", "at": 1}),
+    ];
+    let account = in_json(keyed.verify(&keyed.records, None, Some(&ndjson(alerts))).exits(0));
+    let kinds = &account["detected"]["incident_kinds"];
+    let counts = |kind: &str| {
+        let score = of_kind(kinds, kind);
+        let counts = ["there", "alerts", "right"].map(|name| score[name].as_u64().unwrap());
+        (counts, score["wrong_lines"].clone())
+    };
+    assert_eq!(counts("any"), ([7, 5, 3], json!([4, 5])));
+    assert_eq!(counts("throttle"), ([1, 2, 1], json!([5])));
+    assert_eq!(of_kind(kinds, "throttle")["recall"], json!(1.0));
+    let any = of_kind(kinds, "any");
+    let interval = any["precision_interval"].as_array().unwrap();
+    assert!(interval[0].as_f64() < Some(0.6) && interval[1].as_f64() > Some(0.6), "{any}");
+    assert!(any["precision_by_chance"].as_f64() > Some(0.0), "{any}");
+}
+
+#[test]
+fn a_demand_for_precision_and_recall_is_a_gate() {
+    let keyed = Keyed::new();
+    let flags = ndjson(keyed.flags(|line| line["faults"] != json!(["tombstone"])));
+    let verify = |demands: &[&str]| {
+        let command = [&["verify"][..], demands].concat();
+        keyed.verify_in(&command, &keyed.records, None, Some(&flags))
+    };
+    verify(&["--min-precision", "1"]).exits(0);
+    let below = verify(&["--min-precision", "1", "--min-recall", "0.9"]);
+    below.exits(74).says("recall of tombstone is ").says(", and 0.9 is demanded");
+    assert!(!below.stderr.contains("precision of"), "{}", below.stderr);
+    assert!(below.stdout.starts_with("CLOSED"), "{}", below.stdout);
+    assert!(below.stdout.contains("detected  recall of tombstone is "), "{}", below.stdout);
+    verify(&["--min-recall", "0.0"]).exits(0);
+    verify(&["--min-recall", "1.5"]).exits(64).says("expected a share from 0 to 1, as 0.9");
+    Producer::new(["verify", "--min-recall", "1"]).finish().exits(64).says("--detected");
 }
 
 #[test]

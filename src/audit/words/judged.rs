@@ -1,7 +1,12 @@
 //! An answer key and a pipeline's flags in words.
 
 use super::findings::line;
-use crate::audit::{AlertScore, DetectedAccount, FaultScore, KeyAccount, KeyRow};
+use std::collections::BTreeSet;
+
+use crate::audit::{
+    AlertScore, DetectedAccount, FaultScore, KeyAccount, KeyDifference, KeyFieldDifference,
+    KeyLines, KeyRow, Shares,
+};
 
 pub(super) fn key(key: &KeyAccount, text: &mut String) {
     let (declared, found) = key
@@ -18,6 +23,7 @@ pub(super) fn key(key: &KeyAccount, text: &mut String) {
         let words = format!("{found} of {declared} faults that it declares were found");
         line(text, "key", &words);
     }
+    lines(&key.lines, text);
     for row in &key.records {
         let KeyRow { event, kind, declared, found, undeclared, .. } = row;
         let mut words = format!("{event} {kind}: {declared} declared, {found} found");
@@ -41,16 +47,48 @@ pub(super) fn key(key: &KeyAccount, text: &mut String) {
     }
 }
 
+/// The lines of a key against those of the plan.
+fn lines(lines: &KeyLines, text: &mut String) {
+    let KeyLines { compared, wrong, first, is_live } = lines;
+    if *wrong == 0 {
+        let rest = if *is_live {
+            "; costs, tokens and means of a live run follow from its clock, and were not compared"
+        } else {
+            ""
+        };
+        line(text, "key", &format!("all {compared} lines are as the plan makes them{rest}"));
+        return;
+    }
+    line(text, "key", &format!("{wrong} lines are not as the plan makes them"));
+    for KeyDifference { line: number, found, plan, fields } in first {
+        let words = match (found, plan) {
+            (Some(_), Some(_)) => {
+                let fields = fields.iter().map(|KeyFieldDifference { field, found, plan }| {
+                    format!("{field} is {found}, and the plan makes {plan}")
+                });
+                fields.collect::<Vec<_>>().join("; ")
+            }
+            (Some(found), None) => format!("the plan makes no such line here: {found}"),
+            (None, plan) => {
+                let plan = plan.as_deref().unwrap_or_default();
+                format!("before it, one is missing that the plan makes: {plan}")
+            }
+        };
+        line(text, "  key", &format!("line {number}: {words}"));
+    }
+    let more = wrong.saturating_sub(first.len() as u64);
+    if more > 0 {
+        line(text, "  key", &format!("and {more} more"));
+    }
+}
+
 pub(super) fn detected(detected: &DetectedAccount, text: &mut String) {
     for score in [&detected.any].into_iter().chain(&detected.faults) {
-        let FaultScore { kind, there, recalled, flagged, right, precision, recall, .. } = score;
-        let mut words = format!(
-            "{kind}: precision {} ({right} of {flagged}), recall {} ({recalled} of {there})",
-            share(*precision),
-            share(*recall)
-        );
+        let FaultScore { kind, there, recalled, flagged, right, shares, .. } = score;
+        let mut words =
+            format!("{kind}: {}", both(shares, (*right, *flagged, ""), (*recalled, *there)));
         if let Some(seq) = score.first_wrong {
-            words.push_str(&format!("; first wrong: pair {seq}"));
+            words.push_str(&format!("; first wrong: pair {seq}, {}", lines_of(&score.wrong_lines)));
         }
         if let Some(seq) = score.first_missed {
             words.push_str(&format!("; first missed: pair {seq}"));
@@ -58,12 +96,12 @@ pub(super) fn detected(detected: &DetectedAccount, text: &mut String) {
         line(text, "detected", &words);
     }
     for score in &detected.incident_kinds {
-        let AlertScore { kind, there, recalled, alerts, right, precision, recall } = score;
-        let words = format!(
-            "{kind}: precision {} ({right} of {alerts} alerts), recall {} ({recalled} of {there})",
-            share(*precision),
-            share(*recall)
-        );
+        let AlertScore { kind, there, recalled, alerts, right, shares, wrong_lines } = score;
+        let mut words =
+            format!("{kind}: {}", both(shares, (*right, *alerts, " alerts"), (*recalled, *there)));
+        if !wrong_lines.is_empty() {
+            words.push_str(&format!("; wrong: {}", lines_of(wrong_lines)));
+        }
         line(text, "incidents", &words);
     }
     for incident in &detected.incidents {
@@ -73,6 +111,9 @@ pub(super) fn detected(detected: &DetectedAccount, text: &mut String) {
         };
         line(text, "  delay", &format!("{}: {noticed}", incident.incident));
     }
+    for below in &detected.below {
+        line(text, "detected", below);
+    }
     for (count, what) in [
         (detected.of_others, "lines are about records of other runs"),
         (detected.nowhere, "flagged places have no record that was read"),
@@ -81,6 +122,34 @@ pub(super) fn detected(detected: &DetectedAccount, text: &mut String) {
             line(text, "detected", &format!("{count} {what}"));
         }
     }
+}
+
+/// Precision and recall with what they are of.
+fn both(
+    shares: &Shares,
+    (right, flagged, what): (u64, u64, &str),
+    (recalled, there): (u64, u64),
+) -> String {
+    format!(
+        "precision {} ({right} of {flagged}{what}{}), recall {} ({recalled} of {there}{})",
+        share(shares.precision),
+        around(shares.precision_interval, shares.precision_by_chance),
+        share(shares.recall),
+        around(shares.recall_interval, shares.recall_by_chance),
+    )
+}
+
+/// The interval of a share, and what chance would reach.
+fn around(interval: Option<[f64; 2]>, chance: Option<f64>) -> String {
+    let (Some([from, to]), Some(chance)) = (interval, chance) else { return String::new() };
+    format!("; 95 % {from:.3} to {to:.3}; by chance {chance:.3}")
+}
+
+/// The first lines that are wrong.
+fn lines_of(lines: &BTreeSet<u64>) -> String {
+    let word = if lines.len() == 1 { "line" } else { "lines" };
+    let lines: Vec<_> = lines.iter().map(u64::to_string).collect();
+    format!("{word} {}", lines.join(", "))
 }
 
 fn share(share: Option<f64>) -> String {

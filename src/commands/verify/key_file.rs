@@ -1,16 +1,25 @@
 //! `--answer-key`: what a run declares to have done on purpose.
 
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufReader, Seek};
 use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Problem, ndjson};
-use crate::audit::{Audit, KeyRecord};
+use super::Problem;
+use super::ndjson::{self, Lines};
+use crate::answer_key::check::{NAMED, Progress, compare};
+use crate::audit::{Audit, KeyDifference, KeyFieldDifference, KeyRecord};
 use crate::event::Kind;
 use crate::exit::Exit;
 use crate::faults::{Fault, FaultSet};
+use crate::kafka::properties;
 use crate::plan::Plan;
+use crate::report::past::PastRun;
+use crate::settings::{ENV_FILE_VARIABLE, Inputs, OF_THE_EVENTS, Settings};
 use crate::workload;
+use crate::workload::seed::Seed;
 
 /// A line of a key, as far as an audit needs it. Its JSON Schema is `answer_key.v1`.
 #[derive(Debug, Deserialize)]
@@ -20,8 +29,8 @@ enum Line {
     Gpu {},
     Record { event: String, seq: u64, faults: Vec<String>, sent: bool, copy: bool },
     Incident { incident: String },
-    Total {},
-    End { lines: u64 },
+    Total { name: String, records: BTreeMap<String, u64> },
+    End { pairs: u64, lines: u64 },
 }
 
 /// Who the run of a key is.
@@ -32,12 +41,14 @@ struct Run {
     workload_version: u32,
     seed_sha256: String,
     shard: String,
+    #[serde(default)]
+    settings: BTreeMap<String, String>,
 }
 
 impl Run {
     /// Whether it is the run that is verified.
     fn check(&self, plan: &Plan, digest: &str) -> Result<(), String> {
-        let Self { run_id, run_seed, workload_version, seed_sha256, shard } = self;
+        let Self { run_id, run_seed, workload_version, seed_sha256, shard, .. } = self;
         let (own, own_shard) = (&plan.identity, plan.shard());
         let is_own = (run_id, *run_seed) == (&own.run_id, own.run_seed);
         if !is_own || *shard != own_shard.to_string() {
@@ -65,36 +76,136 @@ impl Run {
 
 /// What was read of a key so far.
 #[derive(Debug, Default)]
-struct Progress {
+struct Read {
     lines: u64,
-    has_run: bool,
+    run: Option<Run>,
     has_ended: bool,
+    /// How far the run came, as the key says.
+    progress: Progress,
 }
 
-/// Holds the records that were read against an answer key.
+/// What is known of the run whose key it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) seed: &'a Seed,
+    pub(super) plan: &'a Plan,
+    /// Its report, if there is one.
+    pub(super) report: Option<&'a PastRun>,
+}
+
+/// Holds an answer key against the records that were read, and its lines against the plan's.
 ///
 /// # Errors
 /// The key cannot be read, is not whole, or is that of another run.
-pub(super) fn check(
-    path: &Path,
-    audit: &mut Audit<'_>,
-    plan: &Plan,
-    seed_sha256: &str,
-) -> Result<(), Problem> {
+pub(super) fn check(path: &Path, audit: &mut Audit<'_>, known: Known<'_>) -> Result<(), Problem> {
     audit.begin_key();
-    let mut progress = Progress::default();
-    ndjson::each(path, "line of an answer key", |line: Line| {
-        progress.lines += 1;
-        if progress.has_ended {
+    let name = path.display().to_string();
+    let unread = |error: &io::Error| ndjson::unread(&name, error);
+    let mut file = whole(path).map_err(|error| unread(&error))?;
+    let mut read = Read::default();
+    let digest = known.seed.sha256();
+    Lines::of(BufReader::new(&file))
+        .each(&name, |_, line| read.take(line, audit, (known.plan, &digest)))?;
+    if !read.has_ended {
+        let text = format!("{name}: the line that ends an answer key is missing");
+        return Err((text, Exit::DataErr));
+    }
+    let mut progress = read.progress;
+    if let Some(report) = known.report {
+        progress.sent = report.generated();
+    }
+    file.rewind().map_err(|error| unread(&error))?;
+    let lines = Lines::of(BufReader::new(file));
+    let Known { settings, seed, plan, report } = known;
+    let mut compared = compare(plan, settings, seed, (progress, report.is_some()), lines)
+        .map_err(|error| unread(&error))?;
+    let theirs = read.run.map(|run| run.settings).unwrap_or_default();
+    let other = other_settings(settings, &theirs);
+    if !other.is_empty() {
+        compared.wrong += 1;
+        let [found, plan] = ["the settings of the key", "those of the run"].map(str::to_owned);
+        let (found, plan) = (Some(found), Some(plan));
+        compared.first.insert(0, KeyDifference { line: 1, found, plan, fields: other });
+        compared.first.truncate(NAMED);
+    }
+    audit.key_lines(compared);
+    Ok(())
+}
+
+/// A file that can be read twice: what comes through a pipe is kept on the disk.
+fn whole(path: &Path) -> io::Result<File> {
+    let path = if path == Path::new("-") { Path::new("/dev/stdin") } else { path };
+    let mut file = File::open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    let mut kept = tempfile::tempfile()?;
+    io::copy(&mut file, &mut kept)?;
+    kept.rewind()?;
+    Ok(kept)
+}
+
+/// The settings of the events that a key has otherwise than `own`, by what they mean.
+fn other_settings(own: &Settings, theirs: &BTreeMap<String, String>) -> Vec<KeyFieldDifference> {
+    let of_the_events = theirs.iter().filter(|(name, _)| OF_THE_EVENTS.contains(&name.as_str()));
+    let environment = of_the_events.map(|(name, value)| (name.into(), value.into()));
+    let environment = environment.chain([(ENV_FILE_VARIABLE.into(), "/dev/null".into())]).collect();
+    let inputs = Inputs { environment, ..Inputs::default() };
+    let read = match Settings::load(&inputs, properties::check) {
+        Ok(read) => read,
+        Err(error) => {
+            let (found, plan) = (error.to_string(), "settings that are valid".to_owned());
+            return vec![KeyFieldDifference { field: "/settings".to_owned(), found, plan }];
+        }
+    };
+    let differs = [
+        ("BATCH", read.batch != own.batch),
+        ("SLEEP_SEC", read.sleep != own.sleep),
+        ("TOPIC_METRIC", read.topic_metric != own.topic_metric),
+        ("TOPIC_TOKEN", read.topic_token != own.topic_token),
+        ("HOSTNAME", read.hostname.names() != own.hostname.names()),
+        ("WORKLOAD", read.workload != own.workload),
+        ("ARRIVALS", read.arrivals != own.arrivals),
+        ("DURATION_SEC", read.duration != own.duration),
+        ("EVENT_START", read.event_start != own.event_start),
+        ("FAULTS", read.faults != own.faults),
+        ("INCIDENTS", read.incidents != own.incidents),
+        ("RECORD_KEY", read.record_key != own.record_key),
+        ("RECORD_HEADERS", read.record_headers != own.record_headers),
+    ];
+    let value = |settings: &Settings, name| {
+        let value = settings.resolved(name).map(|resolved| resolved.expose().to_owned());
+        value.unwrap_or_default()
+    };
+    let differs = differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| {
+        let field = format!("/settings/{name}");
+        KeyFieldDifference { field, found: value(&read, name), plan: value(own, name) }
+    });
+    differs.collect()
+}
+
+impl Read {
+    /// Takes a line.
+    fn take(
+        &mut self,
+        line: &[u8],
+        audit: &mut Audit<'_>,
+        (plan, digest): (&Plan, &str),
+    ) -> Result<(), String> {
+        let line: Line = serde_json::from_slice(line)
+            .map_err(|error| format!("it is no line of an answer key: {error}"))?;
+        self.lines += 1;
+        if self.has_ended {
             return Err("it is behind the line that ends the key".to_owned());
         }
-        if !progress.has_run && !matches!(line, Line::Run(_)) {
+        if self.run.is_none() && !matches!(line, Line::Run(_)) {
             return Err("the key does not begin with the line of its run".to_owned());
         }
         match line {
             Line::Run(run) => {
-                progress.has_run = true;
-                run.check(plan, seed_sha256)?;
+                run.check(plan, digest)?;
+                self.run.get_or_insert(run);
             }
             Line::Record { event, seq, faults, sent: is_sent, copy: is_copy } => {
                 let kind = Kind::BOTH.into_iter().find(|kind| kind.schema_name() == event);
@@ -107,22 +218,27 @@ pub(super) fn check(
                 audit.key_record(&KeyRecord { kind, seq, is_copy, faults, is_sent });
             }
             Line::Incident { incident } => audit.key_incident(incident),
-            Line::Gpu {} | Line::Total {} => {}
-            Line::End { lines } => {
-                progress.has_ended = true;
-                if lines != progress.lines {
+            Line::Gpu {} => {}
+            Line::Total { name, records } => {
+                let counts = Kind::BOTH
+                    .map(|kind| records.get(kind.schema_name()).copied().unwrap_or_default());
+                match name.as_str() {
+                    "planned" => self.progress.planned = counts,
+                    "sent" => self.progress.sent = counts,
+                    _ => {}
+                }
+            }
+            Line::End { pairs, lines } => {
+                self.has_ended = true;
+                self.progress.pairs = pairs;
+                if lines != self.lines {
                     return Err(format!(
                         "the key says that it has {lines} lines, and this is line {}",
-                        progress.lines
+                        self.lines
                     ));
                 }
             }
         }
         Ok(())
-    })?;
-    if progress.has_ended {
-        return Ok(());
     }
-    let text = format!("{}: the line that ends an answer key is missing", path.display());
-    Err((text, Exit::DataErr))
 }
