@@ -15,7 +15,6 @@ pub mod partitions;
 mod poll;
 pub mod producer;
 pub mod properties;
-mod quiet;
 pub mod reader;
 pub mod settle;
 pub mod topics;

@@ -6,12 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::client::Client;
-use rdkafka::metadata::Metadata;
-use rdkafka::producer::{BaseProducer, Producer};
-
 use super::delivery_reports::DeliveryReports;
-use super::native;
+use super::native::{Client, Edge, Metadata, topic_ids};
 use crate::delivery::Offsets;
 use crate::host::limits;
 use crate::settings::Server;
@@ -87,7 +83,7 @@ pub type NamedTopic<'a> = (&'a str, &'static str);
 
 /// Asks with the client of a run.
 #[derive(Clone)]
-pub struct Admin(Arc<BaseProducer<DeliveryReports>>);
+pub struct Admin(Arc<Client<DeliveryReports>>);
 
 impl std::fmt::Debug for Admin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -96,12 +92,12 @@ impl std::fmt::Debug for Admin {
 }
 
 impl Admin {
-    pub(super) fn of(producer: Arc<BaseProducer<DeliveryReports>>) -> Self {
+    pub(super) fn of(producer: Arc<Client<DeliveryReports>>) -> Self {
         Self(producer)
     }
 
     pub(super) fn client(&self) -> &Client<DeliveryReports> {
-        self.0.client()
+        &self.0
     }
 
     /// Waits until a broker answers, both topics exist, and the leader of each partition has told
@@ -123,7 +119,7 @@ impl Admin {
         for (topic, ends) in topics.into_iter().zip(&mut ends) {
             let partitions = partitions(&wait.for_topic(topic)?, topic.0);
             let within = wait.left().min(LEADER_SLICE);
-            *ends = match native::ends(self.client(), topic.0, &partitions, within) {
+            *ends = match self.client().edges(topic.0, &partitions, (Edge::End, within)) {
                 Ok(ends) => ends,
                 // It takes a question for each partition to know which leader is not ready.
                 Err(_) => wait.for_leaders(topic.0, &partitions)?,
@@ -136,13 +132,13 @@ impl Admin {
     #[must_use]
     pub fn cluster_id(&self) -> Option<String> {
         // Every answer with metadata has it, so there is nothing to wait for.
-        self.client().fetch_cluster_id(Duration::ZERO).filter(|id| !id.is_empty())
+        self.client().cluster_id(Duration::ZERO)
     }
 
     /// The numbers of a topic's partitions; none if the cluster does not tell within this time.
     #[must_use]
     pub fn partitions(&self, topic: &str, within: Duration) -> Vec<i32> {
-        let metadata = self.client().fetch_metadata(Some(topic), within);
+        let metadata = self.client().metadata(Some(topic), within);
         metadata.map(|metadata| partitions(&metadata, topic)).unwrap_or_default()
     }
 
@@ -155,7 +151,7 @@ impl Admin {
         partitions: &[i32],
         within: Duration,
     ) -> Option<BTreeMap<i32, i64>> {
-        native::ends(self.client(), topic, partitions, within).ok()
+        self.client().edges(topic, partitions, (Edge::End, within)).ok()
     }
 
     /// The ids of topics, where the cluster tells them within this time.
@@ -163,13 +159,11 @@ impl Admin {
     pub fn topic_ids(&self, topics: &[&str], within: Duration) -> BTreeMap<String, String> {
         let until = Instant::now() + within;
         // A broker to which there is a connection: the first topic's leader.
-        let metadata = self.client().fetch_metadata(topics.first().copied(), within).ok();
-        let leader = metadata
-            .as_ref()
-            .and_then(|metadata| Some(metadata.topics().first()?.partitions().first()?.leader()));
-        let Some(leader) = leader.filter(|leader| *leader >= 0) else { return BTreeMap::new() };
+        let metadata = self.client().metadata(topics.first().copied(), within).ok();
+        let leader = metadata.and_then(|metadata| metadata.topics.first()?.leader);
+        let Some(leader) = leader else { return BTreeMap::new() };
         let left = until.saturating_duration_since(Instant::now());
-        native::topic_ids(self.client(), leader, topics, left)
+        topic_ids(self.client(), leader, topics, left)
     }
 
     /// The names of all topics; `None` if the cluster does not tell within this time.
@@ -177,14 +171,13 @@ impl Admin {
     /// All of them: a question for one creates it on many clusters.
     #[must_use]
     pub fn topics(&self, within: Duration) -> Option<Vec<String>> {
-        let metadata = self.client().fetch_metadata(None, within).ok()?;
-        Some(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
+        let metadata = self.client().metadata(None, within).ok()?;
+        Some(metadata.topics.into_iter().map(|topic| topic.name).collect())
     }
 }
 
 fn partitions(metadata: &Metadata, topic: &str) -> Vec<i32> {
-    let found = metadata.topics().iter().find(|found| found.name() == topic);
-    found.map(|found| found.partitions().iter().map(|p| p.id()).collect()).unwrap_or_default()
+    metadata.topic(topic).map(|found| found.partitions.clone()).unwrap_or_default()
 }
 
 /// How long answers are waited for.
@@ -204,8 +197,8 @@ impl Bound {
 }
 
 pub(super) fn advertised(metadata: &Metadata) -> Vec<Server> {
-    let brokers = metadata.brokers().iter().filter_map(|broker| {
-        Some(Server { host: broker.host().to_owned(), port: u16::try_from(broker.port()).ok()? })
+    let brokers = metadata.brokers.iter().filter_map(|(host, port)| {
+        Some(Server { host: host.clone(), port: u16::try_from(*port).ok()? })
     });
     brokers.collect()
 }

@@ -1,16 +1,16 @@
 //! Sends records to partitions of the caller's choice, with a client of its own: what a run counts
 //! does not see them.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, Message, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use rdkafka::config::ClientConfig;
 
+use super::native::{
+    Client, Code, DeliveryReport, ErrorCode, Events, Handed, HeaderList, Listener, Topic,
+};
 use crate::event::Kind;
 use crate::host::apart::briefly;
 
@@ -62,21 +62,14 @@ impl Answers {
     }
 }
 
-impl ClientContext for Answers {
-    fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
-    fn error(&self, _: KafkaError, _: &str) {}
-}
-
-impl ProducerContext for Answers {
-    type DeliveryOpaque = usize;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, topic: usize) {
-        match result {
-            Ok(message) if message.offset() >= 0 => {
-                self.acknowledged[topic].fetch_add(1, Ordering::Relaxed);
+impl Listener for Answers {
+    fn delivered(&self, report: &DeliveryReport<'_>) {
+        match report.outcome() {
+            Ok((_, Some(_))) => {
+                self.acknowledged[report.opaque()].fetch_add(1, Ordering::Relaxed);
             }
-            Ok(_) => self.failed(&"the broker gave no offset"),
-            Err((error, _)) => self.failed(&error),
+            Ok((_, None)) => self.failed(&"the broker gave no offset"),
+            Err(code) => self.failed(&code),
         }
     }
 }
@@ -89,47 +82,51 @@ pub fn send(
     within: Duration,
     is_cancelled: &dyn Fn() -> bool,
 ) -> Answered {
-    let client: Result<BaseProducer<Answers>, _> = config.create_with_context(Answers::default());
-    let producer = match client {
-        Ok(producer) => producer,
+    let client = match Client::producer(config, Answers::default()) {
+        Ok(client) => Arc::new(client),
         Err(error) => return Answered { problem: Some(error.to_string()), ..Answered::default() },
     };
+    let Some(events) = Events::of(&client) else {
+        return Answered { problem: Some("no memory".to_owned()), ..Answered::default() };
+    };
+    let answers = client.listener();
     let started = Instant::now();
     let is_over = || is_cancelled() || started.elapsed() >= within;
+    let mut topics: BTreeMap<&str, Result<Topic<Answers>, ErrorCode>> = BTreeMap::new();
     for record in records {
-        while let Err(code) = enqueue(&producer, record) {
-            if code != RDKafkaErrorCode::QueueFull || is_over() {
-                producer.context().failed(&code);
+        let name = record.topic.as_str();
+        let topic = topics.entry(name).or_insert_with(|| Topic::new(&client, name));
+        while let Err(code) = enqueue(topic, record) {
+            if !code.is(Code::QueueFull) || is_over() {
+                answers.failed(&code);
                 break;
             }
-            producer.poll(LOOK_EVERY);
+            events.take_next(LOOK_EVERY);
         }
     }
-    while producer.in_flight_count() > 0 && !is_over() {
-        producer.poll(LOOK_EVERY);
+    while client.waiting() > 0 && !is_over() {
+        events.take_next(LOOK_EVERY);
     }
-    let answers = producer.context();
     let acknowledged = answers.acknowledged.each_ref().map(|count| count.load(Ordering::Relaxed));
     let problem = answers.problem.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let _in_time = briefly(CLOSED_WITHIN, move || drop(producer));
+    drop(topics);
+    let _in_time = briefly(CLOSED_WITHIN, move || drop((events, client)));
     Answered { acknowledged, problem }
 }
 
-fn enqueue(producer: &BaseProducer<Answers>, record: &Addressed) -> Result<(), RDKafkaErrorCode> {
-    let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-    for (key, value) in &record.headers {
-        headers = headers.insert(Header { key, value: Some(value) });
-    }
-    let mut message: BaseRecord<'_, str, [u8], usize> =
-        BaseRecord::with_opaque_to(&record.topic, record.kind as usize)
-            .partition(record.partition)
-            .timestamp(record.timestamp_ms)
-            .headers(headers)
-            .payload(&record.value);
-    if let Some(key) = &record.key {
-        message = message.key(key);
-    }
-    producer
-        .send(message)
-        .map_err(|(error, _)| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail))
+fn enqueue(topic: &Result<Topic<Answers>, ErrorCode>, record: &Addressed) -> Result<(), ErrorCode> {
+    let topic = topic.as_ref().map_err(|code| *code)?;
+    let headers: Vec<_> =
+        record.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let list = match headers.is_empty() {
+        true => None,
+        false => Some(HeaderList::new(&headers).ok_or(ErrorCode::from(Code::Fail))?),
+    };
+    let handed = Handed {
+        partition: record.partition,
+        key: record.key.as_deref().map(str::as_bytes),
+        value: Some(&record.value),
+        timestamp_ms: record.timestamp_ms,
+    };
+    topic.produce(&handed, list, record.kind as usize).map_err(|(code, _)| code)
 }

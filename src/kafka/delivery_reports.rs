@@ -15,18 +15,13 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Message};
-use rdkafka::producer::{NoCustomPartitioner, ProducerContext};
-use rdkafka::statistics::Statistics;
 use tokio::sync::Notify;
 
 use super::config::longest_wait;
 use super::errors::failure;
 use super::heard::Heard;
-use super::native::{self, HeaderList, Wake};
+use super::native::{Code, DeliveryReport, ErrorCode, HeaderList, Listener};
 use super::opaque::Opaque;
 use crate::delivery::times::SendTimes;
 use crate::delivery::{Accounting, Counts, Delivered, InFlightRecord, Totals};
@@ -66,7 +61,7 @@ impl DeliveryReports {
     pub(super) fn new(delivery_timeout: Duration, is_idempotent: bool) -> Self {
         // A cluster that answers nothing at all ends the run before, with its records unresolved.
         let timeout = delivery_timeout + 2 * GRACE;
-        let timed_out = failure(RDKafkaErrorCode::MessageTimedOut);
+        let timed_out = failure(Code::MessageTimedOut.into());
         let accounting = if is_idempotent { Accounting::new } else { Accounting::reordered };
         let accounting = accounting(timeout, timed_out, longest_wait(delivery_timeout));
         Self {
@@ -99,7 +94,7 @@ impl DeliveryReports {
     }
 
     /// A record was refused before it left. Its failure counts as an end, so it counts as handed over.
-    pub(super) fn refused(&self, kind: Kind, index: u64, error: RDKafkaErrorCode) {
+    pub(super) fn refused(&self, kind: Kind, index: u64, error: ErrorCode) {
         self.handed_over(kind, index + 1);
         self.with_accounting(|accounting| accounting.refused(kind, index, failure(error)));
     }
@@ -188,16 +183,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Wake for DeliveryReports {
+impl Listener for DeliveryReports {
     fn wake(&self) {
         self.answered.notify_one();
         if let Some(poller) = self.poller.get() {
             poller.unpark();
         }
     }
-}
 
-impl ClientContext for DeliveryReports {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         // The summary is the last line of a run.
         if !self.is_closed() {
@@ -205,38 +198,25 @@ impl ClientContext for DeliveryReports {
         }
     }
 
-    fn stats(&self, statistics: Statistics) {
-        self.heard().statistics(statistics);
+    fn statistics(&self, json: &str) {
+        self.heard().statistics(json);
     }
 
-    fn error(&self, error: KafkaError, reason: &str) {
+    fn error(&self, code: ErrorCode, reason: &str) {
         if !self.is_closed() {
-            self.heard().error(&error, reason);
+            self.heard().error(code, reason);
         }
     }
-}
 
-impl ProducerContext<NoCustomPartitioner> for DeliveryReports {
-    type DeliveryOpaque = usize;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, opaque: usize) {
-        let (Ok(message) | Err((_, message))) = result;
-        let Opaque { kind, index, late_by, pooled } = Opaque::unpack(opaque);
-        if let Some(list) = pooled.then(|| native::take_headers(message)).flatten() {
+    fn delivered(&self, report: &DeliveryReport<'_>) {
+        let Opaque { kind, index, late_by, pooled } = Opaque::unpack(report.opaque());
+        if let Some(list) = pooled.then(|| report.take_headers()).flatten() {
             RETURNED.with_borrow_mut(|returned| returned.push(list));
         }
-        let waited = native::latency(message);
-        let record = InFlightRecord { kind, index, waited, late_by };
-        let outcome = match result {
-            Ok(message) => {
-                Ok((message.partition(), Some(message.offset()).filter(|offset| *offset >= 0)))
-            }
-            Err((error, _)) => {
-                Err(failure(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)))
-            }
-        };
+        let record = InFlightRecord { kind, index, waited: report.latency(), late_by };
+        let outcome = report.outcome().map_err(failure);
         let is_acknowledged = matches!(outcome, Ok((_, Some(_))));
-        let trace = (!is_acknowledged).then(|| native::trace(message));
+        let trace = (!is_acknowledged).then(|| report.trace());
         REPORTED.with_borrow_mut(|reported| reported.push(Delivered { record, outcome, trace }));
     }
 }

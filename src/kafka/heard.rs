@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::{Broker, Statistics, Window};
 use tracing::{debug, warn};
 
 use super::errors::{class, other_protocol, plain};
+use super::native::{Code, ErrorCode};
 use crate::delivery::{FailureClass, LatencyParts, Share};
 use crate::host::limits;
 use crate::settings::Server;
@@ -28,7 +28,7 @@ pub(super) struct Heard {
     /// The servers that answered in another protocol, each in words.
     pub(super) other_protocol: BTreeMap<String, String>,
     /// Errors that are logged already.
-    said: BTreeSet<String>,
+    said: BTreeSet<ErrorCode>,
 }
 
 impl Heard {
@@ -46,18 +46,21 @@ impl Heard {
         }
     }
 
-    pub(super) fn statistics(&mut self, statistics: Statistics) {
+    pub(super) fn statistics(&mut self, json: &str) {
+        let statistics: Statistics = match serde_json::from_str(json) {
+            Ok(statistics) => statistics,
+            Err(error) => return debug!(target: "librdkafka", "its statistics: {error}"),
+        };
         for broker in statistics.brokers.values() {
             count(&mut self.latency_parts, broker);
         }
         self.learned = learned_brokers(statistics);
     }
 
-    pub(super) fn error(&mut self, error: &KafkaError, reason: &str) {
-        let code = error.rdkafka_error_code();
+    pub(super) fn error(&mut self, code: ErrorCode, reason: &str) {
         self.other_protocol.extend(other_protocol(reason));
-        let text = if reason.is_empty() { error.to_string() } else { plain(reason) };
-        if self.said.insert(format!("{code:?}")) {
+        let text = if reason.is_empty() { code.to_string() } else { plain(reason) };
+        if self.said.insert(code) {
             warn!(target: "librdkafka", "{text}");
         } else {
             debug!(target: "librdkafka", "{text}");
@@ -65,10 +68,10 @@ impl Heard {
         if limits::is_exhausted(&text).is_some() {
             self.exhausted = Some(text.clone());
         }
-        match code {
-            Some(code) if class(code) == FailureClass::Denied => self.denied = Some(text),
+        match class(code) {
+            FailureClass::Denied => self.denied = Some(text),
             // This one only sums up the others, which say more.
-            Some(RDKafkaErrorCode::AllBrokersDown) if self.last_error.is_some() => {}
+            _ if code.is(Code::AllBrokersDown) && self.last_error.is_some() => {}
             _ => self.last_error = Some(text),
         }
     }

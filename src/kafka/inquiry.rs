@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
-use rdkafka::error::RDKafkaErrorCode;
 
 use super::admin::wait::{Slices, Wait};
 use super::admin::{Bound, NotReady, advertised};
-use super::errors;
+use super::errors::class;
 use super::producer::KafkaSink;
 use crate::delivery::FailureClass;
 use crate::settings::Server;
@@ -45,15 +44,15 @@ pub fn describe(
 ) -> Result<Description, NotReady> {
     let metadata =
         apart(config, bound, cancelled, |wait| wait.for_answer(None, Slices::first_contact()))?;
-    let topics = metadata.topics().iter().map(|topic| {
-        let state = match topic.error().map(RDKafkaErrorCode::from) {
-            None => Ok(topic.partitions().len()),
+    let topics = metadata.topics.iter().map(|topic| {
+        let state = match topic.error {
+            None => Ok(topic.partitions.len()),
             Some(code) => Err(TopicError {
                 text: code.to_string(),
-                is_denied: errors::class(code) == FailureClass::Denied,
+                is_denied: class(code) == FailureClass::Denied,
             }),
         };
-        (topic.name().to_owned(), state)
+        (topic.name.clone(), state)
     });
     Ok(Description { brokers: advertised(&metadata), topics: topics.collect() })
 }

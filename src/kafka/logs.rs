@@ -11,12 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::native::{self, Edge};
-use super::quiet::Quiet;
-use super::reader::{self, ReadRecord, Unread, refused};
+use super::native::{Client, Code, Consumer, Edge, ErrorCode};
+use super::reader::{self, ReadRecord, Unread, failed, refused};
 use crate::audit::LogPartition;
 use merge::{Merge, Turn};
 
@@ -63,7 +60,7 @@ pub struct Until {
 pub struct Logs {
     merge: Merge,
     /// Asks for offsets: with the isolation of the reader.
-    asking: BaseConsumer<Quiet>,
+    asking: Consumer,
     /// The same without any.
     config: ClientConfig,
     topics: Vec<String>,
@@ -91,19 +88,18 @@ impl Logs {
         within: Duration,
         begins: impl Fn(Option<&str>, usize, i32) -> Option<i64>,
     ) -> Result<Self, Unread> {
-        let failed = |error: KafkaError| Unread::Failed(error.to_string());
         let mut config = reader::config(client);
         let isolation = client.get(ISOLATION.0).unwrap_or(ISOLATION.1).to_owned();
         config.set(ISOLATION.0, &isolation);
         let deadline = Instant::now() + within;
-        let asking: BaseConsumer<Quiet> = config.create_with_context(Quiet).map_err(failed)?;
+        let asking = Consumer::start(&config).map_err(failed)?;
         let mut partitions = Vec::new();
         for (number, topic) in topics.iter().enumerate() {
-            let logs = logs_of(&asking, topic, (client, deadline))?;
+            let logs = logs_of(asking.client(), topic, (client, deadline))?;
             partitions.extend(logs.into_iter().map(|log| (number, log)));
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        let cluster_id = asking.client().fetch_cluster_id(left);
+        let cluster_id = asking.client().cluster_id(left);
         for (topic, log) in &mut partitions {
             let begin = begins(cluster_id.as_deref(), *topic, log.partition);
             log.read_from = begin.map_or(log.log_start, |at| at.clamp(log.log_start, log.end));
@@ -116,7 +112,7 @@ impl Logs {
         }
         config.set("queued.min.messages", of_each(READY));
         config.set("queued.max.messages.kbytes", of_each(READY_KIB));
-        let consumer = config.create_with_context(Quiet).map_err(failed)?;
+        let consumer = Consumer::start(&config).map_err(failed)?;
         let from = |(topic, log): &(usize, LogPartition)| {
             (*topic, topics[*topic], log.partition, log.read_from)
         };
@@ -223,7 +219,7 @@ impl Logs {
 
     /// Asks where the logs end now.
     fn ends_now(&mut self) -> Result<Instant, Unread> {
-        let ends = self.ask(&self.asking, ENDS_WITHIN)?;
+        let ends = self.ask(self.asking.client(), ENDS_WITHIN)?;
         for ((_, log), end) in self.partitions.iter_mut().zip(ends) {
             log.end = end;
         }
@@ -231,7 +227,7 @@ impl Logs {
     }
 
     /// Where the partitions end, as a client sees it.
-    fn ask(&self, client: &BaseConsumer<Quiet>, within: Duration) -> Result<Vec<i64>, Unread> {
+    fn ask(&self, client: &Client<()>, within: Duration) -> Result<Vec<i64>, Unread> {
         let deadline = Instant::now() + within;
         let mut ends = Vec::with_capacity(self.partitions.len());
         for (number, topic) in self.topics.iter().enumerate() {
@@ -251,10 +247,8 @@ impl Logs {
         }
         let mut config = self.config.clone();
         config.set(ISOLATION.0, "read_uncommitted");
-        let whole = config.create_with_context(Quiet).ok().and_then(|whole| {
-            let whole: BaseConsumer<Quiet> = whole;
-            self.ask(&whole, ENDS_WITHIN).ok()
-        });
+        let whole = Consumer::start(&config).ok();
+        let whole = whole.and_then(|whole| self.ask(whole.client(), ENDS_WITHIN).ok());
         let Some(whole) = whole else {
             self.partitions.iter_mut().for_each(|(_, log)| log.is_read = false);
             return;
@@ -264,7 +258,7 @@ impl Logs {
             return;
         }
         // What is behind the end now, and was asked for before, is hidden; what is new is not.
-        let Ok(ends) = self.ask(&self.asking, ENDS_WITHIN) else {
+        let Ok(ends) = self.ask(self.asking.client(), ENDS_WITHIN) else {
             self.partitions.iter_mut().for_each(|(_, log)| log.is_read = false);
             return;
         };
@@ -277,48 +271,50 @@ impl Logs {
 
 /// Where partitions of a topic begin or end. A leader that is not elected yet is asked again.
 fn edges(
-    consumer: &BaseConsumer<Quiet>,
+    asking: &Client<()>,
     topic: &str,
     partitions: &[i32],
     (edge, deadline): (Edge, Instant),
 ) -> Result<BTreeMap<i32, i64>, Unread> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let asked = native::edges(consumer.client(), topic, partitions, (edge, left));
+        let asked = asking.edges(topic, partitions, (edge, left));
         match asked {
             Ok(edges) => return Ok(edges),
             Err(code) if is_passing(code) && left > AGAIN => thread::sleep(AGAIN),
-            Err(code) => return Err(refused(topic, &KafkaError::OffsetFetch(code))),
+            Err(code) => return Err(refused(topic, code)),
         }
     }
 }
 
 /// Whether a leader may answer soon: a topic was just made, or an election goes on.
-fn is_passing(code: RDKafkaErrorCode) -> bool {
+fn is_passing(code: ErrorCode) -> bool {
     matches!(
-        code,
-        RDKafkaErrorCode::NotLeaderForPartition
-            | RDKafkaErrorCode::LeaderNotAvailable
-            | RDKafkaErrorCode::ReplicaNotAvailable
-            | RDKafkaErrorCode::UnknownTopicOrPartition
-            | RDKafkaErrorCode::OffsetNotAvailable
-            | RDKafkaErrorCode::FencedLeaderEpoch
-            | RDKafkaErrorCode::UnknownLeaderEpoch
+        code.known(),
+        Some(
+            Code::NotLeaderForPartition
+                | Code::LeaderNotAvailable
+                | Code::ReplicaNotAvailable
+                | Code::UnknownTopicOrPartition
+                | Code::OffsetNotAvailable
+                | Code::FencedLeaderEpoch
+                | Code::UnknownLeaderEpoch
+        )
     )
 }
 
 /// The partitions of a topic, with the offsets at which their logs begin and end.
 fn logs_of(
-    consumer: &BaseConsumer<Quiet>,
+    asking: &Client<()>,
     topic: &str,
     (client, deadline): (&ClientConfig, Instant),
 ) -> Result<Vec<LogPartition>, Unread> {
-    let partitions = partitions_of(consumer, topic, (client, deadline))?;
+    let partitions = partitions_of(asking, topic, (client, deadline))?;
     if partitions.is_empty() {
         return Ok(Vec::new());
     }
-    let starts = edges(consumer, topic, &partitions, (Edge::Start, deadline))?;
-    let ends = edges(consumer, topic, &partitions, (Edge::End, deadline))?;
+    let starts = edges(asking, topic, &partitions, (Edge::Start, deadline))?;
+    let ends = edges(asking, topic, &partitions, (Edge::End, deadline))?;
     let log = |(partition, start): (i32, i64)| LogPartition {
         partition,
         log_start: start,
@@ -332,32 +328,29 @@ fn logs_of(
 
 /// The partitions of a topic.
 fn partitions_of(
-    consumer: &BaseConsumer<Quiet>,
+    asking: &Client<()>,
     topic: &str,
     (client, deadline): (&ClientConfig, Instant),
 ) -> Result<Vec<i32>, Unread> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let metadata = consumer.fetch_metadata(Some(topic), left);
-        let metadata = metadata.map_err(|error| match error.rdkafka_error_code() {
-            Some(
-                RDKafkaErrorCode::BrokerTransportFailure
-                | RDKafkaErrorCode::AllBrokersDown
-                | RDKafkaErrorCode::OperationTimedOut,
-            ) => Unread::Failed(format!(
-                "no broker of {} answered in time, so {topic} cannot be read",
-                client.get("bootstrap.servers").unwrap_or_default()
-            )),
-            _ => refused(topic, &error),
+        let metadata = asking.metadata(Some(topic), left);
+        let metadata = metadata.map_err(|code| match code.known() {
+            Some(Code::BrokerTransportFailure | Code::AllBrokersDown | Code::OperationTimedOut) => {
+                Unread::Failed(format!(
+                    "no broker of {} answered in time, so {topic} cannot be read",
+                    client.get("bootstrap.servers").unwrap_or_default()
+                ))
+            }
+            _ => refused(topic, code),
         })?;
-        let found = metadata.topics().iter().find(|found| found.name() == topic);
-        let found = found.ok_or_else(|| Unread::NoTopic(topic.to_owned()))?;
-        match found.error().map(RDKafkaErrorCode::from) {
-            None => return Ok(found.partitions().iter().map(|found| found.id()).collect()),
-            Some(code) if code == RDKafkaErrorCode::LeaderNotAvailable && left > AGAIN => {
+        let found = metadata.topic(topic).ok_or_else(|| Unread::NoTopic(topic.to_owned()))?;
+        match found.error {
+            None => return Ok(found.partitions.clone()),
+            Some(code) if code.is(Code::LeaderNotAvailable) && left > AGAIN => {
                 thread::sleep(AGAIN);
             }
-            Some(code) => return Err(refused(topic, &KafkaError::MetadataFetch(code))),
+            Some(code) => return Err(refused(topic, code)),
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn take_in(
     mut sent: Option<&mut SendTimes>,
 ) -> bool {
     for _ in 0..AT_A_STRETCH {
-        events.take_next();
+        events.take_next(Duration::ZERO);
         if reports.take_in(sent.as_deref_mut()).is_none() {
             return false;
         }

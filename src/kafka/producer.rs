@@ -10,13 +10,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseProducer, Producer, PurgeConfig};
+use rdkafka::error::KafkaError;
 
 use super::admin::{Admin, NotReady};
 use super::delivery_reports::DeliveryReports;
-use super::errors;
-use super::native::{Events, HeaderPool, Topic, Wake};
+use super::errors::class;
+use super::native::{
+    Client, Code, ErrorCode, Events, Handed, HeaderPool, Listener, Topic, UNASSIGNED,
+};
 use super::opaque::Opaque;
 use super::poll::{self, Told};
 use crate::delivery::times::{SendTimes, weight};
@@ -33,12 +34,12 @@ const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 pub struct KafkaSink {
     /// The topics of both kinds, or why there is none, from their first record on. Before the client,
     /// which has to outlive them.
-    topics: [OnceCell<Result<Topic<DeliveryReports>, RDKafkaErrorCode>>; 2],
+    topics: [OnceCell<Result<Topic<DeliveryReports>, ErrorCode>>; 2],
     headers: RefCell<HeaderPool>,
     /// The times of what is in flight.
     times: RefCell<SendTimes>,
     events: Arc<Told>,
-    producer: Arc<BaseProducer<DeliveryReports>>,
+    producer: Arc<Client<DeliveryReports>>,
     /// Whether records are sent, and events taken in by who sends them.
     sending: Arc<AtomicBool>,
     poller: Option<JoinHandle<()>>,
@@ -60,20 +61,18 @@ impl KafkaSink {
         let is_idempotent = config.get("enable.idempotence").is_some_and(is_true);
         let reports = DeliveryReports::new(delivery_timeout, is_idempotent);
         let refused = |error: KafkaError| NotReady::of_start(&error.to_string());
-        let producer: BaseProducer<DeliveryReports> =
-            config.create_with_context(reports).map_err(refused)?;
-        let producer = Arc::new(producer);
+        let producer = Arc::new(Client::producer(config, reports).map_err(refused)?);
         let failed = |what| refused(KafkaError::ClientCreation(what));
         let events = Events::of(&producer).ok_or_else(|| failed("no memory".to_owned()))?;
         let (events, sending) = (Arc::new(events), Arc::new(AtomicBool::new(false)));
         let poller = {
             let (events, sending) = (Arc::clone(&events), Arc::clone(&sending));
-            let reports = Arc::clone(producer.context());
+            let reports = Arc::clone(producer.listener());
             let work = move || poll::until_sending(&events, &reports, &sending);
             std::thread::Builder::new().name("kafka-poll".into()).spawn(work)
         };
         let poller = poller.map_err(|e| failed(format!("cannot start the polling thread: {e}")))?;
-        producer.context().wakes(poller.thread().clone());
+        producer.listener().wakes(poller.thread().clone());
         Ok(Self {
             topics: Default::default(),
             headers: RefCell::default(),
@@ -86,7 +85,7 @@ impl KafkaSink {
     }
 
     fn reports(&self) -> &DeliveryReports {
-        self.producer.context()
+        self.producer.listener()
     }
 
     /// Asks the cluster with this client.
@@ -98,7 +97,7 @@ impl KafkaSink {
     /// What reads the counts as they stand.
     pub fn counts(&self) -> impl Fn() -> Counts + Send + use<> {
         let producer = Arc::clone(&self.producer);
-        move || producer.context().counts()
+        move || producer.listener().counts()
     }
 
     /// Closes the accounting: what is in flight stays unresolved, whatever is answered later.
@@ -125,15 +124,15 @@ impl KafkaSink {
     /// of them before the polling thread hears of it.
     #[must_use]
     pub fn fatal(&self) -> Option<(FailureClass, String)> {
-        let (code, text) = self.producer.client().fatal_error()?;
-        Some((errors::class(code), format!("{code}: {text}")))
+        let (code, text) = self.producer.fatal_error()?;
+        Some((class(code), format!("{code}: {text}")))
     }
 
     /// Begins to take back what has no delivery report: from here on nothing more is sent. What is on
     /// its way may still arrive.
     pub fn purge(&self) {
         // Not to be waited for: one of the client's threads may hang in a name server.
-        self.producer.purge(PurgeConfig::default().queue().inflight().non_blocking());
+        self.producer.purge();
     }
 
     /// Takes in what came, as the sending thread does.
@@ -146,7 +145,7 @@ impl KafkaSink {
     /// Whether each record has its delivery report, and it is taken in.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.producer.in_flight_count() == 0 && self.events.are_taken()
+        self.producer.waiting() == 0 && self.events.are_taken()
     }
 
     /// Ends the client. A name server that does not answer holds up one of its threads, and a client
@@ -155,12 +154,7 @@ impl KafkaSink {
         let _in_time = briefly(CLOSED_WITHIN, move || drop(self));
     }
 
-    fn produce(
-        &self,
-        record: &Record<'_>,
-        index: u64,
-        late_by: Duration,
-    ) -> Result<(), RDKafkaErrorCode> {
+    fn produce(&self, record: &Record<'_>, index: u64, late_by: Duration) -> Result<(), ErrorCode> {
         let topic = self.topics[record.kind as usize]
             .get_or_init(|| Topic::new(&self.producer, record.topic));
         let topic = topic.as_ref().map_err(|code| *code)?;
@@ -169,11 +163,14 @@ impl KafkaSink {
             let refill = |free: &mut _| self.reports().returned_headers(free);
             (list, pooled) = self.headers.borrow_mut().list(record.headers(), refill);
             if list.is_none() {
-                return Err(RDKafkaErrorCode::Fail);
+                return Err(Code::Fail.into());
             }
         }
+        let (value, timestamp_ms) = (record.value, record.timestamp_ms);
+        let key = record.key.map(str::as_bytes);
+        let handed = Handed { partition: UNASSIGNED, key, value, timestamp_ms };
         let opaque = Opaque { kind: record.kind, index, late_by, pooled };
-        topic.produce(record, list, opaque.pack()).map_err(|(code, unused)| {
+        topic.produce(&handed, list, opaque.pack()).map_err(|(code, unused)| {
             if let Some(list) = unused.filter(|_| pooled) {
                 self.headers.borrow_mut().put(list);
             }
@@ -208,7 +205,7 @@ impl Sink for KafkaSink {
                 self.times.borrow_mut().note(kind, index, weight, record.timestamp_ms);
                 reports.handed_over(kind, index + 1);
             }
-            Err(RDKafkaErrorCode::QueueFull) => return Err(QueueFull),
+            Err(code) if code.is(Code::QueueFull) => return Err(QueueFull),
             Err(code) => reports.refused(kind, index, code),
         }
         Ok(())

@@ -3,16 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use rdkafka::TopicPartitionList;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers, Message, Timestamp};
-use rdkafka::topic_partition_list::Offset;
 
-use super::errors;
-use super::native;
-use super::quiet::Quiet;
+use super::errors::class;
+use super::native::{Code, Consumer, ErrorCode, Fetched, FetchedRecord};
 use crate::delivery::FailureClass;
 
 /// Longest single wait, so that the bound and the caller's wish to stop are noticed.
@@ -86,7 +80,7 @@ pub enum Unread {
 
 /// A record that was read.
 #[derive(Debug)]
-pub struct ReadRecord<'m>(pub(super) BorrowedMessage<'m>);
+pub struct ReadRecord<'m>(pub(super) FetchedRecord<'m>);
 
 impl ReadRecord<'_> {
     /// Partition.
@@ -104,19 +98,19 @@ impl ReadRecord<'_> {
     /// Epoch of the leader that wrote it.
     #[must_use]
     pub fn leader_epoch(&self) -> Option<i32> {
-        native::leader_epoch(&self.0)
+        self.0.leader_epoch()
     }
 
     /// Record timestamp, ms since 1970.
     #[must_use]
     pub fn timestamp_ms(&self) -> Option<i64> {
-        self.0.timestamp().to_millis()
+        self.0.time().0
     }
 
     /// Whether the broker put its own time on the record.
     #[must_use]
     pub fn has_append_time(&self) -> bool {
-        matches!(self.0.timestamp(), Timestamp::LogAppendTime(_))
+        self.0.time().1
     }
 
     /// Key.
@@ -128,13 +122,12 @@ impl ReadRecord<'_> {
     /// Value.
     #[must_use]
     pub fn value(&self) -> Option<&[u8]> {
-        self.0.payload()
+        self.0.value()
     }
 
     /// Headers in their order.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let headers = self.0.headers().into_iter().flat_map(|headers| headers.iter());
-        headers.map(|header| (header.key, header.value.unwrap_or_default()))
+        self.0.headers()
     }
 
     /// The value of the first header of this name, if it is text.
@@ -174,16 +167,10 @@ pub(super) fn read_on(
     stopped: impl Fn() -> bool,
     mut each: impl FnMut(Option<&ReadRecord<'_>>) -> bool,
 ) -> Result<(), Unread> {
-    let failed = |error: KafkaError| Unread::Failed(error.to_string());
     let deadline = Instant::now() + within;
-    let consumer: BaseConsumer<Quiet> =
-        config(producer).create_with_context(Quiet).map_err(failed)?;
-    let mut assignment = TopicPartitionList::new();
-    for (partition, offset) in from {
-        let offset = Offset::Offset(*offset);
-        assignment.add_partition_offset(topic, *partition, offset).map_err(failed)?;
-    }
-    consumer.assign(&assignment).map_err(failed)?;
+    let consumer = Consumer::start(&config(producer)).map_err(failed)?;
+    let assigned = from.iter().map(|(partition, offset)| (topic, *partition, *offset));
+    consumer.assign(assigned).map_err(failed)?;
     let mut unread: BTreeSet<i32> = from.keys().copied().collect();
     let mut is_quiet = true;
     while !unread.is_empty() || !is_quiet || each(None) {
@@ -194,15 +181,15 @@ pub(super) fn read_on(
         if left.is_zero() {
             return if unread.is_empty() { Ok(()) } else { Err(Unread::Late(within)) };
         }
-        let polled = consumer.poll(left.min(SLICE));
-        is_quiet = !matches!(polled, Some(Ok(_)));
+        let polled = consumer.next(left.min(SLICE));
+        is_quiet = !matches!(polled, Some(Fetched::Record(_)));
         match polled {
             None => {}
-            Some(Ok(message)) => {
-                each(Some(&ReadRecord(message)));
+            Some(Fetched::Record(record)) => {
+                each(Some(&ReadRecord(record)));
             }
-            Some(Err(KafkaError::PartitionEOF(partition))) => drop(unread.remove(&partition)),
-            Some(Err(error)) => check(&error)?,
+            Some(Fetched::End(partition)) => drop(unread.remove(&partition)),
+            Some(Fetched::Failed(code)) => check(code)?,
         }
     }
     Ok(())
@@ -221,36 +208,41 @@ pub(super) fn config(producer: &ClientConfig) -> ClientConfig {
     config
 }
 
+/// What a client that does not start, or does not take its partitions, says.
+pub(super) fn failed(error: impl ToString) -> Unread {
+    Unread::Failed(error.to_string())
+}
+
 /// Whether reading can go on after this error.
-pub(super) fn check(error: &KafkaError) -> Result<(), Unread> {
-    use RDKafkaErrorCode as Code;
-    let Some(code) = error.rdkafka_error_code() else { return Ok(()) };
-    match code {
+pub(super) fn check(code: ErrorCode) -> Result<(), Unread> {
+    match code.known() {
         // The group is not used.
-        Code::GroupAuthorizationFailed => Ok(()),
-        _ if errors::class(code) == FailureClass::Denied => Err(Unread::Denied(code.to_string())),
-        Code::UnknownTopic
-        | Code::UnknownPartition
-        | Code::UnknownTopicOrPartition
-        | Code::OffsetOutOfRange
-        | Code::BadMessage
-        | Code::InvalidMessage => Err(Unread::Failed(code.to_string())),
+        Some(Code::GroupAuthorizationFailed) => Ok(()),
+        _ if class(code) == FailureClass::Denied => Err(Unread::Denied(code.to_string())),
+        // A code that nobody knows may stand for a state that never ends.
+        Some(
+            Code::UnknownTopic
+            | Code::UnknownPartition
+            | Code::UnknownTopicOrPartition
+            | Code::OffsetOutOfRange
+            | Code::BadMessage
+            | Code::InvalidMessage,
+        )
+        | None => Err(Unread::Failed(code.to_string())),
         // A broker that went away may come back; the time is bounded.
-        _ => Ok(()),
+        Some(_) => Ok(()),
     }
 }
 
 /// Why a topic cannot be read.
-pub(super) fn refused(topic: &str, error: &KafkaError) -> Unread {
-    use RDKafkaErrorCode as Code;
-    match error.rdkafka_error_code() {
+pub(super) fn refused(topic: &str, code: ErrorCode) -> Unread {
+    match code.known() {
         Some(Code::UnknownTopic | Code::UnknownTopicOrPartition) => {
             Unread::NoTopic(topic.to_owned())
         }
-        Some(code) if errors::class(code) == FailureClass::Denied => {
+        _ if class(code) == FailureClass::Denied => {
             Unread::Denied(format!("topic {topic}: {code}"))
         }
-        Some(code) => Unread::Failed(format!("topic {topic}: {code}")),
-        None => Unread::Failed(format!("topic {topic}: {error}")),
+        _ => Unread::Failed(format!("topic {topic}: {code}")),
     }
 }

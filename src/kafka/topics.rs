@@ -1,12 +1,12 @@
 //! The configuration of topics, asked of the cluster.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
 use rdkafka::config::ClientConfig;
-use rdkafka::error::RDKafkaErrorCode;
 
-use super::quiet::Quiet;
+use super::native::{Client, Code, ErrorCode, TopicConfig};
 use crate::event_time::TopicLimits;
 
 /// Asks for the limits of topics, in their order.
@@ -18,35 +18,46 @@ pub async fn limits(
     topics: [&str; 2],
     within: Duration,
 ) -> Result<[TopicLimits; 2], String> {
-    let client: AdminClient<Quiet> =
-        config.create_with_context(Quiet).map_err(|error| error.to_string())?;
-    let specifiers = topics.map(ResourceSpecifier::Topic);
-    let options = AdminOptions::new().request_timeout(Some(within));
-    // A topic that is named twice is asked for once.
-    let asked = if topics[0] == topics[1] { &specifiers[..1] } else { &specifiers[..] };
-    let answer = client.describe_configs(asked, &options).await;
-    let answer = answer.map_err(|error| match error.rdkafka_error_code() {
-        Some(code) => in_words(code),
-        None => error.to_string(),
-    })?;
-    let limits = answer.into_iter().map(|topic| topic.map(|topic| of(&topic)).map_err(in_words));
+    let (config, names) = (config.clone(), topics.map(str::to_owned));
+    let asking = Asking::default();
+    let stopped = Arc::clone(&asking.0);
+    let asked = tokio::task::spawn_blocking(move || {
+        let client = Client::producer(&config, ()).map_err(|error| error.to_string())?;
+        let [first, second] = names.each_ref().map(String::as_str);
+        // A topic that is named twice is asked for once.
+        let topics = if first == second { vec![first] } else { vec![first, second] };
+        let stopped = || stopped.load(Ordering::Relaxed);
+        client.topic_configs(&topics, within, stopped).map_err(in_words)
+    });
+    let answer = asked.await.map_err(|error| error.to_string())??;
+    let limits = answer.into_iter().map(|topic| of(topic).map_err(in_words));
     let limits = limits.collect::<Result<Vec<_>, _>>()?;
     match limits.as_slice() {
-        [both] => Ok([both.clone(), both.clone()]),
+        [both] if topics[0] == topics[1] => Ok([both.clone(), both.clone()]),
         [first, second] => Ok([first.clone(), second.clone()]),
         _ => Err("the cluster answered for other topics".to_owned()),
     }
 }
 
-fn of(topic: &ConfigResource) -> TopicLimits {
-    TopicLimits::of(|name| topic.get(name)?.value.clone())
+/// Ends the question once nobody waits for its answer.
+#[derive(Default)]
+struct Asking(Arc<AtomicBool>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
-fn in_words(code: RDKafkaErrorCode) -> String {
-    match code {
-        RDKafkaErrorCode::TopicAuthorizationFailed => {
-            "this client may not ask for it (DescribeConfigs)".to_owned()
-        }
-        _ => code.to_string(),
+fn of(topic: TopicConfig) -> Result<TopicLimits, ErrorCode> {
+    let settings = topic?;
+    let value = |name: &str| settings.iter().find(|(found, _)| found == name)?.1.clone();
+    Ok(TopicLimits::of(value))
+}
+
+fn in_words(code: ErrorCode) -> String {
+    if code.is(Code::TopicAuthorizationFailed) {
+        return "this client may not ask for it (DescribeConfigs)".to_owned();
     }
+    code.to_string()
 }

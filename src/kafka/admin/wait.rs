@@ -5,12 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::client::Client;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::metadata::Metadata;
-
 use super::super::delivery_reports::DeliveryReports;
-use super::super::errors;
+use super::super::errors::class;
+use super::super::native::{Client, Code, Edge, ErrorCode, Metadata};
 use super::{Bound, NamedTopic, NotReady};
 use crate::delivery::FailureClass;
 use crate::host::limits;
@@ -52,7 +49,7 @@ impl Wait<'_> {
     }
 
     fn last_error(&self) -> Option<String> {
-        self.client.context().heard().last_error.clone()
+        self.client.listener().heard().last_error.clone()
     }
 
     /// What makes further waiting pointless.
@@ -60,7 +57,7 @@ impl Wait<'_> {
         if (self.cancelled)() {
             return Err(NotReady::Cancelled);
         }
-        let heard = self.client.context().heard();
+        let heard = self.client.listener().heard();
         if let Some(reason) = &heard.denied {
             return Err(NotReady::Denied(reason.clone()));
         }
@@ -69,7 +66,7 @@ impl Wait<'_> {
         }
         drop(heard);
         if let Some((code, text)) = self.client.fatal_error() {
-            return Err(match errors::class(code) {
+            return Err(match class(code) {
                 FailureClass::Denied => NotReady::Denied(text),
                 _ => NotReady::Fatal(text),
             });
@@ -79,7 +76,7 @@ impl Wait<'_> {
 
     /// Fails if every server has answered that it is no broker.
     fn check_protocol(&self) -> Result<(), NotReady> {
-        let heard = self.client.context().heard();
+        let heard = self.client.listener().heard();
         if heard.other_protocol.len() < self.bound.servers.max(1) {
             return Ok(());
         }
@@ -102,10 +99,10 @@ impl Wait<'_> {
         loop {
             self.check()?;
             let left = self.left();
-            match self.client.fetch_metadata(topic, left.min(slices.next())) {
+            match self.client.metadata(topic, left.min(slices.next())) {
                 Ok(metadata) => return Ok(metadata),
                 Err(_) if left.is_zero() => return Err(self.unreachable()),
-                Err(error) => check_denied(&error)?,
+                Err(code) => check_denied(code)?,
             }
             self.check_protocol()?;
         }
@@ -115,7 +112,7 @@ impl Wait<'_> {
     pub(in crate::kafka) fn for_brokers(&self) -> Result<Vec<Server>, NotReady> {
         loop {
             self.check()?;
-            let brokers = self.client.context().heard().learned.clone();
+            let brokers = self.client.listener().heard().learned.clone();
             if !brokers.is_empty() {
                 return Ok(brokers);
             }
@@ -174,23 +171,26 @@ impl Wait<'_> {
         ends.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn end(&self, topic: &str, partition: i32, within: Duration) -> Result<i64, ErrorCode> {
+        let ends = self.client.edges(topic, &[partition], (Edge::End, within))?;
+        ends.get(&partition).copied().ok_or(Code::BadMessage.into())
+    }
+
     fn for_leader(&self, topic: &str, partition: i32) -> Result<i64, NotReady> {
         loop {
             self.check()?;
             let left = self.left();
-            match self.client.fetch_watermarks(topic, partition, left.min(LEADER_SLICE)) {
-                Ok((_, end)) => return Ok(end),
-                Err(error) if left.is_zero() => {
+            match self.end(topic, partition, left.min(LEADER_SLICE)) {
+                Ok(end) => return Ok(end),
+                Err(code) if left.is_zero() => {
                     let topic = topic.to_owned();
-                    let last_error = match error.rdkafka_error_code() {
-                        Some(RDKafkaErrorCode::OperationTimedOut) | None => self.last_error(),
-                        Some(code) => Some(code.to_string()),
-                    };
-                    let last_error = last_error.unwrap_or_else(|| error.to_string());
+                    let is_late = code.is(Code::OperationTimedOut);
+                    let last_error = is_late.then(|| self.last_error()).flatten();
+                    let last_error = last_error.unwrap_or_else(|| code.to_string());
                     let within = self.bound.within;
                     return Err(NotReady::NoLeader { topic, partition, within, last_error });
                 }
-                Err(error) => check_denied(&error)?,
+                Err(code) => check_denied(code)?,
             }
             std::thread::sleep(LEADER_POLL.min(left));
         }
@@ -229,11 +229,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn check_denied(error: &KafkaError) -> Result<(), NotReady> {
-    match error.rdkafka_error_code() {
-        Some(code) if errors::class(code) == FailureClass::Denied => {
-            Err(NotReady::Denied(code.to_string()))
-        }
+fn check_denied(code: ErrorCode) -> Result<(), NotReady> {
+    match class(code) {
+        FailureClass::Denied => Err(NotReady::Denied(code.to_string())),
         _ => Ok(()),
     }
 }
@@ -241,19 +239,18 @@ fn check_denied(error: &KafkaError) -> Result<(), NotReady> {
 /// `Ok(None)` where the topic is there, the reason where it may still come.
 fn topic_state(metadata: &Metadata, topic: NamedTopic<'_>) -> Result<Option<String>, NotReady> {
     let (name, setting) = topic;
-    let Some(found) = metadata.topics().iter().find(|t| t.name() == name) else {
+    let Some(found) = metadata.topic(name) else {
         return Ok(Some("the cluster does not know it".into()));
     };
-    let Some(error) = found.error() else {
-        let empty = found.partitions().is_empty();
+    let Some(code) = found.error else {
+        let empty = found.partitions.is_empty();
         return Ok(empty.then(|| "it has no partitions".into()));
     };
-    let code = RDKafkaErrorCode::from(error);
-    match code {
-        RDKafkaErrorCode::UnknownTopicOrPartition
-        | RDKafkaErrorCode::UnknownTopic
-        | RDKafkaErrorCode::LeaderNotAvailable => Ok(Some(code.to_string())),
-        _ if errors::class(code) == FailureClass::Denied => {
+    match code.known() {
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::LeaderNotAvailable) => {
+            Ok(Some(code.to_string()))
+        }
+        _ if class(code) == FailureClass::Denied => {
             Err(NotReady::Denied(format!("topic {name}: {code}")))
         }
         _ => Err(NotReady::NoTopic { topic: name.into(), reason: code.to_string(), setting }),

@@ -5,13 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
-use rdkafka::TopicPartitionList;
-use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::Offset;
-
-use super::super::quiet::Quiet;
+use super::super::native::{Code, Consumer, ErrorCode, Fetched, PartitionQueue};
 use super::super::reader::{self, ReadRecord, Unread};
 use super::heads::{Heads, Taken};
 
@@ -26,7 +20,7 @@ const SERVED_EVERY: u32 = 64;
 
 /// The partitions that are read.
 pub(super) struct Merge {
-    consumer: Arc<BaseConsumer<Quiet>>,
+    consumer: Arc<Consumer>,
     streams: Vec<Stream>,
     pub(super) heads: Heads,
     /// Times of the latest records.
@@ -40,7 +34,7 @@ pub(super) struct Merge {
 struct Stream {
     /// The name of its topic.
     name: String,
-    queue: PartitionQueue<Quiet>,
+    queue: PartitionQueue,
 }
 
 /// What came of a turn.
@@ -57,28 +51,20 @@ impl Merge {
     /// Reads these partitions from these offsets on: the number of a topic, its name, the partition and
     /// the offset.
     pub(super) fn open<'t>(
-        consumer: BaseConsumer<Quiet>,
+        consumer: Consumer,
         partitions: impl Iterator<Item = (usize, &'t str, i32, i64)>,
-    ) -> Result<Self, KafkaError> {
+    ) -> Result<Self, ErrorCode> {
         let consumer = Arc::new(consumer);
         let (ring, bell) = sync_channel(1);
-        let mut assignment = TopicPartitionList::new();
-        let (mut topics, mut streams) = (Vec::new(), Vec::new());
+        let (mut assigned, mut topics, mut streams) = (Vec::new(), Vec::new(), Vec::new());
         for (topic, name, partition, offset) in partitions {
-            assignment.add_partition_offset(name, partition, Offset::Offset(offset))?;
+            assigned.push((name, partition, offset));
             // The queue is split off before anything is fetched into the common one.
-            let mut queue = consumer
-                .split_partition_queue(name, partition)
-                .ok_or(KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownPartition))?;
-            let ring = ring.clone();
-            // A bell that rings already need not ring twice.
-            queue.set_nonempty_callback(move || {
-                ring.try_send(()).ok();
-            });
+            let queue = consumer.queue_of(name, partition, ring.clone())?;
             topics.push(topic);
             streams.push(Stream { name: name.to_owned(), queue });
         }
-        consumer.assign(&assignment)?;
+        consumer.assign(assigned.into_iter())?;
         let heads = Heads::new(topics.into_iter());
         Ok(Self { consumer, streams, heads, times: Vec::with_capacity(BATCH), bell, turns: 0 })
     }
@@ -118,9 +104,9 @@ impl Merge {
 
     /// What the client says beside records.
     fn serve(&self) -> Result<(), Unread> {
-        match self.consumer.poll(Duration::ZERO) {
-            Some(Err(error)) => reader::check(&error),
-            Some(Ok(_)) | None => Ok(()),
+        match self.consumer.next(Duration::ZERO) {
+            Some(Fetched::Failed(code)) => reader::check(code),
+            _ => Ok(()),
         }
     }
 
@@ -134,9 +120,9 @@ impl Merge {
         let (mut taken, mut is_at_end, mut turn) = (Taken::default(), false, Turn::Nothing);
         self.times.clear();
         while taken.records < BATCH {
-            match queue.poll(Duration::ZERO) {
+            match queue.next() {
                 None => break,
-                Some(Ok(record)) => {
+                Some(Fetched::Record(record)) => {
                     let record = ReadRecord(record);
                     taken.records += 1;
                     taken.has_append_time = record.has_append_time();
@@ -147,11 +133,11 @@ impl Merge {
                         break;
                     }
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) => {
+                Some(Fetched::End(_)) => {
                     is_at_end = true;
                     break;
                 }
-                Some(Err(error)) => check(&error, name)?,
+                Some(Fetched::Failed(code)) => check(code, name)?,
             }
         }
         let middle = self.times.len() / 2;
@@ -164,10 +150,10 @@ impl Merge {
 }
 
 /// Whether a partition can be read on.
-fn check(error: &KafkaError, topic: &str) -> Result<(), Unread> {
-    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
-        let what = format!("a record of {topic} was deleted while it was read: {error}");
+fn check(code: ErrorCode, topic: &str) -> Result<(), Unread> {
+    if code.is(Code::AutoOffsetReset) {
+        let what = format!("a record of {topic} was deleted while it was read: {code}");
         return Err(Unread::Failed(what));
     }
-    reader::check(error)
+    reader::check(code)
 }

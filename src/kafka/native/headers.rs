@@ -1,13 +1,11 @@
 //! Header lists, used again once their record has its delivery report.
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{self, NonNull};
 
 use rdkafka::bindings as rd;
-use rdkafka::error::IsError;
-use rdkafka::message::BorrowedMessage;
-use rdkafka::types::RDKafkaRespErr;
 
+use super::c;
 use crate::plan::{FAULT, Header};
 
 /// The name of the header that differs from record to record.
@@ -29,12 +27,12 @@ impl HeaderList {
             let [name_len, value_len] =
                 [name.len(), value.len()].map(|len| isize::try_from(len).unwrap_or(isize::MAX));
             // SAFETY: the list is ours; name and value are copied, as many bytes as they have.
-            let error = unsafe {
+            let code = unsafe {
                 let value = value.as_ptr().cast::<c_void>();
                 let name = name.as_ptr().cast();
-                rd::rd_kafka_header_add(list.as_ptr(), name, name_len, value, value_len)
+                c::rd_kafka_header_add(list.as_ptr(), name, name_len, value, value_len)
             };
-            if error.is_error() {
+            if code != 0 {
                 return None;
             }
         }
@@ -46,17 +44,21 @@ impl HeaderList {
         self.0.as_ptr()
     }
 
+    /// Takes the headers back from a message whose delivery report came.
+    ///
+    /// # Safety
+    /// The message is alive, and nobody else has it.
+    pub(super) unsafe fn detach(message: *mut rd::rd_kafka_message_t) -> Option<Self> {
+        let mut list = ptr::null_mut();
+        // SAFETY: as the caller has it.
+        let code = unsafe { c::rd_kafka_message_detach_headers(message, &raw mut list) };
+        NonNull::new(list).filter(|_| code == 0).map(Self)
+    }
+
     /// Where the value of the header at this position is.
     fn value(&self, position: usize) -> Option<ValueBytes> {
-        let (mut name, mut value, mut len) = (ptr::null(), ptr::null::<c_void>(), 0);
-        // SAFETY: the list is ours, and the three places are writable.
-        let error = unsafe {
-            let places = (&raw mut name, &raw mut value, &raw mut len);
-            rd::rd_kafka_header_get_all(self.as_ptr(), position, places.0, places.1, places.2)
-        };
-        if error.is_error() {
-            return None;
-        }
+        // SAFETY: the list is ours.
+        let (_, value, len) = unsafe { header_at(self.as_ptr(), position) }?;
         Some(ValueBytes { at: NonNull::new(value.cast_mut().cast())?, len })
     }
 }
@@ -68,15 +70,46 @@ impl Drop for HeaderList {
     }
 }
 
-/// Takes the headers back from a message whose delivery report came.
-pub(in crate::kafka) fn take_headers(message: &BorrowedMessage<'_>) -> Option<HeaderList> {
+/// What a header's name reads as that is no text. It cannot be one of ours.
+const NO_TEXT: &str = "(no UTF-8)";
+
+/// The headers of a message, in their order.
+///
+/// # Safety
+/// The message is alive for as long as they are used.
+pub(super) unsafe fn of<'m>(
+    message: *const rd::rd_kafka_message_t,
+) -> impl Iterator<Item = (&'m str, &'m [u8])> {
     let mut list = ptr::null_mut();
-    // SAFETY: the message is alive, and the report is the only one that has it.
-    let error = unsafe { rd::rd_kafka_message_detach_headers(message.ptr(), &raw mut list) };
-    if error != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
-        return None;
-    }
-    NonNull::new(list).map(HeaderList)
+    // SAFETY: as the caller has it. The list is the message's own.
+    let code = unsafe { c::rd_kafka_message_headers(message, &raw mut list) };
+    let list = NonNull::new(list).filter(|_| code == 0);
+    // SAFETY: as the caller has it; a name ends in a nul, a value has as many bytes as it says.
+    let header = move |position| unsafe {
+        let (name, value, len) = header_at(list?.as_ptr(), position)?;
+        let name = CStr::from_ptr(name).to_str().unwrap_or(NO_TEXT);
+        let is_null = value.is_null();
+        let value = if is_null { &[][..] } else { std::slice::from_raw_parts(value.cast(), len) };
+        Some((name, value))
+    };
+    (0..).map_while(header)
+}
+
+/// Name and value of the header at this position, and the bytes of the value.
+///
+/// # Safety
+/// The list is alive.
+unsafe fn header_at(
+    list: *const rd::rd_kafka_headers_t,
+    position: usize,
+) -> Option<(*const c_char, *const c_void, usize)> {
+    let (mut name, mut value, mut len) = (ptr::null(), ptr::null(), 0);
+    // SAFETY: as the caller has it, and the three places are writable.
+    let code = unsafe {
+        let places = (&raw mut name, &raw mut value, &raw mut len);
+        c::rd_kafka_header_get_all(list, position, places.0, places.1, places.2)
+    };
+    (code == 0).then_some((name, value, len))
 }
 
 /// The bytes of a value in a header list.

@@ -1,12 +1,13 @@
 //! Who owns a header list, with the mock cluster.
 
-use std::sync::{Condvar, Mutex};
+mod codes;
 
-use rdkafka::client::ClientContext;
+use std::sync::{Condvar, Mutex};
+use std::time::{Duration, Instant};
+
 use rdkafka::config::ClientConfig;
-use rdkafka::message::{Headers, Message};
 use rdkafka::mocking::MockCluster;
-use rdkafka::producer::{DefaultProducerContext, DeliveryResult, NoCustomPartitioner};
+use rdkafka::producer::DefaultProducerContext;
 
 use super::*;
 use crate::kafka::embedded::mock_cluster;
@@ -15,56 +16,48 @@ use crate::plan::{FAULT, Header};
 /// What a delivery report brought back: the opaque, the headers that the message had, and the list.
 type Report = (usize, Vec<(String, String)>, Option<HeaderList>);
 
+/// What it says of the record.
+type Outcome = Result<(i32, Option<i64>), ErrorCode>;
+
 #[derive(Default)]
 struct Reports {
     came: Mutex<Vec<Report>>,
+    ended: Mutex<Vec<Outcome>>,
     woken: Mutex<u32>,
     wakes: Condvar,
 }
 
-impl ClientContext for Reports {}
-
-impl Wake for Reports {
+impl Listener for Reports {
     fn wake(&self) {
         *self.woken.lock().unwrap() += 1;
         self.wakes.notify_all();
     }
-}
 
-impl ProducerContext<NoCustomPartitioner> for Reports {
-    type DeliveryOpaque = usize;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, opaque: usize) {
-        let (Ok(message) | Err((_, message))) = result;
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        let headers = message.headers().map_or_else(Vec::new, |headers| {
-            headers.iter().map(|h| (h.key.to_owned(), text(h.value.unwrap()))).collect()
-        });
-        let list = take_headers(message);
-        assert!(message.headers().is_none(), "the message has forgotten them");
-        assert!(latency(message) < Duration::from_secs(60));
-        self.came.lock().unwrap().push((opaque, headers, list));
+    fn delivered(&self, report: &DeliveryReport<'_>) {
+        let headers = report.headers();
+        let list = report.take_headers();
+        assert!(report.headers().is_empty(), "the message has forgotten them");
+        assert!(report.latency() < Duration::from_secs(60));
+        self.came.lock().unwrap().push((report.opaque(), headers, list));
+        self.ended.lock().unwrap().push(report.outcome());
     }
 }
 
-fn record<'a>(topic: &'a str, headers: [Header<'a>; 3]) -> Record<'a> {
-    Record {
-        kind: crate::event::Kind::Metric,
-        topic,
-        key: Some("vm4/0"),
-        seq: 0,
-        place: 0,
-        timestamp_ms: 1,
-        value: Some(b"{}"),
-        faults: crate::faults::FaultSet::NONE,
-        change: None,
-        pair: None,
-        headers: crate::plan::Headers::new(headers, None),
-    }
-}
+const RECORD: Handed<'_> =
+    Handed { partition: UNASSIGNED, key: Some(b"vm4/0"), value: Some(b"{}"), timestamp_ms: 1 };
 
 fn headers(seq: &str) -> [Header<'_>; 3] {
     [("run", "night"), ("seq", seq), ("content-type", "application/json")]
+}
+
+/// Takes in what comes until so many records have ended.
+fn take_in(client: &Arc<Client<Reports>>, ended: usize) {
+    let events = Events::of(client).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while client.listener().ended.lock().unwrap().len() < ended {
+        assert!(Instant::now() < deadline, "not all records ended");
+        events.take_next(Duration::from_millis(100));
+    }
 }
 
 #[test]
@@ -76,14 +69,14 @@ fn a_list_comes_back_from_its_message_and_carries_the_next_seq() {
     for (opaque, seq) in ["7", "8", "9", "10", "11", "999", "12"].into_iter().enumerate() {
         let refill = |free: &mut Vec<HeaderList>| {
             free.extend(
-                client.context().came.lock().unwrap().iter_mut().filter_map(|(.., l)| l.take()),
+                client.listener().came.lock().unwrap().iter_mut().filter_map(|(.., l)| l.take()),
             );
         };
         let (list, pooled) = pool.list(&headers(seq), refill);
         assert!(pooled);
-        topic.produce(&record("t", headers(seq)), list, opaque).map_err(|(code, _)| code).unwrap();
-        client.flush(Duration::from_secs(30)).unwrap();
-        let reports = client.context().came.lock().unwrap();
+        topic.produce(&RECORD, list, opaque).map_err(|(code, _)| code).unwrap();
+        take_in(&client, opaque + 1);
+        let reports = client.listener().came.lock().unwrap();
         let (told, sent, _) = reports.last().unwrap();
         assert_eq!(*told, opaque);
         let expected = headers(seq).map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -95,11 +88,10 @@ fn a_list_comes_back_from_its_message_and_carries_the_next_seq() {
 fn client(
     cluster: &MockCluster<'static, DefaultProducerContext>,
     property: (&str, &str),
-) -> (Arc<BaseProducer<Reports>>, Topic<Reports>) {
+) -> (Arc<Client<Reports>>, Topic<Reports>) {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", cluster.bootstrap_servers()).set(property.0, property.1);
-    let client: BaseProducer<Reports> = config.create_with_context(Reports::default()).unwrap();
-    let client = Arc::new(client);
+    let client = Arc::new(Client::producer(&config, Reports::default()).unwrap());
     let topic = Topic::new(&client, "t").unwrap();
     (client, topic)
 }
@@ -113,9 +105,9 @@ fn a_list_stays_ours_if_its_record_is_refused() {
     for seq in ["1", "2", "3"] {
         let (list, pooled) = pool.list(&headers(seq), |_| {});
         assert!(pooled);
-        let record = Record { value: Some(&large), ..record("t", headers(seq)) };
+        let record = Handed { value: Some(&large), ..RECORD };
         let refused = topic.produce(&record, list, 0).unwrap_err();
-        assert_eq!(refused.0, RDKafkaErrorCode::MessageSizeTooLarge);
+        assert_eq!(refused.0, Code::MessageSizeTooLarge.into());
         pool.put(refused.1.unwrap());
         assert_eq!(pool.waiting(), 1, "the same list is used again");
     }
@@ -129,23 +121,24 @@ fn a_list_comes_back_from_a_record_whose_partition_does_not_exist() {
     let (client, topic) = client(&cluster, ("partitioner", "consistent"));
     // Before and after the client knows how many partitions there are.
     for opaque in 0..2 {
-        let refused =
-            topic.produce_to(9, &record("t", headers("7")), HeaderList::new(&headers("7")), opaque);
-        client.flush(Duration::from_secs(30)).unwrap();
-        let mut reports = client.context().came.lock().unwrap();
+        let record = Handed { partition: 9, ..RECORD };
+        let refused = topic.produce(&record, HeaderList::new(&headers("7")), opaque);
         let back = match refused {
             Ok(()) => {
+                take_in(&client, 1);
+                client.listener().ended.lock().unwrap().clear();
+                let mut reports = client.listener().came.lock().unwrap();
                 let (told, sent, list) = reports.pop().unwrap();
                 assert_eq!((told, sent.len()), (opaque, 3));
                 list
             }
             Err((code, list)) => {
-                assert_eq!(code, RDKafkaErrorCode::UnknownPartition);
+                assert_eq!(code, Code::UnknownPartition.into());
                 list
             }
         };
         assert!(back.is_some(), "the list is ours again");
-        assert!(reports.is_empty());
+        assert!(client.listener().came.lock().unwrap().is_empty());
     }
 }
 
@@ -154,10 +147,10 @@ fn whoever_takes_events_in_is_told_when_one_comes_to_an_empty_queue() {
     let cluster = mock_cluster(1, ["t"], 1).unwrap();
     let (client, topic) = client(&cluster, ("linger.ms", "0"));
     let events = Events::of(&client).unwrap();
-    let reports = Arc::clone(client.context());
+    let reports = Arc::clone(client.listener());
     for opaque in 0..3 {
         *reports.woken.lock().unwrap() = 0;
-        topic.produce(&record("t", headers("1")), None, opaque).map_err(|(code, _)| code).unwrap();
+        topic.produce(&RECORD, None, opaque).map_err(|(code, _)| code).unwrap();
         while reports.came.lock().unwrap().len() <= opaque {
             let woken = reports.woken.lock().unwrap();
             let waited = Duration::from_secs(30);
@@ -167,16 +160,24 @@ fn whoever_takes_events_in_is_told_when_one_comes_to_an_empty_queue() {
             *woken = 0;
             drop(woken);
             while !events.are_taken() {
-                events.take_next();
+                events.take_next(Duration::ZERO);
             }
         }
     }
     drop(events);
     *reports.woken.lock().unwrap() = 0;
-    topic.produce(&record("t", headers("1")), None, 3).map_err(|(code, _)| code).unwrap();
-    client.flush(Duration::from_secs(30)).unwrap();
-    assert_eq!(reports.came.lock().unwrap().len(), 4);
+    topic.produce(&RECORD, None, 3).map_err(|(code, _)| code).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // SAFETY: the client is alive, and the queue is given back.
+    unsafe {
+        let queue = rd::rd_kafka_queue_get_main(client.ptr());
+        while rd::rd_kafka_queue_length(queue) == 0 && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        rd::rd_kafka_queue_destroy(queue);
+    }
     assert_eq!(*reports.woken.lock().unwrap(), 0, "the order was taken back");
+    take_in(&client, 4);
 }
 
 #[test]
@@ -201,8 +202,8 @@ fn a_topic_of_the_same_name_in_another_cluster_has_another_id() {
         let cluster = mock_cluster(1, ["t", "u"], 1).unwrap();
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", cluster.bootstrap_servers());
-        let client: BaseProducer = config.create().unwrap();
-        topic_ids(client.client(), 1, &["t", "u"], Duration::from_secs(30))
+        let client = Client::producer(&config, ()).unwrap();
+        topic_ids(&client, 1, &["t", "u"], Duration::from_secs(30))
     });
     for ids in &ids {
         assert!(ids.values().all(|id| id.len() == 22), "{ids:?}");

@@ -6,15 +6,16 @@ use std::ptr;
 use std::time::Duration;
 
 use rdkafka::bindings as rd;
-use rdkafka::client::{Client, ClientContext};
+
+use super::client::Client;
 
 /// What librdkafka shows where a broker told no id.
 const NO_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
 /// The ids of those of these topics that a broker tells, in the form of Kafka's own tools. None if it does
 /// not answer in time, or is older than 2.8.
-pub(in crate::kafka) fn topic_ids(
-    client: &Client<impl ClientContext>,
+pub(in crate::kafka) fn topic_ids<L>(
+    client: &Client<L>,
     broker: i32,
     topics: &[&str],
     within: Duration,
@@ -23,7 +24,7 @@ pub(in crate::kafka) fn topic_ids(
     let Ok(names) = names else { return BTreeMap::new() };
     let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
     let within = i32::try_from(within.as_millis()).unwrap_or(i32::MAX);
-    let kafka = client.native_ptr();
+    let kafka = client.ptr();
     let mut ids = BTreeMap::new();
     // SAFETY: the client is alive, and the names are until they were copied. What is created here is
     // destroyed once. What an event points to lives as long as the event; the event of another kind

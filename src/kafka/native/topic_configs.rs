@@ -1,0 +1,116 @@
+//! The configuration of topics.
+
+use std::ffi::c_char;
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
+
+use rdkafka::bindings as rd;
+
+use super::client::{Client, c_name, millis};
+use super::code::{Code, ErrorCode};
+use super::events::{Event, Queue};
+use super::{c, text_at};
+
+/// Longest single wait for the answer.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// How long librdkafka may take to say that nobody answered.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The settings of a topic: name and value, or why they are not known.
+pub(in crate::kafka) type TopicConfig = Result<Vec<(String, Option<String>)>, ErrorCode>;
+
+impl<L> Client<L> {
+    /// Asks for the settings of these topics, each of them once.
+    ///
+    /// # Errors
+    /// Why none is known.
+    pub(in crate::kafka) fn topic_configs(
+        &self,
+        topics: &[&str],
+        within: Duration,
+        stopped: impl Fn() -> bool,
+    ) -> Result<Vec<TopicConfig>, ErrorCode> {
+        let no_memory = || ErrorCode::from(Code::CriticalSystemResource);
+        // SAFETY: the client is alive, and outlives the queue.
+        let queue = unsafe { Queue::own(rd::rd_kafka_queue_new(self.ptr())) };
+        let queue = queue.ok_or_else(no_memory)?;
+        let asked = topics.iter().map(|topic| Resource::topic(topic).ok_or_else(no_memory));
+        let asked = asked.collect::<Result<Vec<_>, _>>()?;
+        let mut places: Vec<_> = asked.iter().map(|resource| resource.0.as_ptr()).collect();
+        // SAFETY: client, queue and resources are alive; all is copied before the call returns.
+        unsafe {
+            let operation = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS;
+            let options = rd::rd_kafka_AdminOptions_new(self.ptr(), operation);
+            let mut text = [0; 128];
+            let (text, size): (*mut c_char, _) = (text.as_mut_ptr(), text.len());
+            c::rd_kafka_AdminOptions_set_request_timeout(options, millis(within), text, size);
+            rd::rd_kafka_DescribeConfigs(
+                self.ptr(),
+                places.as_mut_ptr(),
+                places.len(),
+                options,
+                queue.ptr(),
+            );
+            rd::rd_kafka_AdminOptions_destroy(options);
+        }
+        let deadline = Instant::now() + within + GRACE;
+        loop {
+            if let Some(event) = queue.next(SLICE) {
+                return read(&event);
+            }
+            if stopped() || Instant::now() >= deadline {
+                return Err(Code::OperationTimedOut.into());
+            }
+        }
+    }
+}
+
+/// What is asked for.
+struct Resource(NonNull<rd::rd_kafka_ConfigResource_t>);
+
+impl Resource {
+    fn topic(name: &str) -> Option<Self> {
+        let name = c_name(name).ok()?;
+        let kind = rd::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
+        // SAFETY: the name ends in a nul, and is copied.
+        NonNull::new(unsafe { rd::rd_kafka_ConfigResource_new(kind, name.as_ptr()) }).map(Self)
+    }
+}
+
+impl Drop for Resource {
+    fn drop(&mut self) {
+        // SAFETY: it is ours.
+        unsafe { rd::rd_kafka_ConfigResource_destroy(self.0.as_ptr()) };
+    }
+}
+
+fn read(event: &Event) -> Result<Vec<TopicConfig>, ErrorCode> {
+    if let Some(code) = event.error() {
+        return Err(code);
+    }
+    // SAFETY: the event is ours, and the answer lives as long; each list has as many places as it says,
+    // and each text ends in a nul.
+    unsafe {
+        let answer = rd::rd_kafka_event_DescribeConfigs_result(event.ptr());
+        if answer.is_null() {
+            return Err(Code::BadMessage.into());
+        }
+        let mut count = 0;
+        let resources = rd::rd_kafka_DescribeConfigs_result_resources(answer, &raw mut count);
+        let of = |at| {
+            let resource = *resources.add(at);
+            ErrorCode::of(c::rd_kafka_ConfigResource_error(resource))?;
+            let mut count = 0;
+            let entries = rd::rd_kafka_ConfigResource_configs(resource, &raw mut count);
+            let entry = |at| {
+                let entry = *entries.add(at);
+                let value = rd::rd_kafka_ConfigEntry_value(entry);
+                let value = (!value.is_null()).then(|| text_at(value));
+                (text_at(rd::rd_kafka_ConfigEntry_name(entry)), value)
+            };
+            Ok((0..count).map(entry).collect())
+        };
+        Ok((0..count).map(of).collect())
+    }
+}
