@@ -47,7 +47,7 @@ fn sent() -> (Broker, Sent) {
         .set("BATCH", PAIRS.to_string())
         .set("SLEEP_SEC", "10ms")
         .set("PACE", "none")
-        .set("FAULTS", "tombstone=0.02,malformed=0.02")
+        .set("FAULTS", "tombstone=0.02")
         .set("CLOSE_WINDOWS", "10s");
     run.finish().exits(0);
     let header = |record: &kcat::Received, name: &str| {
@@ -67,14 +67,22 @@ fn sent() -> (Broker, Sent) {
             let value = serde_json::from_str::<Value>(usage.value.as_deref().expect("a value"));
             of_key.0 += 1;
             of_key.1 += value.expect("JSON")["completion_tokens"].as_u64().expect("a count");
-        } else if !faults.iter().flatten().any(|fault| fault.contains("tombstone")) {
-            of_key.2 += 1;
         }
     }
-    let broken: usize = sent.values().map(|(_, _, open)| open).sum();
-    assert!(broken > 0 && usages.len() == PAIRS, "{broken} of {} pairs", usages.len());
+    assert_eq!(usages.len(), PAIRS);
     assert!(sent.len() > 4, "{sent:?}");
     (broker, sent)
+}
+
+/// Sends a run of malformed values alone to the topics of the page; kcat cannot show them as JSON.
+fn send_malformed(broker: &Broker, sent: &mut Sent) {
+    const MALFORMED: usize = 30;
+    let run = Producer::run(&broker.bootstrap()).set("HOSTNAME", "gpu[01-04]");
+    let run = run.set("BATCH", MALFORMED.to_string()).set("FAULTS", "malformed=1");
+    run.set("SLEEP_SEC", "10ms").set("PACE", "none").finish().exits(0);
+    for (_, _, open) in sent.values_mut() {
+        *open += MALFORMED;
+    }
 }
 
 fn write(directory: &Path, name: &str, text: &str) -> PathBuf {
@@ -96,7 +104,8 @@ pub fn with_jars(mut java: Command, jars: &Path, options: &[&str], file: &Path) 
 
 #[test]
 fn the_python_consumer_of_the_page_sees_every_pair() {
-    let (broker, sent) = sent();
+    let (broker, mut sent) = sent();
+    send_malformed(&broker, &mut sent);
     let environment = cache::made_once(&format!("kafka-python-{KAFKA_PYTHON}"), |environment| {
         let mut venv = tools::bounded(LIMIT, "python3");
         tools::success(venv.args(["-m", "venv"]).arg(environment));
@@ -160,7 +169,8 @@ fn the_kafka_streams_consumer_of_the_page_joins_every_pair() {
 
 #[test]
 fn the_flink_query_of_the_page_counts_every_pair() {
-    let (broker, sent) = sent();
+    let (broker, mut sent) = sent();
+    send_malformed(&broker, &mut sent);
     let jars = jars::of("flink-2.0.0", include_str!("consumers/flink.xml"));
     let directory = tempfile::tempdir().expect("a directory");
     let file = write(directory.path(), "RunSql.java", RUN_SQL);
