@@ -86,6 +86,8 @@ struct PastTopic {
     generated: u64,
     acknowledged: u64,
     failed: u64,
+    #[serde(default)]
+    truncated: u64,
     unresolved: u64,
     seq: PastSeq,
     duplicates_seq: PastSeq,
@@ -96,9 +98,28 @@ struct PastTopic {
 struct PastSeq {
     failed: PastRanges,
     unresolved: PastRanges,
+    /// Of the failed ones those that were acknowledged first.
+    #[serde(default)]
+    truncated: PastRanges,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+impl PastSeq {
+    /// The failed records that were never acknowledged.
+    fn never_acknowledged(&self) -> Listed {
+        let mut left = self.failed.ranges.clone();
+        for [from, to] in &self.truncated.ranges {
+            let parts = left.iter().flat_map(|[first, last]| {
+                let before = (*first < *from).then(|| [*first, (*last).min(from - 1)]);
+                let behind = (*last > *to).then(|| [(*first).max(to + 1), *last]);
+                before.into_iter().chain(behind)
+            });
+            left = parts.collect();
+        }
+        Listed { ranges: left, has_more: self.failed.more > 0 || self.truncated.more > 0 }
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 struct PastRanges {
     ranges: Vec<[u64; 2]>,
     more: u64,
@@ -298,12 +319,16 @@ impl PastRun {
         [0, 1].map(|topic| {
             let topic = &self.topics[topic];
             Verdicts {
-                failed: listed(&topic.seq.failed),
+                failed: topic.seq.never_acknowledged(),
                 unresolved: listed(&topic.seq.unresolved),
                 copies: [&topic.duplicates_seq.failed, &topic.duplicates_seq.unresolved]
                     .map(listed),
                 generated: topic.generated,
-                counts: [topic.acknowledged, topic.failed, topic.unresolved],
+                counts: [
+                    topic.acknowledged + topic.truncated,
+                    topic.failed.saturating_sub(topic.truncated),
+                    topic.unresolved,
+                ],
             }
         })
     }
@@ -315,5 +340,23 @@ impl PastRun {
         let mut partitions = topic.partitions.iter();
         let found = partitions.find(|found| found.partition == partition)?;
         Some((found.first_offset, found.last_offset))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_truncated_was_acknowledged_before() {
+        let list = |ranges: &[[u64; 2]]| PastRanges { ranges: ranges.to_vec(), more: 0 };
+        let never = |failed: &[[u64; 2]], truncated: &[[u64; 2]]| {
+            let unresolved = PastRanges::default();
+            let (failed, truncated) = (list(failed), list(truncated));
+            PastSeq { failed, unresolved, truncated }.never_acknowledged().ranges
+        };
+        assert_eq!(never(&[[0, 9]], &[[3, 5]]), [[0, 2], [6, 9]]);
+        assert_eq!(never(&[[0, 9], [20, 29]], &[[0, 4], [8, 9], [20, 29]]), [[5, 7]]);
+        assert_eq!(never(&[[0, 9]], &[]), [[0, 9]]);
     }
 }

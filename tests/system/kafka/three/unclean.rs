@@ -47,9 +47,9 @@ fn what_an_unclean_election_truncates_is_told_from_loss_and_by_what_is_in_its_pl
     topics.wait_for_records(400 + 120);
     trio.pause(0);
     trio.resume(1);
-    // What it was acknowledged at first is gone, and it knows nothing of it.
+    // What it was acknowledged at first is gone, and it says so.
     let through = through.finish();
-    through.exits(0);
+    through.exits(74).says("was cut back (partition");
 
     let (whole, _) = verified(&before, 0);
     assert_eq!(whole["closed"], json!(true));
