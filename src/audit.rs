@@ -36,6 +36,7 @@ mod shared;
 mod slots;
 mod streams;
 mod tally;
+mod times;
 mod timetable;
 mod topic;
 mod torn;
@@ -60,6 +61,7 @@ pub use record::Read;
 pub use rows::{BadLine, Cell, Fields, InputAccount, Row, RowAccount};
 pub use score::{AlertScore, DetectedAccount, FaultScore, IncidentScore, Shares};
 pub use tally::{Foreign, ReadAccount};
+pub use times::{SentTimes, TimesAccount, TimesVerdict};
 pub use torn::TornAccount;
 pub use verdicts::{Listed, Verdict, VerdictRow, Verdicts};
 pub use words::Look;
@@ -70,6 +72,7 @@ use crate::plan::{Buffer, CLOSING, Plan};
 use by_value::{ByValue, Known, Match};
 use key_check::KeyCheck;
 use outline::Outline;
+use times::Times;
 use timetable::Timetable;
 use topic::Topic;
 use torn::Torn;
@@ -110,6 +113,9 @@ pub struct Audit<'p> {
     /// Whether the run has one topic for both events.
     is_one: bool,
     torn: Torn,
+    times: Times,
+    /// Whether the run still went on when its report was written.
+    is_running: bool,
     /// Records that were read, and their copies too.
     beside_copies: u64,
     /// What a pipeline flagged, if that is to be held against what was done.
@@ -133,6 +139,8 @@ impl<'p> Audit<'p> {
             by_value: ByValue::default(),
             is_one: plan.topic(Kind::Metric) == plan.topic(Kind::Token),
             torn: Torn::default(),
+            is_running: false,
+            times: Times::new(plan.event_start().is_none()),
             beside_copies: 0,
             gpus: (0..gpus).map(|gpu| (plan.key_of(gpu).as_bytes(), gpu)).collect(),
             flags: None,
@@ -140,6 +148,11 @@ impl<'p> Audit<'p> {
             outline: Outline::of(&expectation),
             expectation,
         }
+    }
+
+    /// Says that the run still went on when its report was written: what is missing may not have been sent.
+    pub fn goes_on(&mut self) {
+        self.is_running = true;
     }
 
     /// Takes the next record that was read.

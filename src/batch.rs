@@ -4,6 +4,7 @@ mod client;
 mod closing;
 mod lookup;
 mod ready;
+pub mod run_topic;
 pub mod topic_limits;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use tracing::{info, warn};
 pub use client::Client;
 
 use crate::answer_key::{AnswerKey, Keyed};
-use crate::delivery::{Closing, Ending, Evidence, NotStarted, Offsets, RunEnd, Totals};
+use crate::delivery::{Cause, Closing, Ending, Evidence, NotStarted, Offsets, RunEnd, Totals};
 use crate::egress::EgressPolicy;
 use crate::event::Kind;
 use crate::faults::FaultCounts;
@@ -47,7 +48,8 @@ pub struct Cluster {
     pub is_embedded: bool,
 }
 
-/// Carries a run out against a cluster, and reports it.
+/// Carries a run out against a cluster, and reports it. `begins` takes a report of it right before the
+/// first record.
 pub async fn send(
     settings: &Settings,
     seed: &Seed,
@@ -55,10 +57,11 @@ pub async fn send(
     cluster: &Cluster,
     stop: Stop,
     mut client: Client,
+    begins: &dyn Fn(&Report),
 ) -> (Report, Client) {
     let started = Instant::now();
     let plan = Arc::new(Plan::new(settings, seed, identity));
-    let batch = Batch { settings, seed, plan: &plan, cluster, stop };
+    let batch = Batch { settings, seed, plan: &plan, cluster, stop, begins };
     let ended = batch.carry_out(&mut client).await;
     client.clear_bar();
     let nothing = |end| Ended { end, ..Ended::default() };
@@ -119,6 +122,7 @@ struct Batch<'a> {
     plan: &'a Arc<Plan>,
     cluster: &'a Cluster,
     stop: Stop,
+    begins: &'a dyn Fn(&Report),
 }
 
 impl Batch<'_> {
@@ -149,6 +153,9 @@ impl Batch<'_> {
             checked = topic_limits::check(settings, cluster) => checked?,
             _ = stop.first() => return Err(ready::refusal(&NotReady::Cancelled, stop)),
         }
+        let running = self.running(sink, &ends);
+        (self.begins)(&running);
+        client.is_announced = self.announce_in_topic(&running).await?;
         announce(settings, plan);
         let ids = lookup::ask_ids(plan, sink);
         let (ended, key) = self.send(sink, client.spool.take(), schedule).await;
@@ -165,6 +172,46 @@ impl Batch<'_> {
         let LoopEnd { lateness, faults, incidents, .. } = ended;
         let cluster_id = sink.admin().cluster_id();
         Ok(Ended { end, totals, lateness, faults, incidents, closing, cluster_id, starts })
+    }
+
+    /// The report of the run before its first record.
+    fn running(&self, sink: &KafkaSink, ends: &Offsets) -> Report {
+        let Self { settings, seed, plan, .. } = self;
+        let partitions = ends.each_ref().map(BTreeMap::len);
+        let totals = Totals { partitions, ..Totals::default() };
+        let run = Run {
+            seed_sha256: Some(seed.sha256()),
+            plan_sha256: Some(plan::digest(settings, seed, plan.identity.run_seed)),
+            cluster_id: sink.admin().cluster_id(),
+            starts: ends.clone(),
+            planned: plan.planned_records(),
+            totals,
+            ..Run::unsent(plan.identity.clone(), RunEnd::NothingPlanned)
+        };
+        Report::running(settings, run)
+    }
+
+    /// Has the run describe itself in `RUN_TOPIC`, if that is set; whether it did.
+    async fn announce_in_topic(&self, running: &Report) -> Result<bool, NotStarted> {
+        let Self { settings, cluster, stop, .. } = self;
+        let Some(topic) = settings.run_topic.clone().filter(|_| !cluster.is_embedded) else {
+            return Ok(false);
+        };
+        let record = run_topic::record(topic, running);
+        let (config, within) = (cluster.config.clone(), settings.delivery_timeout);
+        let asked = stop.clone();
+        let publish =
+            move || run_topic::begin(&config, record, within, &|| asked.received().count() > 0);
+        let published = tokio::task::spawn_blocking(publish).await;
+        let published = published.unwrap_or_else(|error| Err(error.to_string()));
+        match (published, stop.received().first) {
+            (Ok(()), _) => Ok(true),
+            (Err(problem), Some(signal)) => Err(NotStarted::new(Cause::Stopped(signal), &problem)),
+            (Err(problem), None) => {
+                let problem = format!("the run cannot describe itself in RUN_TOPIC: {problem}");
+                Err(NotStarted::new(Cause::Unavailable, &problem))
+            }
+        }
     }
 
     /// Sends the batch, and writes its answer key, if it is to have one.

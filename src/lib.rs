@@ -132,8 +132,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
             commands::expect::expect(s, &options, &past)
         }),
         Action::Verify { options, .. } => with_settings(false, settings(), format, |s| {
-            let first = commands::verify::verify(s, &options, &past);
-            commands::verify::verify_others(first, &given, &options)
+            commands::verify::verify_all(s, &options, &past, &given)
         }),
         other => without_settings(other, format),
     }

@@ -50,10 +50,10 @@ pub struct Report {
     pub shard: String,
     /// `delivered`, or what went wrong, in one word.
     pub outcome: &'static str,
-    /// What the process exits with.
-    pub exit_code: u8,
+    /// What the process exits with; null while the run goes on.
+    pub exit_code: Option<u8>,
     /// Its name.
-    pub exit_name: &'static str,
+    pub exit_name: Option<&'static str>,
     #[serde(skip)]
     exit: Exit,
     /// Why, in words, where not everything was delivered.
@@ -123,6 +123,29 @@ pub struct Run {
     pub elapsed: Duration,
 }
 
+impl Run {
+    /// A run of which nothing was sent.
+    #[must_use]
+    pub fn unsent(identity: Identity, end: RunEnd) -> Self {
+        Self {
+            identity,
+            seed_sha256: None,
+            plan_sha256: None,
+            cluster_id: None,
+            starts: Offsets::default(),
+            planned: [None; 2],
+            totals: Totals::default(),
+            lateness: Times::default(),
+            faults: FaultCounts::default(),
+            incidents: Vec::new(),
+            closing: None,
+            end,
+            ended_at: Timestamp::now(),
+            elapsed: Duration::ZERO,
+        }
+    }
+}
+
 impl Report {
     /// The report of a run.
     #[must_use]
@@ -164,8 +187,8 @@ impl Report {
             host: settings.hostname.to_string(),
             shard: settings.shard.to_string(),
             outcome: outcome.word(),
-            exit_code: outcome.exit.code(),
-            exit_name: outcome.exit.name(),
+            exit_code: Some(outcome.exit.code()),
+            exit_name: Some(outcome.exit.name()),
             exit: outcome.exit,
             reason: outcome.reason,
             topics: topics.into(),
@@ -187,11 +210,25 @@ impl Report {
         }
     }
 
+    /// The report of a run before its first record: what it sends is not known, and stays so if it is
+    /// killed.
+    #[must_use]
+    pub fn running(settings: &Settings, run: Run) -> Self {
+        let (exit_code, exit_name) = (None, None);
+        Self { outcome: RUNNING, exit_code, exit_name, ..Self::new(settings, run) }
+    }
+
     /// The exit code of the run. That of the process differs if the run cannot be shown or its report
     /// cannot be written.
     #[must_use]
     pub fn exit(&self) -> Exit {
         self.exit
+    }
+
+    /// The report as JSON on one line.
+    #[must_use]
+    pub fn json_line(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// The report as JSON text with a newline at its end.

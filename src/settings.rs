@@ -67,6 +67,7 @@ impl Settings {
                 settings.check_faults(),
                 settings.check_incidents(),
                 settings.check_close_windows(),
+                settings.check_run_topic(),
             ];
             problems.values.extend(checks.into_iter().filter_map(Result::err));
         }
@@ -206,6 +207,17 @@ impl Settings {
         let expected =
             "the report of the run (--report FILE), or the time itself, which its report has";
         Err(SettingError { expected, ..self.refuse("EVENT_START", because) })
+    }
+
+    /// Refuses to describe the run in the topics of its events.
+    fn check_run_topic(&self) -> Result<(), SettingError> {
+        let topics = [&self.topic_metric, &self.topic_token];
+        match &self.run_topic {
+            Some(topic) if topics.contains(&topic) => {
+                Err(self.refuse("RUN_TOPIC", "the events of the run go to this topic".into()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The error of a setting whose value turns out not to be usable.

@@ -211,6 +211,7 @@ impl Audit<'_> {
             seq,
             is_copy,
             verdict,
+            is_running: self.is_running,
             origin: log.origin,
             log: partition,
             unread: log.of_home(home).find(|log| !log.is_read),

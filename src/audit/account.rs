@@ -11,7 +11,7 @@ use super::topic::Topic;
 use super::verdicts::VerdictRow;
 use super::{
     Audit, ChangeAccount, CopyAccount, DetectedAccount, Example, InputAccount, KeyAccount,
-    LogPartition, MissingAccount, OrderAccount, TornAccount, name,
+    LogPartition, MissingAccount, OrderAccount, TimesAccount, TornAccount, name,
 };
 use crate::event::Kind;
 use crate::histogram::Quantiles;
@@ -73,6 +73,8 @@ pub struct TopicAccount {
     pub latency_ms: Option<Quantiles>,
     /// Records whose time is outside the run of the report: another start with the same run id.
     pub outside_run: u64,
+    /// The times of the records against those of the report; null where the settings give them.
+    pub times: Option<TimesAccount>,
     /// Records without headers that were told by their value.
     pub told_by_value: u64,
     /// Records without headers that may be several pairs.
@@ -152,7 +154,7 @@ impl Audit<'_> {
         let left_out: u64 = absent.iter().map(|absent| absent.left_out).sum();
         let (answer_key, detected) = self.judge(end, (end * 2).saturating_sub(left_out));
         let hint = self.hint(&absent);
-        let Self { expectation, topics, torn, .. } = self;
+        let Self { expectation, topics, torn, times, .. } = self;
         let planned = expectation.planned.or(known);
         let verdicts = match &expectation.verdicts {
             Some(both) => both.each_ref().map(|verdicts| Some(verdicts.counts)),
@@ -163,7 +165,8 @@ impl Audit<'_> {
             .into_iter()
             .zip(of_topics)
             .map(|(kind, (((topic, log), absent), counts))| {
-                account(kind, topic, log, (planned, end), (absent, counts))
+                let account = account(kind, topic, log, (planned, end), (absent, counts));
+                TopicAccount { times: times.account(kind, account.found), ..account }
             })
             .collect();
         let torn = torn.0;
@@ -291,6 +294,7 @@ fn account(
         untimed: topic.untimed,
         latency_ms: topic.latency.quantiles(),
         outside_run: topic.outside,
+        times: None,
         told_by_value: topic.by_value,
         ambiguous: topic.ambiguous,
         partitions: log.partitions,

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::{KeyAccount, MissingAccount, TopicAccount, TornAccount};
+use super::{KeyAccount, MissingAccount, TimesVerdict, TopicAccount, TornAccount};
 
 /// What an account comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -63,7 +63,10 @@ impl Closure {
 fn wrong(topic: &TopicAccount) -> u64 {
     let missing = topic.missing_of(|missing| missing.why.is_proved());
     let read = &topic.read;
-    missing + topic.remaining_copies + read.first_altered + read.extra_copies + read.unexpected
+    let times = topic.times.as_ref().filter(|times| times.verdict == TimesVerdict::Differ);
+    let times = topic.outside_run + times.map_or(0, |times| times.records);
+    let copies = topic.remaining_copies + read.extra_copies;
+    missing + copies + read.first_altered + read.unexpected + times
 }
 
 /// Records of a topic that may be there all the same.

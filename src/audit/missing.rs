@@ -114,6 +114,8 @@ pub enum Why {
     Absent,
     /// There is no report, so whether it was acknowledged is not known.
     NoVerdict,
+    /// The run still went on when its report was written, so it may never have been sent.
+    NotKnownSent,
     /// It may be where nothing was read.
     NotRead,
     /// It may be one of the records that match no pair.
@@ -138,6 +140,7 @@ impl Why {
             Self::Lost => "LOST (acknowledged, and not there)",
             Self::Absent => "not in the topic (which may not be the one that the run wrote)",
             Self::NoVerdict => "missing (no report tells whether it was acknowledged)",
+            Self::NotKnownSent => "not known to be sent (the run has no report of its end)",
             Self::NotRead => "not read",
             Self::Unmatched => "unmatched (as many records without headers may be them)",
             Self::Hidden => "hidden (behind an open transaction)",
@@ -160,6 +163,7 @@ impl Why {
     #[must_use]
     pub fn would_decide(self) -> Option<&'static str> {
         match self {
+            Self::NotKnownSent => Some("the report of its end"),
             Self::NotRead => Some("reading to the end"),
             Self::Unmatched => Some("the headers run and seq, or the values as they were sent,"),
             Self::Hidden => Some("the end of the transaction"),
@@ -206,6 +210,8 @@ pub(super) struct Gone<'a> {
     /// Whether it is the copy that a fault makes.
     pub(super) is_copy: bool,
     pub(super) verdict: Verdict,
+    /// Whether the run still went on when its report was written.
+    pub(super) is_running: bool,
     pub(super) origin: Origin,
     /// Its partition, if its key tells.
     pub(super) log: Option<&'a LogPartition>,
@@ -262,6 +268,9 @@ impl Gone<'_> {
             }
             (Verdict::Acknowledged, _) => {
                 (Why::Absent, "the report has it as acknowledged by its own cluster".to_owned())
+            }
+            _ if self.is_running => {
+                (Why::NotKnownSent, "the report was written while the run went on".to_owned())
             }
             _ => (Why::NoVerdict, "there is no report, or its list ends before".to_owned()),
         }
@@ -417,6 +426,7 @@ mod tests {
             seq: 5,
             is_copy: false,
             verdict: Verdict::Acknowledged,
+            is_running: false,
             origin: Origin::Own,
             log: Some(log),
             unread: None,

@@ -1,8 +1,6 @@
 //! A record of the run: which record of the plan it is, and what becomes of it in the account.
 
-use std::time::Duration;
-
-use super::examine::{Asked, Differs, Examined, examine};
+use super::examine::{Asked, Differs, Examined};
 use super::slots::Slot;
 use super::streams::Kept;
 use super::{Audit, Example, Expectation, Read};
@@ -26,11 +24,10 @@ impl Audit<'_> {
         if let Some(flags) = &mut self.flags {
             flags.found_at(read.place(), seq);
         }
-        let twins = &self.topics[1 - number];
-        let twin = twins.originals.seen.contains(place);
-        let twin = twin.then(|| twins.originals.places.of(place));
+        let twins = &self.topics[1 - number].originals;
+        let twin = twins.seen.contains(place).then(|| twins.places.of(place));
         let twin_ms = twin.flatten().map(|twin| twin.pair_ms);
-        let mut examined = examine(plan, &asked, twin_ms, read, &mut self.buffer);
+        let (mut examined, shown_ms) = self.examined(read, &asked, twin_ms);
         let topic = &mut self.topics[number];
         topic.partition(plan, read, gpu, partitions[number], &mut examined);
         let Examined { pair_ms, ts_ms, is_untimed, is_reencoded, differs } = examined;
@@ -45,6 +42,11 @@ impl Audit<'_> {
         if is_first && is_altered && !asked.faults.is_empty() {
             topic.slots(slot).altered.insert(place);
         }
+        if let Some(verdicts) =
+            self.expectation.verdicts.as_ref().filter(|_| is_first && !is_untimed)
+        {
+            self.times.note(read, &verdicts[number], (seq, is_copy), shown_ms);
+        }
         let read_as = &mut topic.read;
         read_as.reencoded += u64::from(is_reencoded);
         match (is_first, is_altered) {
@@ -58,10 +60,8 @@ impl Audit<'_> {
         let (is_changed, is_on_time) = (is_altered || is_reencoded, !asked.faults.is_held());
         let kept = Kept { slot, is_first, is_changed, is_outside, is_on_time };
         let at = topic.note(read, (seq, place, gpu), (pair_ms, ts_ms), kept);
-        let appended = read.timestamp_ms.filter(|_| read.has_append_time);
-        if let Some(arrived) = appended.or(read.seen_at_ms).filter(|_| is_first && !is_untimed) {
-            let ms = u64::try_from(arrived.saturating_sub(ts_ms)).unwrap_or_default();
-            topic.latency.record(Duration::from_millis(ms));
+        if is_first && !is_untimed {
+            topic.note_latency(read, ts_ms);
         }
         // Of several pairs with one value, which it is has been guessed where the clock gave the times.
         let is_guessed = || plan.event_start().is_none() && read.run().is_none();

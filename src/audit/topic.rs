@@ -1,5 +1,7 @@
 //! What was read of one topic.
 
+use std::time::Duration;
+
 use super::changes::{Changes, Example};
 use super::compare::Change;
 use super::examine::{Differs, Examined, Part};
@@ -58,6 +60,15 @@ impl Topic {
     /// Records that were found, each counted once.
     pub(super) fn found(&self) -> u64 {
         self.originals.seen.found() + self.copies.seen.found()
+    }
+
+    /// Notes how long a record took from the time that it shows to the log, or to this reader.
+    pub(super) fn note_latency(&mut self, read: &Read<'_>, ts_ms: i64) {
+        let appended = read.timestamp_ms.filter(|_| read.has_append_time);
+        if let Some(arrived) = appended.or(read.seen_at_ms) {
+            let ms = u64::try_from(arrived.saturating_sub(ts_ms)).unwrap_or_default();
+            self.latency.record(Duration::from_millis(ms));
+        }
     }
 
     /// Whether a record and its copy were both read.

@@ -3,7 +3,9 @@
 mod findings;
 mod judged;
 
-use super::{Account, Closure, Example, MissingAccount, TopicAccount};
+use std::collections::BTreeSet;
+
+use super::{Account, Closure, Example, MissingAccount, TimesAccount, TimesVerdict, TopicAccount};
 use findings::{findings, line, order};
 
 /// How to look at a record for yourself.
@@ -99,7 +101,7 @@ impl Account {
             (true, rest) => format!("; the run was stopped before it generated {rest} more"),
         };
         if self.verdict == Closure::Closed {
-            return format!("{}{stopped}", self.as_meant(found));
+            return format!("{}{}{stopped}", self.as_meant(found), self.times_not_verified());
         }
         let mut counts = self.wrong_counts();
         if counts.is_empty() {
@@ -152,7 +154,34 @@ impl Account {
             (self.key_differs(), "faults or incidents not as the answer key has them"),
         ];
         let counts = counts.iter().filter(|(count, _)| *count > 0);
-        counts.map(|(count, what)| format!("{count} {what}")).collect()
+        let counts = counts.map(|(count, what)| format!("{count} {what}"));
+        self.times_that_differ().into_iter().chain(counts).collect()
+    }
+
+    /// Whose times differ, first of all: other fields follow from them.
+    fn times_that_differ(&self) -> Option<String> {
+        let of = |topic: &TopicAccount| topic.times.clone();
+        let differ = |times: &TimesAccount| times.verdict == TimesVerdict::Differ;
+        let differ: Vec<_> = self.topics.iter().filter_map(of).filter(differ).collect();
+        let records: u64 = differ.iter().map(|times| times.records).sum();
+        let words: BTreeSet<_> = differ.iter().map(|times| times.words.as_str()).collect();
+        let words: Vec<_> = words.into_iter().collect();
+        if words.is_empty() {
+            let outside = self.sum(|t| t.outside_run);
+            return (outside > 0).then(|| format!("{outside} outside the run's time"));
+        }
+        Some(format!("times differ of {records} ({})", words.join("; ")))
+    }
+
+    /// Why nothing tells whether the times of a live run are those that were sent, if nothing does.
+    fn times_not_verified(&self) -> String {
+        let unverified = |topic: &TopicAccount| {
+            topic.times.clone().filter(|times| times.verdict == TimesVerdict::NotVerified)
+        };
+        let first = self.topics.iter().find_map(unverified);
+        first
+            .map(|times| format!("; their times are not verified: {}", times.words))
+            .unwrap_or_default()
     }
 
     /// What is not decided.

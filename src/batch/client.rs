@@ -16,6 +16,8 @@ pub struct Client {
     /// What became of that.
     pub(super) key: Option<io::Result<Spool>>,
     pub(super) reporter: Option<Reporter>,
+    /// Whether the run describes itself in `RUN_TOPIC`.
+    pub(super) is_announced: bool,
 }
 
 impl Client {
@@ -28,6 +30,12 @@ impl Client {
     /// The answer key that was written, if one was, or why it could not be.
     pub fn take_key(&mut self) -> Option<io::Result<Spool>> {
         self.key.take()
+    }
+
+    /// Whether the run has described itself in `RUN_TOPIC`, so that its end belongs there, too.
+    #[must_use]
+    pub fn is_announced(&self) -> bool {
+        self.is_announced
     }
 
     /// Leaves stderr to whoever has something to say now.

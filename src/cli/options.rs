@@ -13,6 +13,9 @@ use crate::settings;
 /// The options of `verify`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct VerifyOptions {
+    /// The run of this id as RUN_TOPIC describes it, all of its shards: nothing else of it is needed
+    #[arg(value_name = "RUN_ID", conflicts_with_all = ["report", "run"])]
+    pub(crate) described: Option<String>,
     /// The report of the run (REPORT_FILE): its settings and what its producer knows; repeatable, as
     /// for shards: each is verified by itself
     #[arg(long, value_name = "FILE", conflicts_with = "run")]

@@ -120,6 +120,7 @@ fn read_back(
     let mut table = Table::default();
     let past = PastRun::parse(report.json().as_bytes()).map_err(|error| error.to_string())?;
     let mut audit = Audit::new(verify::expectation(&past, plan, [None, None]));
+    audit.compare_times(past.times(), true);
     let [metric, token] = Kind::BOTH.map(|kind| plan.topic(kind));
     let topics = match metric == token {
         true => vec![(metric, None)],

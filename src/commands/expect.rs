@@ -80,7 +80,7 @@ fn asked(
         by: options.by,
         partitions,
         prices: prices_micro_usd_per_hour(&seed),
-        sent: past.run.as_ref().map(|run| run.generated()),
+        sent: past.run.as_ref().filter(|run| !run.is_running()).map(|run| run.generated()),
     };
     Ok((Plan::new(settings, &seed, identity), question))
 }

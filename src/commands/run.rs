@@ -4,17 +4,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tracing::{error, warn};
 
 use super::outputs::Outputs;
 use super::{answer_key, begin, give_up, identity, runtime, seed, summary};
-use crate::batch::{self, Client, Cluster};
-use crate::delivery::{NotStarted, Offsets, RunEnd, Totals};
+use crate::batch::{self, Client, Cluster, run_topic};
+use crate::delivery::{NotStarted, RunEnd};
 use crate::egress::EgressPolicy;
 use crate::exit::Exit;
-use crate::faults::FaultCounts;
-use crate::histogram::Times;
 use crate::host::apart::{Apart, Waited};
 use crate::host::limits::Need;
 use crate::host::log;
@@ -22,7 +19,7 @@ use crate::host::signals::Stop;
 use crate::host::spool::Spool;
 use crate::host::{files, reporter, sandbox, terminal};
 use crate::kafka::config;
-use crate::plan::Identity;
+use crate::plan::{self, Identity};
 use crate::report::{Report, Run};
 use crate::settings::Settings;
 use crate::workload::seed::Seed;
@@ -70,6 +67,12 @@ pub fn run(settings: &Settings) -> Exit {
         }
     };
     let identity = identity.with_digest(settings, &seed);
+    let begins = Run {
+        seed_sha256: Some(seed.sha256()),
+        plan_sha256: Some(plan::digest(settings, &seed, identity.run_seed)),
+        ..Run::unsent(identity.clone(), RunEnd::NothingPlanned)
+    };
+    write_running(settings, &Report::running(settings, begins));
     let cluster = Cluster {
         config: config::client(settings),
         egress: EgressPolicy::of_process(settings),
@@ -91,31 +94,28 @@ pub(super) fn sent(
     client: Client,
 ) -> Result<(Report, Client), Exit> {
     let runtime = runtime()?;
-    let sent = batch::send(settings, seed, identity, cluster, stop.clone(), client);
+    let begins = |report: &Report| write_running(settings, report);
+    let sent = batch::send(settings, seed, identity, cluster, stop.clone(), client, &begins);
     let sent = runtime.block_on(sent);
     // A question to the cluster that nobody waits for any more may still block.
     runtime.shutdown_background();
     Ok(sent)
 }
 
+/// Writes a report that says that the run goes on, so that a run that is killed leaves one. A FIFO and
+/// stdout get that of its end alone.
+fn write_running(settings: &Settings, report: &Report) {
+    let Some(path) = settings.report_file.as_ref().filter(|path| files::is_replaced(path)) else {
+        return;
+    };
+    if let Err(error) = files::write_report(path, report.json().as_bytes()) {
+        warn!("REPORT_FILE: {}: {error}; if the run is killed it leaves no report", path.display());
+    }
+}
+
 /// A run that ended before it began.
 fn without_seed(identity: Identity, error: NotStarted) -> Run {
-    Run {
-        identity,
-        seed_sha256: None,
-        plan_sha256: None,
-        cluster_id: None,
-        starts: Offsets::default(),
-        planned: [None; 2],
-        totals: Totals::default(),
-        lateness: Times::default(),
-        faults: FaultCounts::default(),
-        incidents: Vec::new(),
-        closing: None,
-        end: RunEnd::NotStarted(error),
-        ended_at: Timestamp::now(),
-        elapsed: Duration::ZERO,
-    }
+    Run::unsent(identity, RunEnd::NotStarted(error))
 }
 
 /// What went wrong after a run, and the exit code if the run itself went well.
@@ -146,7 +146,9 @@ pub(super) fn publish(
     summary::of_report(report, exit, &summary);
     log::finish();
     client.tell(&summary, exit.errno());
-    for problem in unwritten(settings, report, client.take_key(), stop, seen) {
+    let not_described = undescribed(settings, report, client.is_announced(), stop);
+    let unwritten = unwritten(settings, report, client.take_key(), stop, seen);
+    for problem in unwritten.into_iter().chain(not_described) {
         exit = exit_with(exit, Some(&problem));
         let text = format!("{}; exit {exit}", problem.0);
         match exit {
@@ -158,6 +160,20 @@ pub(super) fn publish(
     }
     client.close();
     exit
+}
+
+/// Has the run say in `RUN_TOPIC` how it ended, if it said there that it began; returns what went wrong.
+fn undescribed(
+    settings: &Settings,
+    report: &Report,
+    is_announced: bool,
+    stop: &Stop,
+) -> Option<Problem> {
+    let topic = settings.run_topic.clone().filter(|_| is_announced)?;
+    let (record, within) = (run_topic::record(topic, report), settings.delivery_timeout);
+    let is_cancelled = || stop.received().again;
+    let sent = run_topic::send(&config::client(settings), record, within, &is_cancelled);
+    Some((format!("RUN_TOPIC: {}", sent.err()?), Exit::IoErr))
 }
 
 /// Writes the report file and puts the answer key at its place, if they are wanted; returns what went

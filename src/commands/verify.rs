@@ -8,16 +8,21 @@ mod look;
 mod ndjson;
 mod past;
 
+use past::recall_report;
 pub use past::{Past, identity, recall};
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use super::{complain, exit_of_output, refuse, seed, write};
-use crate::audit::{Account, Audit, Closure, Expectation, InputAccount, Log, Look};
+use crate::audit::{Account, Audit, ChangeAccount, Closure, Expectation, InputAccount, Log, Look};
+use crate::batch::run_topic;
 use crate::cli::VerifyOptions;
 use crate::event::Kind;
 use crate::exit::Exit;
 use crate::host::signals::Stop;
-use crate::kafka::{partitions, properties};
-use crate::plan::Plan;
+use crate::kafka::{config, partitions, properties};
+use crate::plan::{MadeId, Plan};
 use crate::report::past::PastRun;
 use crate::settings::{Inputs, Origin, Settings};
 
@@ -38,8 +43,7 @@ struct Reading {
 }
 
 /// Verifies a run, and prints the account.
-#[must_use]
-pub(crate) fn verify(settings: &Settings, options: &VerifyOptions, past: &Past) -> Exit {
+fn verify(settings: &Settings, options: &VerifyOptions, past: &Past) -> Exit {
     match audited(settings, options, past) {
         Ok((account, look, unread)) => conclude(&account, &*look, unread, options, past),
         Err((problem, exit)) => refuse(&problem, exit),
@@ -48,8 +52,7 @@ pub(crate) fn verify(settings: &Settings, options: &VerifyOptions, past: &Past) 
 
 /// Verifies the runs of the reports behind the first one, each by itself, after the first came to
 /// `exit`; the first exit code that is none of success. A signal ends it.
-#[must_use]
-pub(crate) fn verify_others(mut exit: Exit, inputs: &Inputs, options: &VerifyOptions) -> Exit {
+fn verify_others(mut exit: Exit, inputs: &Inputs, options: &VerifyOptions) -> Exit {
     for report in options.report.iter().skip(1) {
         if matches!(exit, Exit::Signalled(_)) {
             break;
@@ -65,6 +68,89 @@ pub(crate) fn verify_others(mut exit: Exit, inputs: &Inputs, options: &VerifyOpt
         exit = if exit == Exit::Success { own } else { exit };
     }
     exit
+}
+
+/// Verifies the run that is asked for, or each of several; the first exit code that is none of success.
+#[must_use]
+pub(crate) fn verify_all(
+    settings: &Settings,
+    options: &VerifyOptions,
+    past: &Past,
+    inputs: &Inputs,
+) -> Exit {
+    match &options.described {
+        Some(run) => verify_described(settings, run, inputs, options),
+        None => verify_others(verify(settings, options, past), inputs, options),
+    }
+}
+
+/// Verifies each shard of a run that describes itself in `RUN_TOPIC`; the first exit code that is none of
+/// success.
+fn verify_described(
+    settings: &Settings,
+    run: &str,
+    inputs: &Inputs,
+    options: &VerifyOptions,
+) -> Exit {
+    let (topic, reports) = match described(settings, run, options) {
+        Ok(described) => described,
+        Err((problem, exit)) => return refuse(&problem, exit),
+    };
+    let shards = reports.keys().filter_map(|shard| shard.split_once('/')?.1.parse::<usize>().ok());
+    let shards = shards.max().unwrap_or_default();
+    let mut exit = Exit::Success;
+    for (shard, json) in &reports {
+        let mut inputs = inputs.clone();
+        let place = PathBuf::from(format!("{run}/{shard} in topic {topic}"));
+        let own = match recall_report(&place, json, &mut inputs) {
+            Err((problem, exit)) => refuse(&problem, exit),
+            Ok(past) => match Settings::load(&inputs, properties::check) {
+                Ok(settings) => verify(&settings, options, &past),
+                Err(error) => refuse(&error.to_string(), super::exit_of(&error)),
+            },
+        };
+        exit = if exit == Exit::Success { own } else { exit };
+        if matches!(own, Exit::Signalled(_)) {
+            return own;
+        }
+    }
+    let silent = shards.saturating_sub(reports.len());
+    if silent > 0 {
+        let text =
+            format!("{silent} of {shards} shards of run {run} have said nothing in topic {topic}");
+        let undecided = refuse(&text, Exit::Unavailable);
+        exit = if exit == Exit::Success { undecided } else { exit };
+    }
+    exit
+}
+
+/// What `RUN_TOPIC` has of a run, by shard.
+fn described(
+    settings: &Settings,
+    run: &str,
+    options: &VerifyOptions,
+) -> Result<(String, BTreeMap<String, Vec<u8>>), Problem> {
+    let topic = settings.run_topic.clone().ok_or_else(|| {
+        let text = "RUN_TOPIC is not set; name the topic in which runs describe themselves with \
+                    --run-topic NAME, or the report of the run with --report FILE";
+        (text.to_owned(), Exit::Usage)
+    })?;
+    let stop = Stop::listen()
+        .map_err(|error| (format!("cannot listen to signals: {error}"), Exit::OsErr))?;
+    let stopped = || stop.received().count() > 0;
+    let read = run_topic::read(&config::client(settings), &topic, run, options.timeout, stopped);
+    let found = read.map_err(|unread| match stop.received().first {
+        Some(signal) => (unread.to_string(), Exit::Signalled(signal)),
+        None => cluster::problem(&unread),
+    })?;
+    if found.reports.is_empty() {
+        let others = match found.others.is_empty() {
+            true => String::new(),
+            false => format!("; the last runs there: {}", found.others.join(", ")),
+        };
+        return Err((format!("there is no run {run} in topic {topic}{others}"), Exit::NoInput));
+    }
+    Ok((topic, found.reports))
 }
 
 type Audited = (Account, Box<dyn Look>, Option<Problem>);
@@ -108,6 +194,7 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
         },
     };
     let mut audit = Audit::new(Expectation { deduplicated: options.deduplicated, ..expected });
+    tell_of_run(&mut audit, past, &source);
     if let Some(path) = &options.detected {
         let mut flags = detected_file::read(path, &plan, &topics)?;
         let least = [options.min_precision, options.min_recall];
@@ -151,6 +238,16 @@ fn finished(audit: Audit<'_>, reading: Reading, past: &Past) -> (Account, Option
     (account, unread)
 }
 
+/// Tells the audit what the report has of the times, and whether the run still went on.
+fn tell_of_run(audit: &mut Audit<'_>, past: &Past, source: &Source) {
+    let Some(run) = &past.run else { return };
+    let is_own = matches!(source, Source::Logs(cluster) if cluster.is_own());
+    audit.compare_times(run.times(), is_own);
+    if run.is_running() {
+        audit.goes_on();
+    }
+}
+
 /// Where the records come from.
 enum Source {
     Lines(Box<input::Lines>),
@@ -165,10 +262,12 @@ pub(super) fn expectation<'p>(
 ) -> Expectation<'p> {
     // Records are stamped at most this far ahead of the clock.
     const AHEAD_MS: i64 = 100;
-    let ran = (run.started_at.as_millisecond(), run.ended_at.as_millisecond() + AHEAD_MS);
+    let ended = run.ended_at.as_millisecond() + AHEAD_MS;
+    let ended = if run.is_running() { i64::MAX } else { ended };
+    let ran = (run.started_at.as_millisecond(), ended);
     Expectation {
         planned: plan.schedule.count_pairs().or(run.planned().filter(|_| plan.is_clean())),
-        verdicts: Some(run.verdicts()),
+        verdicts: (!run.is_running()).then(|| run.verdicts()),
         ran_ms: plan.event_start().is_none().then_some(ran),
         deduplicated: false,
         partitions,
@@ -203,6 +302,10 @@ fn conclude(
         complain(&format!("there is no record of run {}{seen}", account.run_id));
         return Exit::NoInput;
     }
+    if let Some(problem) = other_settings(account).filter(|_| past.run.is_none()) {
+        complain(&problem);
+        return Exit::DataErr;
+    }
     let below = account.detected.iter().flat_map(|detected| &detected.below);
     let below: Vec<_> = below.map(String::as_str).collect();
     if !below.is_empty() {
@@ -213,6 +316,34 @@ fn conclude(
         Closure::Closed | Closure::NotClosed => Exit::IoErr,
         Closure::Undecided => Exit::Unavailable,
     }
+}
+
+/// Says that the settings are hardly those of the run, where nothing proves them and one value differs in
+/// most records of both topics. A stage may have changed them all: the report of the run would tell.
+fn other_settings(account: &Account) -> Option<String> {
+    /// Fewer records say nothing.
+    const FEWEST: u64 = 8;
+    if MadeId::parse(&account.run_id).is_some_and(|made| made.digest.is_some()) {
+        return None;
+    }
+    let mut found = Vec::new();
+    for topic in &account.topics {
+        let is_value =
+            |c: &&ChangeAccount| c.part == "value" && c.change == "value" && c.at != "/ts";
+        let most = topic.changes.iter().filter(is_value).max_by_key(|change| change.records)?;
+        if topic.found < FEWEST || most.records * 2 <= topic.found {
+            return None;
+        }
+        found
+            .push(format!("{} in {} of {} in {}", most.at, most.records, topic.found, topic.topic));
+    }
+    Some(format!(
+        "the settings are not those of run {}, or a stage changed nearly every value: {} differ; nothing \
+         proves the settings, as the name of the run has no digest of them: name its report with \
+         --report FILE",
+        account.run_id,
+        found.join(", ")
+    ))
 }
 
 fn json(account: &Account) -> String {

@@ -215,6 +215,12 @@ fn place(path: &Path) -> Option<(PathBuf, Option<(u64, u64)>)> {
     }
 }
 
+/// Whether the path leads to a file, or to nothing yet: what is written there can be replaced.
+#[must_use]
+pub fn is_replaced(path: &Path) -> bool {
+    !is_stdout(path) && matches!(target(path), Ok(Target::Replaced(_)))
+}
+
 /// Writes a report. A file is replaced atomically; writing to a device, a FIFO or stdout can block
 /// for ever.
 ///

@@ -39,6 +39,19 @@ pub async fn limits(
     }
 }
 
+/// Whether a topic is compacted; `None` if that is not known.
+#[must_use]
+pub fn compacts(config: &ClientConfig, topic: &str, within: Duration) -> Option<bool> {
+    let limits = apart(limits(config, [topic, topic], within)).ok()?;
+    limits.ok().map(|[limits, _]| limits.compacts)
+}
+
+/// Waits for an answer on a thread that may block.
+fn apart<T>(answer: impl Future<Output = T>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.map_err(|error| error.to_string())?.block_on(answer))
+}
+
 /// Ends the question once nobody waits for its answer.
 #[derive(Default)]
 struct Asking(Arc<AtomicBool>);

@@ -92,6 +92,7 @@ mod tests {
             let (other, makes_records) = match name {
                 "BATCH" => ("21", true),
                 "SLEEP_SEC" => ("0.25", true),
+                "RATE" => ("7", true),
                 "HOSTNAME" => ("vm5", true),
                 "RUN_SEED" => ("8", true),
                 "WORKLOAD" => ("code", true),

@@ -111,7 +111,7 @@ fn a_run_that_could_not_be_shown_says_so_before_the_exit_code() {
     let report = report(counts(20, &[], 0), sent(None));
     let summary = report.summary(Exit::IoErr, Some("cannot write to stdout: disk full"));
     assert!(summary.ends_with("; cannot write to stdout: disk full; exit 74 (IOERR)"), "{summary}");
-    assert_eq!(report.exit_code, 0);
+    assert_eq!(report.exit_code, Some(0));
 }
 
 #[test]
@@ -127,6 +127,12 @@ fn the_report_validates_against_its_schema_and_holds_no_secret() {
         report(counts(5, &failures, 1), sent(Some("no answer"))),
         faulty,
         report(Counts::default(), unread_seed("no seed")),
+        Report {
+            outcome: RUNNING,
+            exit_code: None,
+            exit_name: None,
+            ..report(Counts::default(), RunEnd::NothingPlanned)
+        },
     ] {
         let json = report.json();
         let value = serde_json::from_str(&json).unwrap();

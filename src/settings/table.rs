@@ -231,6 +231,14 @@ settings! {
         expected: "a path in a directory that can be written, or - for stdout",
         help: "path of the JSON report; - = stdout",
     }
+    run_topic: String {
+        name: "RUN_TOPIC",
+        parse: parse::topic,
+        expected: "a topic name: 1 to 249 of A-Z a-z 0-9 . _ -",
+        help: "a compacted topic in which the run describes itself: its settings before the first \
+               record, its report after the last, key RUN_ID/SHARD. Then verify RUN_ID needs \
+               nothing else",
+    }
     profile: String {
         name: "PROFILE",
         parse: parse::profile,

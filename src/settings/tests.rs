@@ -688,6 +688,7 @@ fn every_setting_is_of_the_events_or_of_the_process_that_sends_them() {
         "EVENT_TIME_GUARD",
         "DELIVERY_TIMEOUT_SEC",
         "REPORT_FILE",
+        "RUN_TOPIC",
         "ANSWER_KEY",
         "PROFILE",
         "EGRESS_ALLOW",

@@ -262,6 +262,27 @@ fn two_runs_with_one_seed_and_one_start_but_other_settings_have_two_names_and_on
 }
 
 #[test]
+fn nearly_all_values_of_a_run_that_nothing_proves_the_settings_of_are_other_settings() {
+    let run = [("RUN_ID", "r"), ("BATCH", "20"), ("SLEEP_SEC", "0.5")];
+    let holder = Producer::new(["verify"]);
+    let lines = crate::process::generated(&run);
+    let input = holder.file("lines.ndjson", &lines);
+    let all = ["--run", "r", "--batch", "20", "--event-start", "2026-01-01T00:00:00Z"];
+    let verify = |arguments: &[&str], input: &std::path::Path| {
+        let all =
+            [&["verify"], &all[..], arguments, &["--input", input.to_str().unwrap()]].concat();
+        Producer::new(all).finish()
+    };
+    verify(&["--run-seed", "1"], &input).exits(0);
+    let says = "the settings are not those of run r, or a stage changed nearly every value: ";
+    verify(&["--run-seed", "2"], &input).exits(65).says(says);
+    verify(&["--run-seed", "1", "--workload", "code"], &input).exits(65).says(says);
+    // One field of one topic is what a stage changes.
+    let rounded = holder.file("rounded.ndjson", lines.replace("\"power_w\":", "\"power_w\":1"));
+    verify(&["--run-seed", "1"], &rounded).exits(74);
+}
+
+#[test]
 fn a_report_that_does_not_make_its_own_digest_or_has_a_number_of_no_run_is_refused() {
     let cluster = Cluster::start();
     let mut report = cluster.run().set("BATCH", "9").finish().exits(0).report().clone();

@@ -109,6 +109,11 @@ impl Cluster {
         Ok(Self { logs, names: names.clone(), origins, has_headers, limits })
     }
 
+    /// Whether both topics are those that the run wrote.
+    pub(super) fn is_own(&self) -> bool {
+        self.origins == [Origin::Own; 2]
+    }
+
     /// How many partitions each topic has.
     pub(super) fn partitions(&self) -> [Option<u32>; 2] {
         [0, 1].map(|topic| u32::try_from(self.partitions_of(topic).len()).ok())
@@ -217,7 +222,8 @@ pub(in crate::commands) fn take(
     read.kind
 }
 
-fn problem(unread: &Unread) -> Problem {
+/// Why a log was not read to its end, with the exit code.
+pub(super) fn problem(unread: &Unread) -> Problem {
     let exit = match unread {
         Unread::Denied(_) => Exit::NoPerm,
         _ => Exit::Unavailable,

@@ -36,8 +36,20 @@ pub fn recall(
     let Some(path) = report else { return Ok(Past { run: None }) };
     let json = read_report(path)
         .map_err(|e| (format!("cannot read {}: {e}", path.display()), Exit::NoInput))?;
+    recall_report(path, &json, inputs)
+}
+
+/// The same of a report that was read from there.
+///
+/// # Errors
+/// In words, with the exit code: the report is not valid.
+pub(super) fn recall_report(
+    path: &Path,
+    json: &[u8],
+    inputs: &mut Inputs,
+) -> Result<Past, Problem> {
     let bad = |error| (format!("{}: {error}", path.display()), Exit::DataErr);
-    let run = PastRun::parse(&json).map_err(bad)?;
+    let run = PastRun::parse(json).map_err(bad)?;
     contradicts(&inputs.flags, &run, path)?;
     // What has no value for a reader is made here again: BATCH where DURATION_SEC ends the run.
     let settings = run.settings.iter().filter(|s| {
