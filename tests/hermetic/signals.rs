@@ -41,8 +41,9 @@ fn ends_on(running: Running, signal: &str) {
 
 const SIGNALS: [&str; 2] = ["INT", "TERM"];
 
-/// What a command says when it has read the seed.
+/// What a command says when it has read the seed, to whoever wants to know that much.
 const HAS_SEED: &str = "seed file: ";
+const DEBUG: &str = "vm4_producer=debug";
 
 #[test]
 fn verify_ends_while_it_waits_for_a_line() {
@@ -51,7 +52,7 @@ fn verify_ends_while_it_waits_for_a_line() {
         let mut producer =
             Producer::new(["verify", "--run", "r", "--run-seed", "5", "--input", "-"]);
         producer.command().stdin(reader);
-        let running = producer.start();
+        let running = producer.set("RUST_LOG", DEBUG).start();
         running.until_it_says(HAS_SEED);
         until_it_waits(&running);
         ends_on(running, signal);
@@ -66,7 +67,7 @@ fn verify_ends_while_it_counts_what_is_missing() {
         let mut producer = Producer::new(args);
         let empty = producer.file("empty.ndjson", "");
         producer.command().arg("--input").arg(empty);
-        let running = producer.start();
+        let running = producer.set("RUST_LOG", DEBUG).start();
         running.until_it_says(HAS_SEED);
         ends_on(running, signal);
     }
@@ -86,7 +87,7 @@ fn a_command_ends_while_a_server_says_nothing() {
     ] {
         for signal in SIGNALS {
             let producer = Producer::new(args).set("KAFKA_BOOTSTRAP", &address);
-            let running = producer.start();
+            let running = producer.set("RUST_LOG", DEBUG).start();
             running.until_it_says(says);
             until_it_waits(&running);
             ends_on(running, signal);
@@ -125,7 +126,7 @@ fn generate_ends_while_nobody_takes_its_answer_key() {
     for signal in SIGNALS {
         let producer = Producer::new(["generate", "--batch", "3"]);
         let fifo = fifo(&producer);
-        let running = producer.set("ANSWER_KEY", &fifo).start();
+        let running = producer.set("ANSWER_KEY", &fifo).set("RUST_LOG", DEBUG).start();
         running.until_it_says(HAS_SEED);
         until_it_waits(&running);
         ends_on(running, signal);
