@@ -163,6 +163,12 @@ impl Broker {
         self.running = Some(retry(|| self.node.launch()));
     }
 
+    /// Removes the logs of a topic from the disk of a broker that was killed.
+    pub fn wipe(&self, topic: &str) {
+        assert!(self.running.is_none(), "the broker is running");
+        self.node.wipe(topic);
+    }
+
     /// The first segment of a partition's log, as it is on the disk.
     pub fn log_file(&self, topic: &str, partition: i32) -> Vec<u8> {
         self.node.log_segment(topic, partition)

@@ -15,6 +15,7 @@ mod doctor;
 mod engines;
 mod expect;
 mod limits;
+mod loss;
 mod mixtures;
 mod outage;
 mod proxy;

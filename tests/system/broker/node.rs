@@ -101,6 +101,18 @@ impl Node {
         fs::read(self.file(&name)).expect("a log segment")
     }
 
+    /// Removes the logs of a topic.
+    pub fn wipe(&self, topic: &str) {
+        let logs = fs::read_dir(self.file("data")).expect("the broker's data");
+        for log in logs {
+            let log = log.expect("an entry");
+            let name = log.file_name().to_string_lossy().into_owned();
+            if name.rsplit_once('-').is_some_and(|(of, _)| of == topic) {
+                fs::remove_dir_all(log.path()).expect("the log to be removed");
+            }
+        }
+    }
+
     /// The end of what the last JVM logged, and of what it printed.
     pub fn log_tail(&self) -> String {
         let end_of = |path: &Path| {

@@ -16,7 +16,7 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use trio::Trio;
 
 /// Three brokers for every test that harms none.
-fn shared() -> &'static Trio {
+pub fn shared() -> &'static Trio {
     static TRIO: LazyLock<Trio> = LazyLock::new(Trio::start);
     &TRIO
 }

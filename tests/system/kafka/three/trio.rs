@@ -100,6 +100,12 @@ impl Trio {
         topics
     }
 
+    /// Deletes a topic and creates it again, and does not wait until it can be used.
+    pub fn remake(&self, topic: &str) {
+        self.brokers[0].delete_topic(topic);
+        self.brokers[0].begin_topics(&[(topic, PARTITIONS)], Replicas::Count(REPLICAS), &[]);
+    }
+
     /// Gives both topics so many partitions, and does not wait until the new ones can be used.
     pub fn add_partitions(&self, topics: &Topics, partitions: u32) {
         self.brokers[0].add_partitions(&topics.both(), partitions);
