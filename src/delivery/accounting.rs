@@ -65,7 +65,7 @@ impl Accounting {
         Self {
             totals,
             in_flight: Default::default(),
-            window: Window::new(target),
+            window: Window::new(target, Duration::ZERO),
             notes: Notes::default(),
             silent_for: None,
             awake: Awake::default(),
@@ -81,6 +81,13 @@ impl Accounting {
     #[must_use]
     pub fn totals(&self) -> &Totals {
         &self.totals
+    }
+
+    /// The same of a client that waits so long for a batch to fill.
+    #[must_use]
+    pub fn lingering(mut self, target: Duration, linger: Duration) -> Self {
+        self.window = Window::new(target, linger);
+        self
     }
 
     /// How many records may be in flight.

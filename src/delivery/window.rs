@@ -30,6 +30,8 @@ pub(super) struct Window {
     size: u64,
     /// How long a record should wait at the most.
     target: Duration,
+    /// How long a record waits for others of its batch, whatever the link does.
+    linger: Duration,
     /// The shortest wait so far: what the link and the cluster take by themselves.
     shortest: Duration,
     /// Acknowledgements of records that were handed over before then say nothing new.
@@ -37,10 +39,10 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// A window in which a record should wait for `target` at the most.
+    /// A window in which a record should wait for `target` at the most, beside `linger` for its batch.
     #[must_use]
-    pub(super) fn new(target: Duration) -> Self {
-        Self { size: FEWEST, target, shortest: target, shrunk_at: None }
+    pub(super) fn new(target: Duration, linger: Duration) -> Self {
+        Self { size: FEWEST, target, linger, shortest: target + linger, shrunk_at: None }
     }
 
     /// How many records may wait.
@@ -53,6 +55,8 @@ impl Window {
     pub(super) fn acknowledged(&mut self, sent: Instant, now: Instant, open: u64) {
         let waited = now.saturating_duration_since(sent);
         self.shortest = self.shortest.min(waited);
+        // What the batch took says nothing about the link.
+        let waited = waited.saturating_sub(self.linger);
         if waited > self.target {
             if self.shrunk_at.is_none_or(|at| sent >= at) {
                 self.shrunk_at = Some(now);
@@ -88,7 +92,7 @@ mod tests {
     /// much in flight as the window lets in.
     fn after(secs: u64, round_trip: Duration, per_sec: u64) -> (u64, Duration) {
         let start = Instant::now();
-        let mut window = Window::new(TARGET);
+        let mut window = Window::new(TARGET, Duration::ZERO);
         let (mut in_flight, mut now) = (std::collections::VecDeque::new(), start);
         let mut free_at = start;
         let mut longest = Duration::ZERO;
@@ -124,9 +128,32 @@ mod tests {
     }
 
     #[test]
+    fn waiting_for_a_batch_does_not_count() {
+        let lingers = Duration::from_millis(900);
+        let round = |linger| {
+            let mut window = Window::new(Duration::from_secs(1), linger);
+            let start = Instant::now();
+            for round in 1..=8 {
+                let sent = start + lingers * round;
+                for _ in 0..window.size() {
+                    window.acknowledged(sent, sent + lingers, window.size());
+                }
+            }
+            window.size()
+        };
+        assert_eq!(round(lingers), FEWEST << 8, "it doubles in each round");
+        assert_eq!(round(Duration::ZERO), FEWEST, "the same wait on a link");
+        // A link that is slow beside it still counts.
+        let mut window = Window { size: 8_000, ..Window::new(TARGET, lingers) };
+        let sent = Instant::now();
+        window.acknowledged(sent, sent + lingers + TARGET * 2, 8_000);
+        assert_eq!(window.size(), 4_000);
+    }
+
+    #[test]
     fn one_late_round_shrinks_the_window_once() {
         let start = Instant::now();
-        let mut window = Window { size: 8_000, ..Window::new(TARGET) };
+        let mut window = Window { size: 8_000, ..Window::new(TARGET, Duration::ZERO) };
         let late = start + TARGET * 2;
         for _ in 0..8_000 {
             window.acknowledged(start, late, 8_000);
@@ -139,7 +166,7 @@ mod tests {
     #[test]
     fn a_window_that_is_not_used_stays_as_it_is() {
         let now = Instant::now();
-        let mut window = Window::new(TARGET);
+        let mut window = Window::new(TARGET, Duration::ZERO);
         window.acknowledged(now, now, 1);
         assert_eq!(window.size(), FEWEST);
     }

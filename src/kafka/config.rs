@@ -101,6 +101,17 @@ pub fn longest_wait(delivery_timeout: Duration) -> Duration {
     (socket_timeout(delivery_timeout) / 2).min(delivery_timeout / 4)
 }
 
+/// librdkafka's default of `linger.ms`.
+const LINGER: Duration = Duration::from_millis(5);
+
+/// How long a client with this configuration waits for a batch to fill.
+#[must_use]
+pub fn linger(config: &ClientConfig) -> Duration {
+    let set = config.get("linger.ms").or(config.get("queue.buffering.max.ms"));
+    let ms = set.and_then(|set| set.trim().parse().ok()).filter(|ms: &f64| *ms >= 0.0);
+    ms.and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok()).unwrap_or(LINGER)
+}
+
 /// The wrapper overrides `log_level`, so it is read here; `RDKAFKA_DEBUG` asks for all there is.
 fn log_level(settings: &Settings) -> RDKafkaLogLevel {
     // The levels of syslog(3), as librdkafka numbers them.

@@ -57,13 +57,14 @@ pub(super) struct DeliveryReports {
 }
 
 impl DeliveryReports {
-    /// Of a run whose records are given up after `delivery_timeout`.
-    pub(super) fn new(delivery_timeout: Duration, is_idempotent: bool) -> Self {
+    /// Of a run whose records are given up after `delivery_timeout`, and wait so long for their batch.
+    pub(super) fn new(delivery_timeout: Duration, linger: Duration, is_idempotent: bool) -> Self {
         // A cluster that answers nothing at all ends the run before, with its records unresolved.
         let timeout = delivery_timeout + 2 * GRACE;
         let timed_out = failure(Code::MessageTimedOut.into());
         let accounting = if is_idempotent { Accounting::new } else { Accounting::reordered };
-        let accounting = accounting(timeout, timed_out, longest_wait(delivery_timeout));
+        let target = longest_wait(delivery_timeout);
+        let accounting = accounting(timeout, timed_out, target).lingering(target, linger);
         Self {
             window: accounting.window().into(),
             accounting: Mutex::new(Some(accounting)),
