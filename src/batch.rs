@@ -19,7 +19,9 @@ use tracing::{info, warn};
 pub use client::Client;
 
 use crate::answer_key::{AnswerKey, Keyed};
-use crate::delivery::{Cause, Closing, Ending, Evidence, NotStarted, Offsets, RunEnd, Totals};
+use crate::delivery::{
+    Cause, Closing, Ending, Evidence, FailureClass, NotStarted, Offsets, RunEnd, Totals,
+};
 use crate::egress::EgressPolicy;
 use crate::event::Kind;
 use crate::faults::FaultCounts;
@@ -149,8 +151,9 @@ impl Batch<'_> {
             duration: settings.duration.filter(|_| settings.waits() || settings.sleep.is_zero()),
         }));
         let ends = ready::wait_until_ready(settings, cluster, sink, stop).await?;
+        let (admin, partitions) = (sink.admin(), ends.each_ref().map(BTreeMap::len));
         tokio::select! {
-            checked = topic_limits::check(settings, cluster) => checked?,
+            checked = topic_limits::check(settings, cluster, &admin, partitions) => checked?,
             _ = stop.first() => return Err(ready::refusal(&NotReady::Cancelled, stop)),
         }
         let running = self.running(sink, &ends);
@@ -166,7 +169,7 @@ impl Batch<'_> {
         }
         let mut totals = sink.totals();
         plan.name_doubts(&mut totals.doubts);
-        totals.partitions = ends.each_ref().map(BTreeMap::len);
+        totals.partitions = partitions;
         let starts = ends.clone();
         let end = RunEnd::Sent(self.evidence(sink, &mut totals, &ended, (ends, ids)).await);
         let LoopEnd { lateness, faults, incidents, .. } = ended;
@@ -263,13 +266,16 @@ impl Batch<'_> {
                 },
                 has_headers: settings.record_headers == RecordHeaders::On,
             };
+            let is_denied =
+                totals.counts.failures().any(|(_, _, f)| f.class == FailureClass::Denied);
+            let gone = topic_limits::gone(sink, settings, is_denied);
             let settle = lookup::settle(plan, cluster, sink, stop, totals, lookup);
-            let gone =
-                async { if is_missing { topic_limits::gone(sink, settings).await } else { None } };
+            let gone = async { if is_missing { gone.await } else { None } };
             (findings, topics) = tokio::join!(settle, gone);
         }
         if topics.is_none() {
-            topics = topic_limits::cause(settings, cluster, &totals.counts).await;
+            let (counts, partitions) = (&totals.counts, totals.partitions);
+            topics = topic_limits::cause(settings, cluster, counts, partitions).await;
         }
         Evidence {
             ending: ended.ending,

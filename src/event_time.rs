@@ -26,6 +26,10 @@ pub struct TopicLimits {
     pub after_max: Option<Duration>,
     /// `cleanup.policy` has `compact`: only the last record of each key stays.
     pub compacts: bool,
+    /// `min.compaction.lag.ms`: how long a record is safe from that.
+    pub compaction_lag: Option<Duration>,
+    /// `retention.bytes`, if a partition keeps only so many.
+    pub retention_bytes: Option<u64>,
     /// `max.message.bytes`: the largest batch.
     pub max_batch_bytes: Option<u64>,
 }
@@ -49,6 +53,8 @@ impl TopicLimits {
             before_max: duration(limit("message.timestamp.before.max.ms").or(older)),
             after_max: duration(limit("message.timestamp.after.max.ms").or(older)),
             compacts: has("compact"),
+            compaction_lag: duration(ms("min.compaction.lag.ms")),
+            retention_bytes: limit("retention.bytes").filter(|_| has("delete")),
             max_batch_bytes: ms("max.message.bytes"),
         }
     }
@@ -65,6 +71,10 @@ pub struct Load {
     pub is_backfill: bool,
     /// Whether records have keys.
     pub has_keys: bool,
+    /// Whether a key can have more than one record.
+    pub repeats_keys: bool,
+    /// What a partition gets at the least, bytes, as far as it is known beforehand.
+    pub partition_bytes: u64,
     /// The largest batch that the client may send, bytes.
     pub batch_bytes: u64,
     /// How far a fault shifts times.
@@ -106,7 +116,11 @@ pub fn conflict(
     {
         return Some(conflict);
     }
-    if limits.compacts && (load.is_backfill || !load.has_keys) {
+    if let Some(conflict) = deleted(topic, limits, load, now) {
+        return Some(conflict);
+    }
+    let is_safe = limits.compaction_lag.is_some_and(|lag| lag >= KEPT_FOR.unsigned_abs());
+    if limits.compacts && (!load.has_keys || (load.repeats_keys && !is_safe)) {
         let what = if load.has_keys {
             "keeps only the last record of each key"
         } else {
@@ -167,18 +181,38 @@ fn refused_times(
             "back",
         ),
     };
-    let kept = exceeded(age, limits.retention, KEPT_FOR).filter(|_| load.is_backfill);
-    let deleted = kept.map(|kept| Conflict {
-        problem: format!(
-            "topic {topic} keeps records for {kept} (retention.ms), and the events begin {} ago: \
-             the broker would delete them within the hour",
-            words(age)
-        ),
-        remedy: format!("{}, or a later EVENT_START", set("retention.ms=-1")),
-    });
     let far = ahead.with_fault.0.saturating_add(load.closing);
     let closing = closing_conflict(topic, limits.after_max, far);
-    ahead.conflict(topic).or(closing).or_else(|| behind.conflict(topic)).or(deleted)
+    ahead.conflict(topic).or(closing).or_else(|| behind.conflict(topic))
+}
+
+/// What a topic would delete within the hour, by age or by size.
+fn deleted(topic: &str, limits: &TopicLimits, load: &Load, now: Timestamp) -> Option<Conflict> {
+    let age = match load.is_backfill {
+        _ if limits.append_time => SignedDuration::ZERO,
+        true => now.duration_since(load.first),
+        false => load.delay,
+    };
+    if let Some(kept) = exceeded(age, limits.retention, KEPT_FOR) {
+        let (since, later) = match load.is_backfill && !limits.append_time {
+            true => {
+                (format!(", and the events begin {} ago", words(age)), ", or a later EVENT_START")
+            }
+            false => (String::new(), ""),
+        };
+        let problem = format!(
+            "topic {topic} keeps records for {kept} (retention.ms){since}: the broker would delete them \
+             within the hour"
+        );
+        return Some(Conflict { problem, remedy: format!("{}{later}", set("retention.ms=-1")) });
+    }
+    let max = limits.retention_bytes.filter(|max| load.partition_bytes > *max)?;
+    let problem = format!(
+        "topic {topic} keeps {max} bytes of a partition (retention.bytes), and the run sends at least {}: \
+         the broker would delete the first ones",
+        load.partition_bytes
+    );
+    Some(Conflict { problem, remedy: set("retention.bytes=-1") })
 }
 
 /// What of the records that close windows a topic would refuse.
@@ -275,6 +309,8 @@ mod tests {
             last: NOW + SignedDuration::from_hours(to_hours),
             is_backfill: true,
             has_keys: true,
+            repeats_keys: true,
+            partition_bytes: 1_000_000,
             batch_bytes: 1_000_000,
             shift: SignedDuration::ZERO,
             delay: SignedDuration::ZERO,
@@ -376,7 +412,35 @@ mod tests {
         let without = Load { has_keys: false, is_backfill: false, ..load(0, 0) };
         assert!(told(&compacts, &without).contains("refuses records without a key"));
         let live = Load { is_backfill: false, ..load(0, 0) };
-        assert_eq!(told(&compacts, &live), "");
+        assert!(told(&compacts, &live).contains("keeps only the last record of each key"));
+        assert_eq!(told(&compacts, &Load { repeats_keys: false, ..live.clone() }), "");
+        let later = [("cleanup.policy", "compact"), ("min.compaction.lag.ms", "3600000")];
+        assert_eq!(told(&later, &live), "");
+    }
+
+    #[test]
+    fn a_live_run_is_told_what_the_topic_would_delete_within_the_hour() {
+        let live = Load { is_backfill: false, ..load(0, 0) };
+        let deleted = "topic t keeps records for 1 s (retention.ms): the broker would delete them within \
+                       the hour; set retention.ms=-1 on the topic";
+        assert_eq!(told(&[("retention.ms", "1000")], &live), deleted);
+        let append = [("retention.ms", "1000"), ("message.timestamp.type", "LogAppendTime")];
+        assert_eq!(told(&append, &live), deleted);
+        assert_eq!(told(&append, &load(-24 * 365, 0)), deleted, "its time is the broker's");
+        assert_eq!(told(&[("retention.ms", "3600000")], &live), "");
+        let late = Load { delay: SignedDuration::from_mins(30), ..live.clone() };
+        assert!(told(&[("retention.ms", "3600000")], &late).contains("within the hour"));
+        assert_eq!(
+            told(&[("retention.bytes", "999999")], &live),
+            "topic t keeps 999999 bytes of a partition (retention.bytes), and the run sends at least \
+             1000000: the broker would delete the first ones; set retention.bytes=-1 on the topic"
+        );
+        for fine in [("retention.bytes", "1000000"), ("retention.bytes", "-1")] {
+            assert_eq!(told(&[fine], &live), "");
+        }
+        let compacts = [("cleanup.policy", "compact"), ("min.compaction.lag.ms", "86400000")];
+        let short = [compacts[0], compacts[1], ("retention.ms", "1000"), ("retention.bytes", "1")];
+        assert_eq!(told(&short, &live), "", "a topic that only compacts deletes by neither");
     }
 
     #[test]

@@ -96,6 +96,11 @@ impl Admin {
         Self(producer)
     }
 
+    /// The client, for a question that outlives this.
+    pub(super) fn shared(&self) -> Arc<Client<DeliveryReports>> {
+        Arc::clone(&self.0)
+    }
+
     pub(super) fn client(&self) -> &Client<DeliveryReports> {
         &self.0
     }

@@ -13,6 +13,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
 
 use super::admin::{Admin, NotReady};
+use super::config;
 use super::delivery_reports::DeliveryReports;
 use super::errors::class;
 use super::native::{
@@ -59,7 +60,7 @@ impl KafkaSink {
     pub fn start(config: &ClientConfig, delivery_timeout: Duration) -> Result<Self, NotReady> {
         // librdkafka's own default is off.
         let is_idempotent = config.get("enable.idempotence").is_some_and(is_true);
-        let reports = DeliveryReports::new(delivery_timeout, is_idempotent);
+        let reports = DeliveryReports::new(delivery_timeout, config::linger(config), is_idempotent);
         let refused = |error: KafkaError| NotReady::of_start(&error.to_string());
         let producer = Arc::new(Client::producer(config, reports).map_err(refused)?);
         let failed = |what| refused(KafkaError::ClientCreation(what));
@@ -178,6 +179,26 @@ impl KafkaSink {
         })
     }
 
+    /// Hands a record over. Where the client's queue is empty and still has no room for it, it never will.
+    fn hand_over(
+        &self,
+        record: &Record<'_>,
+        index: u64,
+        late_by: Duration,
+    ) -> Result<(), ErrorCode> {
+        let handed = self.produce(record, index, late_by);
+        match handed {
+            Err(code) if code.is(Code::QueueFull) && self.producer.waiting() == 0 => {
+                // What was there may have left in between.
+                self.produce(record, index, late_by).map_err(|code| match code.known() {
+                    Some(Code::QueueFull) => Code::MessageSizeTooLarge.into(),
+                    _ => code,
+                })
+            }
+            handed => handed,
+        }
+    }
+
     /// Ends the polling thread soon.
     fn end_polling(&self) {
         if !self.sending.swap(true, Ordering::AcqRel) {
@@ -199,7 +220,7 @@ impl Sink for KafkaSink {
             return Err(QueueFull);
         }
         let (kind, index) = (record.kind, record.place);
-        match self.produce(record, index, late_by) {
+        match self.hand_over(record, index, late_by) {
             Ok(()) => {
                 let weight = weight(record.seq, record.faults.has(Fault::Duplicate));
                 self.times.borrow_mut().note(kind, index, weight, record.timestamp_ms);

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
 
+use super::admin::Admin;
 use super::native::{Client, Code, ErrorCode, TopicConfig};
 use crate::event_time::TopicLimits;
 
-/// Asks for the limits of topics, in their order.
+/// Asks for the limits of topics with a client made for it, in their order.
 ///
 /// # Errors
 /// Why they are not known, in words: this client may not ask, or nobody answered.
@@ -18,11 +19,36 @@ pub async fn limits(
     topics: [&str; 2],
     within: Duration,
 ) -> Result<[TopicLimits; 2], String> {
-    let (config, names) = (config.clone(), topics.map(str::to_owned));
+    let config = config.clone();
+    let client = move || Client::producer(&config, ()).map_err(|error| error.to_string());
+    asked(move || client().map(Arc::new), topics, within).await
+}
+
+impl Admin {
+    /// The same with the client of the run, which is connected already.
+    ///
+    /// # Errors
+    /// As [`limits`].
+    pub async fn topic_limits(
+        &self,
+        topics: [&str; 2],
+        within: Duration,
+    ) -> Result<[TopicLimits; 2], String> {
+        let client = self.shared();
+        asked(move || Ok(client), topics, within).await
+    }
+}
+
+async fn asked<L: Send + Sync + 'static>(
+    client: impl FnOnce() -> Result<Arc<Client<L>>, String> + Send + 'static,
+    topics: [&str; 2],
+    within: Duration,
+) -> Result<[TopicLimits; 2], String> {
+    let names = topics.map(str::to_owned);
     let asking = Asking::default();
     let stopped = Arc::clone(&asking.0);
     let asked = tokio::task::spawn_blocking(move || {
-        let client = Client::producer(&config, ()).map_err(|error| error.to_string())?;
+        let client = client()?;
         let [first, second] = names.each_ref().map(String::as_str);
         // A topic that is named twice is asked for once.
         let topics = if first == second { vec![first] } else { vec![first, second] };

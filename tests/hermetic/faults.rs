@@ -185,3 +185,24 @@ fn a_demo_shows_the_faults_and_refuses_what_its_client_would() {
          them up to 2000512; lower the bytes of oversize in FAULTS",
     );
 }
+
+#[test]
+fn records_that_the_queue_of_the_client_never_has_room_for_are_refused() {
+    let cluster = Cluster::start();
+    let run = || {
+        let run = cluster.run().set("DELIVERY_TIMEOUT_SEC", "3");
+        run.set("RDKAFKA_QUEUE_BUFFERING_MAX_KBYTES", "1")
+    };
+    let refused = run().set("FAULTS", "oversize=0.5:5000").finish();
+    refused.exits(78).says(
+        "this client's queue has room for 1024 bytes (queue.buffering.max.kbytes), and oversize \
+         makes records of up to 5512",
+    );
+    // What no setting tells beforehand ends, too: one row has a field of its own.
+    let mut seed: Value = serde_json::from_str(include_str!("../../gpu_seed.json")).unwrap();
+    seed[0]["note"] = "x".repeat(3000).into();
+    let run = run();
+    let seed = run.file("seed.json", seed.to_string());
+    let failed = run.set("GPU_SEED", seed).finish();
+    failed.exits(74).says("MessageSizeTooLarge");
+}

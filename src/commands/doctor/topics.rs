@@ -16,7 +16,7 @@ const PARTITIONS: usize = 3;
 pub(super) fn check(settings: &Settings, cluster: &Description) -> Vec<Finding> {
     let mut findings = check_topics(settings, cluster);
     if findings.iter().all(|topic| matches!(topic.result, Found::Well(_))) {
-        findings.extend(check_limits(settings));
+        findings.extend(check_limits(settings, cluster));
     }
     findings
 }
@@ -59,7 +59,7 @@ fn check_topic(topic: &str, setting: &str, created: &str, cluster: &Description)
 }
 
 /// Whether the topics take and keep what a run would send.
-fn check_limits(settings: &Settings) -> Vec<Finding> {
+fn check_limits(settings: &Settings, cluster: &Description) -> Vec<Finding> {
     let topics = Kind::BOTH.map(|kind| settings.topic(kind));
     let config = config::client(settings);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -72,7 +72,11 @@ fn check_limits(settings: &Settings) -> Vec<Finding> {
         Err(why) => return topics.map(|topic| skipped(name(topic), why.clone())).into(),
     };
     let is_off = settings.event_time_guard == EventTimeGuard::Off;
-    let conflicts = topic_limits::conflicts(settings, &limits);
+    let partitions = topics.map(|topic| {
+        let found = cluster.topics.get(topic).and_then(|found| found.as_ref().ok());
+        found.copied().unwrap_or(1)
+    });
+    let conflicts = topic_limits::conflicts(settings, &limits, partitions);
     let found = topics.iter().zip(&limits).zip(conflicts);
     let findings = found.map(|((topic, limits), conflict)| match conflict {
         None => ok(name(topic), kept(limits)),
