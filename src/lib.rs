@@ -85,6 +85,9 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Runs the program for a command line, its name first, and this process's environment.
 #[must_use]
 pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
+    // Before anything else: a signal has its exit code from the first moment on.
+    signals::end_at_once();
+    signals::survive_file_size_limit();
     let mut args = args.peekable();
     if args.peek().is_some_and(|name| systemd_generator::is_name(name)) {
         return systemd_generator::main(args.skip(1));
@@ -93,7 +96,6 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
         Ok(invocation) => invocation,
         Err(error) => return explain_usage(error),
     };
-    signals::end_at_once();
     host::terminal::set_style(style);
     let command_defaults =
         if matches!(action, Action::Demo(_)) { commands::demo::DEFAULTS } else { &[] };

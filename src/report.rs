@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::delivery::{Closing, Offsets, Outcome, RunEnd, Totals};
+use crate::delivery::{Closing, Offsets, Outcome, RunEnd, Totals, word};
 use crate::event::Kind;
 use crate::exit::Exit;
 use crate::faults::FaultCounts;
@@ -216,6 +216,19 @@ impl Report {
     pub fn running(settings: &Settings, run: Run) -> Self {
         let (exit_code, exit_name) = (None, None);
         Self { outcome: RUNNING, exit_code, exit_name, ..Self::new(settings, run) }
+    }
+
+    /// The report of a process that ends with `exit`, because of a problem after the run.
+    #[must_use]
+    pub fn with(mut self, exit: Exit, problem: Option<String>) -> Self {
+        if exit != self.exit {
+            self.exit = exit;
+            (self.exit_code, self.exit_name) = (Some(exit.code()), Some(exit.name()));
+            self.outcome = word(exit);
+        }
+        let reasons = [self.reason, problem].into_iter().flatten().collect::<Vec<_>>();
+        self.reason = (!reasons.is_empty()).then(|| reasons.join("; "));
+        self
     }
 
     /// The exit code of the run. That of the process differs if the run cannot be shown or its report

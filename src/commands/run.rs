@@ -129,10 +129,11 @@ fn exit_with(run: Exit, problem: Option<&Problem>) -> Exit {
     }
 }
 
-/// Tells everybody who listens how a run ended: log, systemd, report file. `unprinted` is what kept a
-/// command from printing it.
+/// Tells everybody who listens how a run ended: answer key, log, systemd, report file. `unprinted` is
+/// what kept a command from printing it.
 ///
-/// The report comes last: whoever is to take it may not be there, and a summary waits for nobody.
+/// The answer key comes first, so that summary and report know whether it could be written. The report
+/// comes last: whoever is to take it may not be there.
 pub(super) fn publish(
     settings: &Settings,
     report: &Report,
@@ -141,13 +142,26 @@ pub(super) fn publish(
     unprinted: Option<Problem>,
 ) -> Exit {
     let seen = stop.received().count();
-    let mut exit = exit_with(report.exit(), unprinted.as_ref());
-    let summary = report.summary(exit, unprinted.as_ref().map(|(text, _)| text.as_str()));
-    summary::of_report(report, exit, &summary);
+    let mut key = client.take_key();
+    let mut problems: Vec<_> = unprinted.into_iter().collect();
+    let is_read = settings.report_file.as_deref().is_some_and(files::is_stream);
+    // One reader may take report and key in any order, so that neither can wait for the other.
+    let are_both_read =
+        is_read && key.as_ref().is_some_and(|k| k.as_ref().is_ok_and(Spool::is_stream));
+    if !are_both_read {
+        problems.extend(unwritten(settings, None, key.take(), stop, seen));
+    }
+    let mut exit =
+        problems.iter().fold(report.exit(), |exit, problem| exit_with(exit, Some(problem)));
+    let texts: Vec<_> = problems.iter().map(|(text, _)| text.as_str()).collect();
+    let problem = (!texts.is_empty()).then(|| texts.join("; "));
+    let summary = report.summary(exit, problem.as_deref());
+    let report = report.clone().with(exit, problem);
+    summary::of_report(&report, exit, &summary);
     log::finish();
     client.tell(&summary, exit.errno());
-    let not_described = undescribed(settings, report, client.is_announced(), stop);
-    let unwritten = unwritten(settings, report, client.take_key(), stop, seen);
+    let not_described = undescribed(settings, &report, client.is_announced(), stop);
+    let unwritten = unwritten(settings, Some(&report), key, stop, seen);
     for problem in unwritten.into_iter().chain(not_described) {
         exit = exit_with(exit, Some(&problem));
         let text = format!("{}; exit {exit}", problem.0);
@@ -176,12 +190,12 @@ fn undescribed(
     Some((format!("RUN_TOPIC: {}", sent.err()?), Exit::IoErr))
 }
 
-/// Writes the report file and puts the answer key at its place, if they are wanted; returns what went
-/// wrong. Both at the same time: whoever reads one of them to its end before the other may do so in
-/// any order.
+/// Writes the report file and puts the answer key at its place, those of them that are given; returns
+/// what went wrong. Both at the same time: whoever reads one of them to its end before the other may do
+/// so in any order.
 fn unwritten(
     settings: &Settings,
-    report: &Report,
+    report: Option<&Report>,
     key: Option<io::Result<Spool>>,
     stop: &Stop,
     seen: u32,
@@ -192,7 +206,7 @@ fn unwritten(
     if !has_stdout {
         files::release_stdout();
     }
-    let report = to_report.clone().map(|path| {
+    let report = report.zip(to_report.clone()).map(|(report, path)| {
         let json = report.json();
         (
             Apart::start(move || files::write_report(&path, json.as_bytes())),

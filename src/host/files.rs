@@ -322,6 +322,12 @@ pub(super) fn target(path: &Path) -> io::Result<Target> {
     }
 }
 
+/// Whether an output goes to a reader, who may come late or never, and not to a file.
+#[must_use]
+pub fn is_stream(path: &Path) -> bool {
+    is_stdout(path) || matches!(target(path), Ok(Target::Fifo | Target::Device))
+}
+
 fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

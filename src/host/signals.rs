@@ -17,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use std::{fs, io, thread};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use signal_hook::{flag, low_level};
 use tokio::sync::watch;
@@ -42,6 +42,13 @@ pub fn end_at_once() {
         // Without a handler the default action is there.
         let _default = flag::register_conditional_shutdown(number, status, Arc::clone(ends));
     }
+}
+
+/// Has a write beyond the limit of a file's size fail, instead of ending the process: `ulimit -f`, and
+/// `LimitFSIZE=` of systemd.
+pub fn survive_file_size_limit() {
+    // Without a handler the signal ends the process, as it would anyway.
+    let _default = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
 }
 
 /// The signals received so far: the first decides the exit code, the second ends all waiting.

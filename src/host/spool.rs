@@ -110,7 +110,8 @@ struct Background {
     piece: Vec<u8>,
     handed_over: Instant,
     pieces: SyncSender<Vec<u8>>,
-    thread: JoinHandle<io::Result<()>>,
+    /// `None` once its error has been told.
+    thread: Option<JoinHandle<io::Result<()>>>,
     stop: Option<Stop>,
 }
 
@@ -122,7 +123,8 @@ impl Background {
             to.flush()
         };
         let thread = std::thread::Builder::new().name("spool".into()).spawn(work)?;
-        Ok(Self { piece: Vec::new(), handed_over: Instant::now(), pieces, thread, stop })
+        let (piece, handed_over, thread) = (Vec::new(), Instant::now(), Some(thread));
+        Ok(Self { piece, handed_over, pieces, thread, stop })
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -143,9 +145,11 @@ impl Background {
             piece = match self.pieces.try_send(piece) {
                 Ok(()) => break,
                 Err(TrySendError::Full(piece)) => piece,
-                // The thread has ended with an error, and tells it at the end.
+                // The thread has ended with an error.
                 Err(TrySendError::Disconnected(_)) => {
-                    return Err(io::Error::other("it could not be written to the disk"));
+                    return self.ended().and_then(|()| {
+                        Err(io::Error::other("it could not be written to the disk"))
+                    });
                 }
             };
             let signal = self.stop.as_ref().and_then(|stop| stop.received().first);
@@ -160,16 +164,22 @@ impl Background {
         Ok(())
     }
 
+    /// How its thread ended, once.
+    fn ended(&mut self) -> io::Result<()> {
+        let written = self.thread.take().map_or(Ok(Ok(())), JoinHandle::join);
+        written.unwrap_or_else(|_| Err(io::Error::other("its thread failed")))
+    }
+
     /// Waits until all is written.
     fn finish(mut self) -> io::Result<()> {
         let handed_over = self.hand_over();
-        drop(self.pieces);
+        // Without a sender the thread comes to its end.
+        self.pieces = sync_channel(0).0;
         if handed_over.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
             return handed_over;
         }
         // What the system said is more to the point.
-        let written = self.thread.join();
-        written.unwrap_or_else(|_| Err(io::Error::other("its thread failed"))).and(handed_over)
+        self.ended().and(handed_over)
     }
 }
 

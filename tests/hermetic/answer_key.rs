@@ -178,3 +178,23 @@ fn a_key_that_cannot_be_written_is_refused_before_anything_is_sent() {
     let both = cluster.run().set("ANSWER_KEY", "-").set("REPORT_FILE", "-").finish();
     both.exits(78).says("is not valid: the report goes there (REPORT_FILE); expected a path");
 }
+
+#[test]
+fn the_summary_and_the_report_know_of_a_key_that_nobody_took() {
+    let cluster = Cluster::start();
+    let kept = tempfile::tempdir().unwrap();
+    let path = kept.path().join("key");
+    let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo");
+    assert!(made.success());
+    let run = cluster.run().set("ANSWER_KEY", &path).set("DELIVERY_TIMEOUT_SEC", "1");
+    let finished = run.finish();
+    let problem =
+        format!("ANSWER_KEY: no answer key in {}: nobody took it within 1 s", path.display());
+    finished.exits(74).says(&format!("{problem}; exit 74 (IOERR)"));
+    assert!(!finished.stderr.contains("exit 0"), "{}", finished.stderr);
+    let report = finished.report();
+    assert_eq!((&report["exit_code"], &report["exit_name"]), (&74.into(), &"IOERR".into()));
+    assert_ne!(report["outcome"], "delivered");
+    assert_eq!(report["reason"], problem);
+    assert_eq!(finished.sum("acknowledged"), 40, "all is in the log");
+}

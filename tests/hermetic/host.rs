@@ -154,6 +154,28 @@ fn the_report_is_written_on_failure_too() {
 }
 
 #[test]
+fn a_limit_of_the_size_of_files_is_an_error_and_no_death() {
+    let kept = tempfile::tempdir().unwrap();
+    let limited = |arguments: &str, file: &str| {
+        let program = crate::common::program();
+        let script = format!("ulimit -f 1; exec {} {arguments}", program.display());
+        let mut shell = std::process::Command::new("bash");
+        shell.args(["-c", &script]).env_clear().env("VM4_PRODUCER_ENV", "/dev/null");
+        let output = shell.output().expect("bash");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(74), "{arguments}: {said}");
+        assert!(said.contains("File too large (os error 27)"), "{arguments}: {said}");
+        let left: Vec<_> = fs::read_dir(kept.path()).unwrap().flatten().collect();
+        assert!(left.iter().all(|entry| entry.file_name() == file), "{left:?}");
+    };
+    let path = |name: &str| kept.path().join(name).display().to_string();
+    limited(&format!("demo --report-file {}", path("report.json")), "report.json");
+    let faults = "--faults drop=0.5 --batch 500";
+    limited(&format!("demo {faults} --answer-key {}", path("key.ndjson")), "key.ndjson");
+    limited(&format!("generate --batch 500 >{}", path("events.ndjson")), "events.ndjson");
+}
+
+#[test]
 fn a_report_that_cannot_be_written_is_refused_before_anything_is_sent() {
     let cluster = Cluster::start();
     for path in ["/no/such/directory/report.json", "/proc/report.json", "/"] {

@@ -95,7 +95,9 @@ fn a_topic_that_is_deleted_during_the_run_is_named() {
     topics.wait_for_records(20);
     broker.delete_topic(&topics.token);
     let finished = running.finish();
-    finished.exits(74).says("topic deleted.tokens is not there any more");
+    finished
+        .exits(74)
+        .says("topic deleted.tokens is not there any more, or this client may not see it");
 }
 
 // A load balancer, say: once the client has learned of the brokers, it asks none but them.
