@@ -121,7 +121,7 @@ mod tests {
             ("BACTH", "perhaps you mean BATCH"),
             ("SLEEPSEC", "perhaps you mean SLEEP_SEC"),
             ("BOOTSTRAP_SERVERS", "perhaps you mean KAFKA_BOOTSTRAP"),
-            ("TOPIC", "perhaps you mean TOPIC_METRIC or TOPIC_TOKEN"),
+            ("TOPIC", "perhaps you mean TOPIC_METRIC or TOPIC_TOKEN or RUN_TOPIC"),
             ("SEED", "perhaps you mean GPU_SEED or RUN_SEED"),
             ("TIMEOUT_SEC", "perhaps you mean DELIVERY_TIMEOUT_SEC"),
             ("LOG_LEVEL", "perhaps you mean RUST_LOG"),

@@ -65,18 +65,23 @@ impl Cluster {
 
     /// Waits until a topic has `count` records, and reads so many; with `usize::MAX`, all that it has.
     pub fn read(&self, topic: &str, count: usize) -> Vec<Received> {
+        self.read_partitions(topic, self.partitions, count)
+    }
+
+    /// The same of a topic with another number of partitions.
+    pub fn read_partitions(&self, topic: &str, partitions: i32, count: usize) -> Vec<Received> {
         let mut records = eventually(&format!("{count} records in {topic}"), || {
-            let records = self.read_to_end(topic);
+            let records = self.read_to_end(topic, partitions);
             (count == usize::MAX || records.len() >= count).then_some(records)
         });
         records.truncate(count);
         records
     }
 
-    fn read_to_end(&self, topic: &str) -> Vec<Received> {
+    fn read_to_end(&self, topic: &str, partitions: i32) -> Vec<Received> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", self.bootstrap());
-        let from = (0..self.partitions).map(|partition| (partition, 0)).collect();
+        let from = (0..partitions).map(|partition| (partition, 0)).collect();
         let (within, mut records) = (Duration::from_secs(30), Vec::new());
         let each = |record: &ReadRecord<'_>| records.push(received(record));
         reader::read(&config, topic, &from, within, || false, each).expect("the end of the log");

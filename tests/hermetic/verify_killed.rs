@@ -139,7 +139,7 @@ fn a_run_that_describes_itself_is_verified_by_its_name_alone() {
     let closed = described(&cluster, "first", &[]);
     assert!(closed.exits(0).stdout.contains("CLOSED: run first: "), "{}", closed.stdout);
     assert!(!closed.stdout.contains("not verified"), "{}", closed.stdout);
-    let records = cluster.read(RUNS, 4);
+    let records = cluster.read_partitions(RUNS, 1, 4);
     let outcome = |record: &crate::cluster::Received| {
         let report: Value = serde_json::from_str(&record.value).unwrap();
         (record.key.clone().unwrap(), report["outcome"].as_str().unwrap().to_owned())
