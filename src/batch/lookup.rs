@@ -23,7 +23,7 @@ use crate::plan::Plan;
 /// link, or a refused connection.
 const SHORTEST: Duration = Duration::from_millis(700);
 
-/// How long the question may take which partitions there are by now.
+/// How long the question may take whether a topic is there, and which partitions it has by now.
 const PARTITIONS_WITHIN: Duration = Duration::from_millis(200);
 
 /// How long the questions may take where the logs end, and which ids the topics have. Every run asks
@@ -35,6 +35,9 @@ const IDS_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long what the client takes back at the end is waited for, in steps.
 const TAKEN_BACK: (u32, Duration) = (30, Duration::from_millis(10));
+
+/// How long a topic must be missing, in steps: a broker that has just started may not know it yet.
+const MISSING_FOR: (u32, Duration) = (15, Duration::from_millis(200));
 
 /// Partitions that a reason names.
 const NAMED: usize = 8;
@@ -159,6 +162,8 @@ struct Present {
     ends: Offsets,
     /// The topics that have another id than at the start, with both.
     remade: BTreeMap<String, (String, String)>,
+    /// The topics that are not there, or may not be seen.
+    missing: BTreeSet<String>,
 }
 
 /// What was read of one topic.
@@ -179,7 +184,7 @@ impl Reader {
         if in_doubt == 0 && is_cut == [false; 2] {
             return (self.totals, Findings::default());
         }
-        self.announce(in_doubt, &cut);
+        self.announce(in_doubt, &cut, &now);
         let generated = Kind::BOTH.map(|kind| self.totals.counts.topic(kind).generated());
         let mut sent = self.plan.sent(generated).into_iter();
         let mut sightings = Kind::BOTH.map(|kind| {
@@ -203,7 +208,9 @@ impl Reader {
             let left = self.deadline.saturating_duration_since(Instant::now()) / shares;
             shares -= 1;
             let mut epochs = Epochs::new();
-            let result = if self.has_headers {
+            let result = if now.missing.contains(&topic) && !self.is_back(&topic, left) {
+                Err(Unread::NoTopic(topic.clone()))
+            } else if self.has_headers {
                 let from = self.from(&topic, &kinds, is_cut, &now);
                 let doubts = &self.totals.doubts;
                 let is_remade = now.remade.contains_key(&topic);
@@ -223,19 +230,22 @@ impl Reader {
 
     /// Asks the cluster about the topics, briefly.
     fn present(&self, ids: &Receiver<Ids>) -> Present {
+        let mut missing = BTreeSet::from_iter(distinct(&self.plan));
+        missing.retain(|topic| self.admin.is_missing(topic, PARTITIONS_WITHIN));
         let until = Instant::now() + ASKED_FOR;
         let left = || until.saturating_duration_since(Instant::now());
         let ends = Kind::BOTH.map(|kind| {
             let partitions = self.totals.counts.topic(kind).partitions();
             let partitions: Vec<_> = partitions.map(|p| p.partition).collect();
-            if partitions.is_empty() || left().is_zero() {
+            let is_asked = !partitions.is_empty() && !missing.contains(self.plan.topic(kind));
+            if !is_asked || left().is_zero() {
                 return BTreeMap::new();
             }
             self.admin.ends(self.plan.topic(kind), &partitions, left()).unwrap_or_default()
         });
         let before = ids.try_recv().unwrap_or_default();
         if before.is_empty() || left().is_zero() {
-            return Present { ends, remade: BTreeMap::new() };
+            return Present { ends, missing, ..Present::default() };
         }
         let topics: Vec<_> = before.keys().map(String::as_str).collect();
         let by_now = self.admin.topic_ids(&topics, left());
@@ -243,26 +253,41 @@ impl Reader {
             let by_now = by_now.get(&topic).filter(|by_now| **by_now != before)?.clone();
             Some((topic, (before, by_now)))
         });
-        Present { ends, remade: remade.collect() }
+        Present { ends, remade: remade.collect(), missing }
+    }
+
+    /// Whether a topic that was missing appears after all.
+    fn is_back(&self, topic: &str, within: Duration) -> bool {
+        let until = Instant::now() + within;
+        let (steps, step) = MISSING_FOR;
+        (0..steps).any(|_| {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.stop.received().again {
+                return false;
+            }
+            std::thread::sleep(step.min(left));
+            !self.admin.partitions(topic, left).is_empty()
+        })
     }
 
     /// The partitions whose acknowledged records are in doubt: their offsets went back, their logs end
-    /// below the last of them, or the topic is another one.
+    /// below the last of them, or the topic is another one or missing.
     fn cut_back(&self, now: &Present) -> Partitions {
         Kind::BOTH.map(|kind| {
             let topic = self.totals.counts.topic(kind);
             let mut cut: BTreeSet<_> = topic.cut_back().into_iter().collect();
-            let is_remade = now.remade.contains_key(self.plan.topic(kind));
+            let name = self.plan.topic(kind);
+            let is_another = now.remade.contains_key(name) || now.missing.contains(name);
             let ends = &now.ends[kind as usize];
             let cut_back = topic.partitions().filter(|p| {
-                is_remade || ends.get(&p.partition).is_some_and(|end| *end <= p.last_offset)
+                is_another || ends.get(&p.partition).is_some_and(|end| *end <= p.last_offset)
             });
             cut.extend(cut_back.map(|p| p.partition));
             cut
         })
     }
 
-    fn announce(&self, in_doubt: u64, cut: &Partitions) {
+    fn announce(&self, in_doubt: u64, cut: &Partitions, now: &Present) {
         if in_doubt > 0 {
             info!("looking up in the log {in_doubt} records without acknowledgement");
         }
@@ -270,6 +295,13 @@ impl Reader {
             if !cut.is_empty() {
                 let acknowledged = self.totals.counts.topic(kind).acknowledged();
                 let (topic, cut) = (self.plan.topic(kind), numbered(cut));
+                if now.missing.contains(topic) {
+                    warn!(
+                        "topic {topic} is not there any more, or may not be seen: it had \
+                         {acknowledged} acknowledged records"
+                    );
+                    continue;
+                }
                 warn!(
                     "the log of {topic} was cut back ({cut}): looking up in it {acknowledged} \
                      acknowledged records"
@@ -397,10 +429,14 @@ impl Reader {
     fn truncated(
         &self,
         kind: Kind,
-        TopicRead { topic, epochs, .. }: &TopicRead,
+        TopicRead { topic, epochs, result, .. }: &TopicRead,
         before: u64,
         (cut, now): (&Partitions, &Present),
     ) -> Option<String> {
+        if matches!(result, Err(Unread::NoTopic(_))) {
+            // Nothing is known of its log, and why it was not read is said already.
+            return None;
+        }
         let slot = kind as usize;
         let counts = self.totals.counts.topic(kind);
         let gone = counts.truncated();

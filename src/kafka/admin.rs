@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::delivery_reports::DeliveryReports;
-use super::native::{Client, Edge, Metadata, topic_ids};
+use super::native::{Client, Code, Edge, Metadata, topic_ids};
 use crate::delivery::Offsets;
 use crate::host::limits;
 use crate::settings::Server;
@@ -145,6 +145,15 @@ impl Admin {
     pub fn partitions(&self, topic: &str, within: Duration) -> Vec<i32> {
         let metadata = self.client().metadata(Some(topic), within);
         metadata.map(|metadata| partitions(&metadata, topic)).unwrap_or_default()
+    }
+
+    /// Whether a broker answers within this time that there is no such topic. It also says so to those
+    /// who may not see it.
+    #[must_use]
+    pub fn is_missing(&self, topic: &str, within: Duration) -> bool {
+        let metadata = self.client().metadata(Some(topic), within);
+        let error = metadata.ok().and_then(|metadata| metadata.topic(topic)?.error);
+        error.is_some_and(|code| code.is(Code::UnknownTopicOrPartition))
     }
 
     /// Where these partitions of a topic end; `None` if one of their leaders does not tell within this

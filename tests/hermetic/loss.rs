@@ -13,6 +13,7 @@
 //! | a record is refused, and another live process has the same run id | `another_live_process` |
 //! | the same for a backfill, whose records are the same to the last byte | `another_backfill` |
 //! | a record is refused that another process has delivered | `a_refused_record` |
+//! | a topic is deleted after its last acknowledgement | `a_topic_that_is_missing_at_the_end` |
 //! | a topic is deleted and created again; an unclean election | `system`: `kafka::loss` |
 //! | a leader acknowledges alone (`acks=1`) | `acks_other_than_all` |
 
@@ -184,6 +185,22 @@ fn a_log_that_may_not_be_read_leaves_its_acknowledgements_unresolved() {
 }
 
 #[test]
+fn a_topic_that_is_missing_at_the_end_leaves_its_acknowledgements_unresolved() {
+    let cluster = Cluster::start_with(1, 1);
+    let run = cluster.run().set("BATCH", "5000").set("SLEEP_SEC", "30");
+    let running = run.set("PACE", "wall").start();
+    for topic in TOPICS {
+        cluster.read(topic, 1);
+    }
+    cluster.mock.topic_error(TOPICS[0], E::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
+    running.signal("TERM");
+    let finished = running.finish();
+    let missing = format!("1 records of {0} not looked up: topic {0} does not exist", TOPICS[0]);
+    finished.exits(74).says(&missing);
+    assert_eq!((finished.sum("acknowledged"), finished.sum("unresolved")), (1, 1));
+}
+
+#[test]
 fn a_record_is_not_found_because_the_other_record_of_its_pair_is_in_the_same_topic() {
     let cluster = Cluster::start_with(1, 1);
     cluster.mock.broker_round_trip_time(1, Duration::from_millis(400)).unwrap();
@@ -224,6 +241,8 @@ fn another_live_process_with_the_same_run_id_settles_nothing_and_is_warned_of() 
     let cluster = Cluster::start_with(1, 1);
     let running = run_that_misses_a_pair(&cluster, &[]);
     named(&cluster, &[]).finish().exits(0);
+    // The mock cluster gives a reader one batch for each question.
+    cluster.mock.broker_round_trip_time(1, Duration::ZERO).unwrap();
     running.signal("TERM");
     let finished = running.finish();
     finished.exits(74).says("WARN another process uses the run id night: ");
@@ -242,6 +261,8 @@ fn another_backfill_of_the_same_run_id_cannot_be_told_apart_and_settles_nothing(
     let backfill = [("EVENT_START", "2026-03-01T00:00:00Z"), ("EVENT_TIME_GUARD", "off")];
     let running = run_that_misses_a_pair(&cluster, &backfill);
     named(&cluster, &backfill).set("SLEEP_SEC", "0.1").finish().exits(0);
+    // The mock cluster gives a reader one batch for each question.
+    cluster.mock.broker_round_trip_time(1, Duration::ZERO).unwrap();
     running.signal("TERM");
     let finished = running.finish();
     finished.exits(74).says("cannot be told apart");

@@ -102,3 +102,19 @@ fn a_broker_that_lost_the_log_of_a_topic_costs_what_was_in_it() {
     truncated("wiped", &finished, &topics);
     finished.says("a broker came back with an empty or an older log");
 }
+
+#[test]
+fn a_topic_that_is_deleted_after_its_last_acknowledgement_is_in_doubt() {
+    let broker = cluster::plain();
+    let topics = Topics::create(broker, "deletedlast");
+    let run = run(&topics, "5000", "30").set("PACE", "wall");
+    let running = run.start();
+    topics.wait_for_records(2);
+    broker.delete_topic(&topics.metric);
+    running.signal("TERM");
+    let finished = running.finish();
+    let missing =
+        format!("1 records of {0} not looked up: topic {0} does not exist", topics.metric);
+    finished.exits(74).says(&missing);
+    assert_eq!((finished.sum("acknowledged"), finished.sum("unresolved")), (1, 1));
+}
