@@ -19,6 +19,7 @@ mod copies;
 mod examine;
 mod flags;
 mod judged;
+mod json;
 mod key_check;
 mod missing;
 mod moment;

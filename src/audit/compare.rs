@@ -1,6 +1,6 @@
 //! What differs between two values, by JSON pointer.
 
-use serde_json::Value;
+use super::json::{Json, Node, is_same};
 
 /// How a place of a value differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,8 +67,7 @@ pub(super) fn differences(expected: Option<&[u8]>, found: Option<&[u8]>) -> Vec<
     };
     let Some(expected) = expected else { return whole(Change::Added) };
     let Some(found) = found else { return whole(Change::Tombstone) };
-    let json = |bytes| serde_json::from_slice::<Value>(bytes).ok();
-    match (json(expected), json(found)) {
+    match (Json::of(expected), Json::of(found)) {
         (Some(wanted), Some(was)) => {
             let mut differences = Vec::new();
             compare(&wanted, &was, &mut String::new(), &mut differences);
@@ -79,53 +78,54 @@ pub(super) fn differences(expected: Option<&[u8]>, found: Option<&[u8]>) -> Vec<
     }
 }
 
-fn compare(expected: &Value, found: &Value, at: &mut String, out: &mut Vec<Difference>) {
+fn compare(expected: &Json<'_>, found: &Json<'_>, at: &mut String, out: &mut Vec<Difference>) {
     let difference = |change| Difference {
         pointer: at.clone(),
         change,
-        expected: shortened(&expected.to_string()),
-        found: shortened(&found.to_string()),
+        expected: shortened(expected.text),
+        found: shortened(found.text),
     };
-    match (expected, found) {
-        (Value::Object(wanted), Value::Object(was)) => {
-            for (name, value) in wanted {
-                within(at, name, |at| match was.get(name) {
-                    Some(found) => compare(value, found, at, out),
-                    None => out.push(one_sided(at, Change::Removed, value)),
-                });
-            }
-            for (name, value) in was.iter().filter(|(name, _)| !wanted.contains_key(*name)) {
-                within(at, name, |at| out.push(one_sided(at, Change::Added, value)));
-            }
-        }
-        (Value::Array(wanted), Value::Array(was)) if wanted.len() == was.len() => {
+    match (&expected.node, &found.node) {
+        (Node::Object(wanted), Node::Object(was)) => fields(wanted, was, at, out),
+        (Node::Array(wanted), Node::Array(was)) if wanted.len() == was.len() => {
             for (index, (value, found)) in wanted.iter().zip(was).enumerate() {
                 within(at, &index.to_string(), |at| compare(value, found, at, out));
-            }
-        }
-        (Value::Number(wanted), Value::Number(was)) => {
-            // 0.70 and 0.7, 1 and 1.0 are one number.
-            let same =
-                wanted == was || (wanted.as_f64() == was.as_f64() && !both_whole(wanted, was));
-            if !same {
-                out.push(difference(Change::Value));
             }
         }
         (wanted, was) if std::mem::discriminant(wanted) != std::mem::discriminant(was) => {
             out.push(difference(Change::Type));
         }
-        (wanted, was) if wanted != was => out.push(difference(Change::Value)),
+        _ if !is_same(expected, found) => out.push(difference(Change::Value)),
         _ => {}
     }
 }
 
-/// Whether both are integers, which are compared as such.
-fn both_whole(a: &serde_json::Number, b: &serde_json::Number) -> bool {
-    !a.is_f64() && !b.is_f64()
+/// The fields of an object.
+type Fields<'a> = [(String, Json<'a>)];
+
+/// Compares the fields of two objects: of those that share a name the first with the first, and so on.
+fn fields(wanted: &Fields<'_>, was: &Fields<'_>, at: &mut String, out: &mut Vec<Difference>) {
+    let alike = |fields: &Fields<'_>, name: &str| {
+        let from = fields.partition_point(|(found, _)| found.as_str() < name);
+        from..from + fields[from..].iter().take_while(|(found, _)| found == name).count()
+    };
+    for (number, (name, value)) in wanted.iter().enumerate() {
+        let nth = number - alike(wanted, name).start;
+        let found = was[alike(was, name)].get(nth);
+        within(at, name, |at| match found {
+            Some((_, found)) => compare(value, found, at, out),
+            None => out.push(one_sided(at, Change::Removed, value)),
+        });
+    }
+    for (number, (name, value)) in was.iter().enumerate() {
+        if number - alike(was, name).start >= alike(wanted, name).len() {
+            within(at, name, |at| out.push(one_sided(at, Change::Added, value)));
+        }
+    }
 }
 
-fn one_sided(at: &str, change: Change, value: &Value) -> Difference {
-    let text = shortened(&value.to_string());
+fn one_sided(at: &str, change: Change, value: &Json<'_>) -> Difference {
+    let text = shortened(value.text);
     let (expected, found) = match change {
         Change::Added => (String::new(), text),
         _ => (text, String::new()),
@@ -182,5 +182,18 @@ mod tests {
     #[test]
     fn integers_beyond_what_a_double_holds_are_told_apart() {
         assert_eq!(told("[9007199254740993]", "[9007199254740992]").len(), 1);
+        assert_eq!(
+            told("{\"mem\":9223372036854775794}", "{\"mem\":9223372036854775807.0}"),
+            ["value /mem 9223372036854775794 -> 9223372036854775807.0"]
+        );
+    }
+
+    #[test]
+    fn a_field_that_stands_twice_is_no_field_that_stands_once() {
+        let (once, twice) = (r#"{"a":7,"b":1}"#, r#"{"a":999,"b":1,"a":7}"#);
+        assert_eq!(told(once, twice), ["value /a 7 -> 999", "added /a  -> 7"]);
+        assert_eq!(told(twice, once), ["value /a 999 -> 7", "removed /a 7 -> "]);
+        assert_eq!(told(twice, r#"{"a":7,"b":1,"a":999}"#).len(), 2);
+        assert_eq!(told(twice, r#"{"b":1.0,"a":999,"a":7}"#), Vec::<String>::new());
     }
 }

@@ -1,6 +1,8 @@
 //! Which records of a topic were read: two bits each, in chunks that take one word once all of their
 //! records are there.
 
+use std::collections::BTreeMap;
+
 /// Records of a chunk.
 pub(super) const CHUNK: u64 = LENGTH as u64;
 
@@ -9,12 +11,14 @@ pub(super) const LENGTH: usize = 4096;
 
 const WORDS: usize = LENGTH / 64;
 
+/// Records of a chunk that take a list instead of marks: what is far from all others takes no more.
+const FEW: usize = 16;
+
 /// What was seen of a chunk's records.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum Chunk {
-    /// None of them.
-    #[default]
-    Untouched,
+    /// A few of them, each once.
+    Few(Vec<u16>),
     /// Some of them, or one more than once.
     Partly(Box<Marks>),
     /// Each of them once.
@@ -29,9 +33,24 @@ struct Marks {
     repeated: u64,
 }
 
+impl Chunk {
+    fn contains(&self, at: u64) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Few(few) => few.iter().any(|one| u64::from(*one) == at),
+            Self::Partly(marks) => marks.seen[(at / 64) as usize] >> (at % 64) & 1 == 1,
+        }
+    }
+}
+
 impl Marks {
-    fn none() -> Box<Self> {
-        Box::new(Self { seen: [0; WORDS], again: [0; WORDS], unseen: CHUNK, repeated: 0 })
+    fn of(few: &[u16]) -> Box<Self> {
+        let (seen, again) = ([0; WORDS], [0; WORDS]);
+        let mut marks = Box::new(Self { seen, again, unseen: CHUNK, repeated: 0 });
+        for at in few {
+            marks.mark(u64::from(*at));
+        }
+        marks
     }
 
     fn all() -> Box<Self> {
@@ -53,27 +72,35 @@ impl Marks {
 }
 
 /// The records of one topic that were read, by their place in the shard.
+///
+/// It takes what was read, whatever place that claims: a chunk that nothing was read of takes nothing.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    chunks: Vec<Chunk>,
+    chunks: BTreeMap<u64, Chunk>,
     found: u64,
 }
 
 impl Seen {
     /// Notes a record; whether it is its first copy.
     pub(super) fn mark(&mut self, place: u64) -> bool {
-        let index = usize::try_from(place / CHUNK).unwrap_or(usize::MAX);
-        if self.chunks.len() <= index {
-            self.chunks.resize_with(index + 1, Chunk::default);
-        }
-        let chunk = &mut self.chunks[index];
+        let chunk = self.chunks.entry(place / CHUNK).or_insert_with(|| Chunk::Few(Vec::new()));
+        let at = place % CHUNK;
         match chunk {
-            Chunk::Untouched => *chunk = Chunk::Partly(Marks::none()),
+            Chunk::Few(few) => {
+                // Below the length of a chunk.
+                let short = u16::try_from(at).unwrap_or_default();
+                if few.len() < FEW && !few.contains(&short) {
+                    few.push(short);
+                    self.found += 1;
+                    return true;
+                }
+                *chunk = Chunk::Partly(Marks::of(few));
+            }
             Chunk::Whole => *chunk = Chunk::Partly(Marks::all()),
             Chunk::Partly(_) => {}
         }
         let Chunk::Partly(marks) = chunk else { return false };
-        let is_first = marks.mark(place % CHUNK);
+        let is_first = marks.mark(at);
         if marks.unseen == 0 && marks.repeated == 0 {
             *chunk = Chunk::Whole;
         }
@@ -88,43 +115,35 @@ impl Seen {
 
     /// How many were read more than once.
     pub(super) fn repeated(&self) -> u64 {
-        let partly = self.chunks.iter().map(|chunk| match chunk {
+        let partly = self.chunks.values().map(|chunk| match chunk {
             Chunk::Partly(marks) => marks.repeated,
-            Chunk::Untouched | Chunk::Whole => 0,
+            Chunk::Few(_) | Chunk::Whole => 0,
         });
         partly.sum()
     }
 
     /// Whether a record was read.
     pub(super) fn contains(&self, place: u64) -> bool {
-        let index = usize::try_from(place / CHUNK).unwrap_or(usize::MAX);
-        match self.chunks.get(index) {
-            None | Some(Chunk::Untouched) => false,
-            Some(Chunk::Whole) => true,
-            Some(Chunk::Partly(marks)) => {
-                let at = place % CHUNK;
-                marks.seen[(at / 64) as usize] >> (at % 64) & 1 == 1
-            }
-        }
+        self.chunks.get(&(place / CHUNK)).is_some_and(|chunk| chunk.contains(place % CHUNK))
     }
 
     /// The places from `from` on and below `end` that were not read, ascending.
     pub(super) fn missing(&self, from: u64, end: u64) -> impl Iterator<Item = u64> {
-        let chunks = (from / CHUNK..end.div_ceil(CHUNK)).filter(|index| {
-            let chunk = usize::try_from(*index).ok().and_then(|index| self.chunks.get(index));
-            !matches!(chunk, Some(Chunk::Whole))
+        let chunks = (from / CHUNK..end.div_ceil(CHUNK))
+            .filter(|index| !matches!(self.chunks.get(index), Some(Chunk::Whole)));
+        let places = chunks.flat_map(move |index| {
+            let chunk = self.chunks.get(&index);
+            let places = (index * CHUNK).max(from)..((index + 1) * CHUNK).min(end);
+            places.filter(move |place| chunk.is_none_or(|chunk| !chunk.contains(place % CHUNK)))
         });
-        let places =
-            chunks.flat_map(move |index| (index * CHUNK).max(from)..((index + 1) * CHUNK).min(end));
-        places.filter(|place| !self.contains(*place))
+        places
     }
 
     /// One more than the highest place that was read.
     pub(super) fn end(&self) -> u64 {
-        let last = self.chunks.iter().rposition(|chunk| !matches!(chunk, Chunk::Untouched));
-        let Some(last) = last else { return 0 };
-        let from = last as u64 * CHUNK;
-        (from..from + CHUNK).rev().find(|place| self.contains(*place)).map_or(0, |place| place + 1)
+        let Some((last, chunk)) = self.chunks.last_key_value() else { return 0 };
+        let highest = (0..CHUNK).rev().find(|at| chunk.contains(*at));
+        highest.map_or(0, |at| last * CHUNK + at + 1)
     }
 }
 
@@ -132,17 +151,25 @@ impl Seen {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeMap;
 
     #[test]
     fn a_chunk_that_is_whole_takes_a_word_and_opens_again_for_a_copy() {
         let mut seen = Seen::default();
         assert!((0..CHUNK).rev().all(|place| seen.mark(place)));
-        assert!(matches!(seen.chunks[..], [Chunk::Whole]));
+        assert!(matches!(seen.chunks[&0], Chunk::Whole));
         assert!(!seen.mark(7));
         assert!(!seen.mark(7));
         assert_eq!((seen.found(), seen.repeated(), seen.end()), (CHUNK, 1, CHUNK));
         assert_eq!(seen.missing(0, CHUNK + 2).collect::<Vec<_>>(), [CHUNK, CHUNK + 1]);
+    }
+
+    #[test]
+    fn a_place_far_from_all_others_takes_no_more_than_itself() {
+        let mut seen = Seen::default();
+        for place in [3, 2_000_000_000, u64::MAX / 2, u64::MAX - 1] {
+            assert!(seen.mark(place) && !seen.contains(place - 1) && seen.contains(place));
+        }
+        assert_eq!((seen.chunks.len(), seen.found(), seen.end()), (4, 4, u64::MAX));
     }
 
     proptest! {
