@@ -17,9 +17,10 @@ mod closure;
 mod compare;
 mod copies;
 mod examine;
+mod far;
 mod flags;
-mod judged;
 mod json;
+mod judged;
 mod key_check;
 mod missing;
 mod moment;
@@ -68,9 +69,9 @@ pub use verdicts::{Listed, Verdict, VerdictRow, Verdicts};
 pub use words::Look;
 
 use crate::event::Kind;
-use crate::faults::Fault;
 use crate::plan::{Buffer, CLOSING, Plan};
-use by_value::{ByValue, Known, Match};
+use by_value::Pool;
+use far::Far;
 use key_check::KeyCheck;
 use outline::Outline;
 use times::Times;
@@ -98,6 +99,8 @@ pub struct Expectation<'p> {
     /// Whether the records came through a stage that removes duplicates: either a record or the copy that
     /// the fault `duplicate` makes of it must be there, not both.
     pub deduplicated: bool,
+    /// How late a pair was rendered at most, by its schedule, ms; `None` without a report that tells.
+    pub lateness_ms: Option<i64>,
     /// Partitions of each topic, where keys decide the partition and the number is known.
     pub partitions: [Option<u32>; 2],
 }
@@ -109,7 +112,10 @@ pub struct Audit<'p> {
     outline: Outline,
     buffer: Buffer<'p>,
     timetable: Timetable,
-    by_value: ByValue,
+    pool: Pool,
+    /// Whether all was read.
+    is_over: bool,
+    far: Far,
     topics: [Topic; 2],
     /// Whether the run has one topic for both events.
     is_one: bool,
@@ -137,7 +143,9 @@ impl<'p> Audit<'p> {
             timetable: Timetable::new(plan, start),
             topics: [Topic::new(gpus), Topic::new(gpus)],
             buffer: Buffer::default(),
-            by_value: ByValue::default(),
+            pool: Pool::default(),
+            is_over: false,
+            far: Far::default(),
             is_one: plan.topic(Kind::Metric) == plan.topic(Kind::Token),
             torn: Torn::default(),
             is_running: false,
@@ -158,22 +166,30 @@ impl<'p> Audit<'p> {
 
     /// Takes the next record that was read.
     pub fn read(&mut self, read: &Read<'_>) {
+        // Where both events are in one topic, either's records are at its offsets.
+        let both = Kind::BOTH.into_iter().filter(|kind| *kind == read.kind || self.is_one);
+        both.for_each(|kind| self.topics[kind as usize].streams.at(read));
+        if read.run().is_none() && read.header(CLOSING).is_none() {
+            return self.without_identity(read);
+        }
         self.take(read);
+        self.was_taken(read);
+    }
+
+    /// Notes that it is known which record this is.
+    fn was_taken(&mut self, read: &Read<'_>) {
         if let Some(flags) = &mut self.flags {
             flags.is_of_another(read.place());
         }
     }
 
     fn take(&mut self, read: &Read<'_>) {
-        // Where both events are in one topic, either's records are at its offsets.
-        let both = Kind::BOTH.into_iter().filter(|kind| *kind == read.kind || self.is_one);
-        both.for_each(|kind| self.topics[kind as usize].streams.at(read));
         let topic = &mut self.topics[read.kind as usize];
         topic.read.records += 1;
         if read.header(CLOSING).is_some() {
             return topic.foreigners.no_headers();
         }
-        let Some(run) = read.run() else { return self.without_headers(read) };
+        let run = read.run().unwrap_or_default();
         if run != self.expectation.plan.identity.run_id.as_bytes() {
             topic.foreigners.run(run);
             if let Some(gpu) = read.key.flatten().and_then(|key| self.gpus.get(key)) {
@@ -209,40 +225,12 @@ impl<'p> Audit<'p> {
 
     /// Whether every record was found.
     #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.wanted() == Some(self.found())
-    }
-
-    /// Which pair a record of a kind is by its value.
-    fn by_value(&mut self, read: &Read<'_>) -> Match {
-        let Self { expectation, topics, by_value, timetable, buffer, .. } = self;
-        let (plan, kind) = (expectation.plan, read.kind);
-        let [own, twins] = [kind as usize, 1 - kind as usize].map(|at| &topics[at]);
-        let known = |place| {
-            let has_copy = plan.faults_at(plan.shard().seq_at(place), kind).has(Fault::Duplicate);
-            let is_copied = !has_copy || own.copies.seen.contains(place);
-            let twin = twins.originals.places.of(place);
-            Known {
-                is_there: own.originals.seen.contains(place) && is_copied,
-                twin_ms: twin.map(|twin| twin.pair_ms),
-            }
-        };
-        by_value.find((plan, plan.shard()), timetable, read, buffer, known)
-    }
-
-    fn without_headers(&mut self, read: &Read<'_>) {
-        match self.by_value(read) {
-            Match::Pair(seq) => {
-                self.topics[read.kind as usize].by_value += 1;
-                self.of_pair(read, seq);
-            }
-            Match::Ambiguous => {
-                let topic = &mut self.topics[read.kind as usize];
-                topic.ambiguous += 1;
-                topic.unmatched(read);
-            }
-            Match::None => self.topics[read.kind as usize].unmatched(read),
+    pub fn is_complete(&mut self) -> bool {
+        let wanted = self.wanted();
+        if self.pool.is_worth_a_look(wanted.map(|wanted| wanted.saturating_sub(self.found()))) {
+            self.settle(false);
         }
+        wanted == Some(self.found())
     }
 
     fn unexpected(&mut self, read: &Read<'_>, seq: Option<u64>) {

@@ -187,7 +187,8 @@ impl Audit<'_> {
         absent.by_verdict[verdict as usize] += 1;
         let twins = &self.topics[1 - kind as usize];
         let has_copy = self.expectation.deduplicated && twins.copies.seen.contains(place);
-        if !is_copy && (twins.originals.seen.contains(place) || has_copy) {
+        let is_elsewhere = !is_copy && self.topics[kind as usize].elsewhere.contains(place);
+        if !is_copy && !is_elsewhere && (twins.originals.seen.contains(place) || has_copy) {
             self.torn.alone(kind == Kind::Token, seq);
         }
         let moment_ms = || self.timetable.ms(place).unwrap_or_default();
@@ -219,6 +220,7 @@ impl Audit<'_> {
             hidden: log.of_home(home).find(is_hidden),
             cut_off,
             is_outside,
+            is_elsewhere,
             has_place: given.is_none_or(|(offsets, given, start)| {
                 offsets.may_be_free(keeps_order.then_some(seq), given, start)
             }),

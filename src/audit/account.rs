@@ -77,8 +77,10 @@ pub struct TopicAccount {
     pub times: Option<TimesAccount>,
     /// Records without headers that were told by their value.
     pub told_by_value: u64,
-    /// Records without headers that may be several pairs.
-    pub ambiguous: u64,
+    /// The first record of the other topic.
+    pub first_misplaced: Option<Example>,
+    /// The first event without headers that may be one of several, or none.
+    pub first_unmatched: Option<Example>,
     /// The partitions that were read.
     pub partitions: Vec<LogPartition>,
 }
@@ -144,6 +146,15 @@ impl Audit<'_> {
     /// Closes the audit: these are the logs that were read.
     #[must_use]
     pub fn finish(mut self, logs: [Log; 2]) -> Account {
+        self.settle(true);
+        self.is_over = true;
+        for (seq, waiting) in self.pool.never_timed() {
+            self.of_pair_again(&waiting, seq);
+        }
+        for (seq, waiting) in self.far.rest() {
+            waiting.lend(|read| self.unexpected(read, Some(seq)));
+        }
+        self.topics.iter_mut().for_each(Topic::settle_homes);
         let known = self.outline.end;
         let end = known.unwrap_or_else(|| {
             let slots = self.topics.iter().flat_map(|topic| [&topic.originals, &topic.copies]);
@@ -296,7 +307,8 @@ fn account(
         outside_run: topic.outside,
         times: None,
         told_by_value: topic.by_value,
-        ambiguous: topic.ambiguous,
+        first_misplaced: topic.misplaced,
+        first_unmatched: topic.first_unmatched,
         partitions: log.partitions,
     }
 }
@@ -305,9 +317,10 @@ fn account(
 fn tell(topics: &[TopicAccount], torn: &TornAccount, out: &mut Vec<String>) {
     for topic in topics {
         let name = &topic.topic;
-        if topic.ambiguous > 0 {
-            let n = topic.ambiguous;
-            out.push(format!("which pairs {n} records of {name} without headers are"));
+        if topic.read.unmatched > 0 {
+            let n = topic.read.unmatched;
+            let what = "without headers could not be matched: they may be missing ones";
+            out.push(format!("which pairs {n} records of {name} are: they are {what}"));
         }
         if topic.told_by_value > 0 {
             out.push(format!(

@@ -157,6 +157,7 @@ mod tests {
         let headers: Vec<_> = headers.collect();
         judge(&mut Read {
             kind: record.kind,
+            is_told: true,
             partition: Some(0),
             offset: 0,
             leader_epoch: None,

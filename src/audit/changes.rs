@@ -55,6 +55,16 @@ pub(super) struct Changes(BTreeMap<(Part, String, Change), ChangeAccount>);
 
 impl Changes {
     pub(super) fn note(&mut self, differs: Differs, example: impl FnOnce() -> Example) {
+        self.note_many(differs, 1, example);
+    }
+
+    /// Notes the same of so many records.
+    pub(super) fn note_many(
+        &mut self,
+        differs: Differs,
+        records: u64,
+        example: impl FnOnce() -> Example,
+    ) {
         let Differs { part, at, change, expected, found } = differs;
         let mut key = (part, at, change);
         if self.0.len() >= MOST && !self.0.contains_key(&key) {
@@ -70,7 +80,7 @@ impl Changes {
             found,
             example: example(),
         });
-        account.records += 1;
+        account.records += records;
     }
 
     pub(super) fn account(self) -> Vec<ChangeAccount> {

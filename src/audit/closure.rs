@@ -66,7 +66,7 @@ fn wrong(topic: &TopicAccount) -> u64 {
     let times = topic.times.as_ref().filter(|times| times.verdict == TimesVerdict::Differ);
     let times = topic.outside_run + times.map_or(0, |times| times.records);
     let copies = topic.remaining_copies + read.extra_copies;
-    missing + copies + read.first_altered + read.unexpected + times
+    missing + copies + read.first_altered + read.misplaced + read.unexpected + times
 }
 
 /// Records of a topic that may be there all the same.

@@ -101,11 +101,26 @@ pub(super) struct Examined {
     pub(super) pair_ms: i64,
     /// The time that the record shows a consumer: another one where a fault shifted it.
     pub(super) ts_ms: i64,
-    /// Whether neither the record nor its pair's other one has its time: it was not compared.
+    /// Whether neither the record nor its pair's other one has its time.
+    pub(super) is_timeless: bool,
+    /// Whether it was not compared for that.
     pub(super) is_untimed: bool,
     /// Whether the value is the same JSON in other bytes.
     pub(super) is_reencoded: bool,
     pub(super) differs: Vec<Differs>,
+}
+
+impl Examined {
+    /// In how many places the value is another one; as a whole, in more than all.
+    pub(super) fn changes_of_value(&self) -> usize {
+        let changes = self.differs.iter().filter(|differs| differs.part == Part::Value);
+        changes.fold(0, |sum, differs| if differs.at.is_empty() { usize::MAX } else { sum + 1 })
+    }
+
+    /// Whether the value is the one of the plan, if for another time.
+    pub(super) fn has_value_but_for_time(&self) -> bool {
+        self.differs.iter().all(|differs| differs.part != Part::Value || differs.at == "/ts")
+    }
 }
 
 /// Holds a record against the one of the plan. The pair's other record was from `twin_ms`, if it is
@@ -128,7 +143,7 @@ pub(super) fn examine<'p>(
         None => own.or_else(in_value).map(|ms| asked.unshifted(plan, ms)).or(twin_ms),
     };
     let pair_ms = at.unwrap_or_default();
-    let mut examined = Examined { pair_ms, ..Examined::default() };
+    let mut examined = Examined { pair_ms, is_timeless: at.is_none(), ..Examined::default() };
     let expected = asked.expected(plan, pair_ms, buffer);
     examined.ts_ms = expected.timestamp_ms;
     if expected.value == read.value {
@@ -184,7 +199,9 @@ fn examine_row<'p>(
     let own = row.moment().map(|moment| asked.unshifted(plan, moment.ms()));
     let due = asked.due_ms.filter(|_| asked.is_backfill);
     let at = due.or(own).or(twin_ms);
-    let Some(at) = at else { return Examined { is_untimed: true, ..Examined::default() } };
+    let Some(at) = at else {
+        return Examined { is_untimed: true, is_timeless: true, ..Examined::default() };
+    };
     let mut tried = vec![at];
     let is_coarse = row.precision_ns > MS && due.is_none() && own.is_some();
     if is_coarse {

@@ -106,6 +106,8 @@ pub enum Why {
     Expired,
     /// The topic is compacted, and a later record has its key.
     Compacted,
+    /// It is in the topic of the other event.
+    Misplaced,
     /// The log was cut back: its place is behind the end, or another record has it.
     Truncated,
     /// It was acknowledged, and is not there: the only true loss.
@@ -136,6 +138,7 @@ impl Why {
             Self::NeverAcknowledged => "never acknowledged",
             Self::Expired => "expired (below the start of the log)",
             Self::Compacted => "compacted (a later record has the key)",
+            Self::Misplaced => "misplaced (in the topic of the other event)",
             Self::Truncated => "truncated (the log was cut back)",
             Self::Lost => "LOST (acknowledged, and not there)",
             Self::Absent => "not in the topic (which may not be the one that the run wrote)",
@@ -172,6 +175,7 @@ impl Why {
             Self::NeverAcknowledged
             | Self::Expired
             | Self::Compacted
+            | Self::Misplaced
             | Self::Truncated
             | Self::Lost
             | Self::Absent
@@ -225,6 +229,8 @@ pub(super) struct Gone<'a> {
     pub(super) cut_off: Option<&'a LogPartition>,
     /// Whether it was sent before all that was read of that partition, or behind all of it.
     pub(super) is_outside: [bool; 2],
+    /// Whether it was read in the topic of the other event.
+    pub(super) is_elsewhere: bool,
     /// Whether an offset that may have been its holds no record.
     pub(super) has_place: bool,
     /// The epoch of a leader that wrote behind the run's first record, and from which offset on.
@@ -244,6 +250,9 @@ pub(super) struct Gone<'a> {
 impl Gone<'_> {
     /// Why it is not there, and what shows it.
     fn why(&self) -> (Why, String) {
+        if self.is_elsewhere {
+            return (Why::Misplaced, "it was read in the other topic".to_owned());
+        }
         if let Some(LogPartition { partition, end, read_to, .. }) = self.unread {
             let evidence =
                 format!("partition {partition} was read up to offset {read_to} of {end}");
@@ -434,6 +443,7 @@ mod tests {
             hidden: None,
             cut_off: None,
             is_outside: [false; 2],
+            is_elsewhere: false,
             has_place: true,
             new_leader: None,
             is_all_gone: false,

@@ -69,11 +69,11 @@ impl Order {
     }
 
     /// The first copy of a record, as the next of its partition.
-    pub(super) fn read(&mut self, stream: &mut Stream, seq: u64, gpu: usize, ts_ms: i64) {
+    pub(super) fn read(&mut self, stream: &mut Stream, seq: u64, gpu: usize, ts_ms: Option<i64>) {
         stream.read += 1;
-        match stream.time_ms {
-            Some(time) if ts_ms < time => self.late(time.abs_diff(ts_ms), seq),
-            _ => stream.time_ms = Some(ts_ms),
+        match (stream.time_ms, ts_ms) {
+            (Some(time), Some(ts_ms)) if ts_ms < time => self.late(time.abs_diff(ts_ms), seq),
+            (time, ts_ms) => stream.time_ms = ts_ms.or(time),
         }
         match stream.peaks.back() {
             Some((highest, _)) if *highest > seq => {
@@ -128,7 +128,7 @@ mod tests {
     fn account(read: &[(u64, usize, i64)]) -> OrderAccount {
         let (mut order, mut stream) = (Order::new(2), Stream::default());
         for (seq, gpu, ts_ms) in read {
-            order.read(&mut stream, *seq, *gpu, *ts_ms);
+            order.read(&mut stream, *seq, *gpu, Some(*ts_ms));
         }
         order.account()
     }

@@ -30,7 +30,9 @@ impl Outline {
         let Expectation { plan, verdicts, planned, .. } = expectation;
         let generated = verdicts.as_ref().map(|both| both.each_ref().map(|of| of.generated));
         if plan.is_clean() {
-            let end = generated.map(|[metric, token]| metric.max(token)).or(*planned);
+            // No report makes a run longer than its settings do.
+            let most = plan.schedule.planned_pairs().or(*planned).unwrap_or(u64::MAX);
+            let end = generated.map(|[metric, token]| metric.max(token).min(most)).or(*planned);
             return Self { end, records: end.map(|end| 2 * end), ..Self::default() };
         }
         if generated.is_none() && planned.is_none() {

@@ -16,12 +16,22 @@ pub(super) const REMEMBERED: u64 = CHUNK * KEPT as u64;
 /// Where a record was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
-    /// The event time of its pair, ms since 1970.
+    /// The event time of its pair, ms since 1970; [`UNTIMED`] where nothing told it.
     pub(super) pair_ms: i64,
     /// Offset in its partition.
     pub(super) offset: i64,
     /// Partition; -1 where the source does not tell.
     pub(super) partition: i32,
+}
+
+/// Stands for the time of a record of which nothing tells it.
+pub(super) const UNTIMED: i64 = i64::MIN;
+
+impl Place {
+    /// The event time of its pair, if it was told.
+    pub(super) fn time_ms(&self) -> Option<i64> {
+        Some(self.pair_ms).filter(|ms| *ms != UNTIMED)
+    }
 }
 
 /// Stands for a record that was not read.
@@ -48,6 +58,14 @@ impl Places {
             self.chunks.len() - 1
         });
         self.chunks[index].1[(place % CHUNK) as usize] = at;
+    }
+
+    /// All that are known.
+    pub(super) fn all(&self) -> impl Iterator<Item = (u64, Place)> {
+        let chunks = self.chunks.iter();
+        let places =
+            chunks.flat_map(|(number, chunk)| (number * CHUNK..).zip(chunk.iter().copied()));
+        places.filter(|(_, at)| *at != NOWHERE)
     }
 
     /// Where a record that was read was; `None` if that is forgotten.

@@ -131,12 +131,11 @@ impl Seen {
     pub(super) fn missing(&self, from: u64, end: u64) -> impl Iterator<Item = u64> {
         let chunks = (from / CHUNK..end.div_ceil(CHUNK))
             .filter(|index| !matches!(self.chunks.get(index), Some(Chunk::Whole)));
-        let places = chunks.flat_map(move |index| {
+        chunks.flat_map(move |index| {
             let chunk = self.chunks.get(&index);
             let places = (index * CHUNK).max(from)..((index + 1) * CHUNK).min(end);
             places.filter(move |place| chunk.is_none_or(|chunk| !chunk.contains(place % CHUNK)))
-        });
-        places
+        })
     }
 
     /// One more than the highest place that was read.

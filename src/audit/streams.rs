@@ -65,7 +65,7 @@ impl Streams {
         seq: u64,
         gpu: usize,
         (at, first): (Place, Option<Place>),
-        ts_ms: i64,
+        ts_ms: Option<i64>,
         kept: Kept,
     ) {
         let partition = self.partitions.entry(at.partition).or_default();

@@ -8,7 +8,8 @@ use serde::Serialize;
 const MOST_RUNS: usize = 16;
 
 /// Records that were read of a topic, each counted once:
-/// `records = first_intact + first_altered + extra_copies + unexpected + foreign`.
+/// `records = first_intact + first_altered + extra_copies + misplaced + unmatched + unexpected +
+/// foreign`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ReadAccount {
     /// All of them.
@@ -19,12 +20,29 @@ pub struct ReadAccount {
     pub first_altered: u64,
     /// Copies beyond the first.
     pub extra_copies: u64,
+    /// Records of this run whose own topic is the other one.
+    pub misplaced: u64,
+    /// Events without the headers of a run that may be this run's, and none of them alone: which they are
+    /// nothing tells.
+    pub unmatched: u64,
     /// Records of this run, of a pair that it does not have.
     pub unexpected: u64,
     /// Records of others.
     pub foreign: Foreign,
     /// Of the copies, first or not: those whose value is the same JSON in other bytes.
     pub reencoded: u64,
+}
+
+impl ReadAccount {
+    /// Counts a record that is the first copy or not, and altered or not.
+    pub(super) fn count(&mut self, (is_first, is_altered): (bool, bool), is_reencoded: bool) {
+        self.reencoded += u64::from(is_reencoded);
+        match (is_first, is_altered) {
+            (true, false) => self.first_intact += 1,
+            (true, true) => self.first_altered += 1,
+            (false, _) => self.extra_copies += 1,
+        }
+    }
 }
 
 /// Records of others.
@@ -36,7 +54,7 @@ pub struct Foreign {
     pub runs: BTreeMap<String, u64>,
     /// Records of this run that another shard sent.
     pub other_shards: u64,
-    /// Records without the headers of a run, whose value is none of this run's.
+    /// Records without the headers of a run that are none of this run's.
     pub without_headers: u64,
 }
 

@@ -1,6 +1,9 @@
 //! What was read of one topic.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use roaring::RoaringTreemap;
 
 use super::changes::{Changes, Example};
 use super::compare::Change;
@@ -24,15 +27,20 @@ pub(super) struct Topic {
     pub(super) changes: Changes,
     pub(super) foreigners: Foreigners,
     pub(super) streams: Streams,
-    /// The partition of each GPU's first record.
-    homes: Vec<Option<i32>>,
+    /// The partitions in which each GPU's records are, where nothing says in which they are to be.
+    homes: Vec<BTreeMap<i32, Home>>,
+    /// Records that were read in the other topic, by place.
+    pub(super) elsewhere: RoaringTreemap,
+    /// The first record of the other topic.
+    pub(super) misplaced: Option<Example>,
+    /// The first record that may be one of several, or none.
+    pub(super) first_unmatched: Option<Example>,
     /// The last record of another run that has a GPU's key, by its offset.
     others: Vec<Option<i64>>,
     pub(super) unexpected: Option<Example>,
     pub(super) outside: u64,
     /// Records that were not compared, because nothing tells their time.
     pub(super) untimed: u64,
-    pub(super) ambiguous: u64,
     pub(super) by_value: u64,
     /// Records without headers that match no pair: those whose fields tell which event they are, and the
     /// others.
@@ -45,7 +53,7 @@ impl Topic {
     pub(super) fn new(gpus: usize) -> Self {
         Self {
             streams: Streams::new(gpus),
-            homes: vec![None; gpus],
+            homes: vec![BTreeMap::new(); gpus],
             others: vec![None; gpus],
             ..Self::default()
         }
@@ -54,7 +62,9 @@ impl Topic {
     /// Notes a record without headers that matches no pair, or several.
     pub(super) fn unmatched(&mut self, read: &Read<'_>) {
         self.unmatched[usize::from(by_fields(read.value).is_none())] += 1;
-        self.foreigners.no_headers();
+        self.read.unmatched += 1;
+        let example = || Example::of(read, None, read.timestamp_ms);
+        self.first_unmatched.get_or_insert_with(example);
     }
 
     /// Records that were found, each counted once.
@@ -112,7 +122,7 @@ impl Topic {
         &mut self,
         read: &Read<'_>,
         (seq, place, gpu): (u64, u64, usize),
-        (pair_ms, ts_ms): (i64, i64),
+        (pair_ms, ts_ms): (i64, Option<i64>),
         kept: Kept,
     ) -> Place {
         let at = Place { pair_ms, offset: read.offset, partition: read.partition.unwrap_or(-1) };
@@ -129,9 +139,44 @@ impl Topic {
         at
     }
 
-    /// The partition in which the records of a GPU are.
+    /// The partition in which the records of a GPU are: that of its key, or else that of most of them.
     pub(super) fn home(&self, gpu: usize, key: &str, partitions: Option<u32>) -> Option<i32> {
-        self.homes[gpu].or_else(|| Some(partition_of(key.as_bytes(), partitions?)))
+        match partitions {
+            Some(partitions) => Some(partition_of(key.as_bytes(), partitions)),
+            None => most(&self.homes[gpu]),
+        }
+    }
+
+    /// What was read of a GPU's records in a partition.
+    pub(super) fn home_of(
+        &mut self,
+        gpu: usize,
+        partition: i32,
+        example: impl FnOnce() -> Example,
+    ) -> &mut Home {
+        self.homes[gpu].entry(partition).or_insert_with(|| Home {
+            records: 0,
+            intact: 0,
+            with_faults: Vec::new(),
+            example: example(),
+        })
+    }
+
+    /// Records that are in another partition than most of their GPU's are altered. Where as many are in
+    /// each of two, nothing tells which are right.
+    pub(super) fn settle_homes(&mut self) {
+        for homes in self.homes.clone() {
+            let Some(expected) = most(&homes) else { continue };
+            for (partition, home) in homes.into_iter().filter(|(at, _)| *at != expected) {
+                self.read.first_intact -= home.intact;
+                self.read.first_altered += home.intact;
+                for (slot, place) in home.with_faults {
+                    self.slots(slot).altered.insert(place);
+                }
+                let differs = other_partition(expected, partition);
+                self.changes.note_many(differs, home.records, || home.example);
+            }
+        }
     }
 
     /// Notes a record of another run that has the key of a GPU: compaction keeps the last one.
@@ -145,7 +190,8 @@ impl Topic {
         self.others[gpu]
     }
 
-    /// Notes whether the record is in the partition of its key.
+    /// Notes whether the record is in the partition of its key. Returns its partition where only the
+    /// others of its GPU can tell.
     pub(super) fn partition(
         &mut self,
         plan: &Plan,
@@ -153,23 +199,52 @@ impl Topic {
         gpu: usize,
         partitions: Option<u32>,
         examined: &mut Examined,
-    ) {
+    ) -> Option<i32> {
         // A record with another key belongs elsewhere.
         let has_other_key = examined.differs.iter().any(|differs| differs.part == Part::Key);
-        let Some(partition) = read.partition.filter(|_| plan.has_keys() && !has_other_key) else {
-            return;
-        };
-        let own = *self.homes[gpu].get_or_insert(partition);
-        let key = plan.key_of(gpu).as_bytes();
-        let expected = partitions.map_or(own, |partitions| partition_of(key, partitions));
+        let partition = read.partition.filter(|_| plan.has_keys() && !has_other_key)?;
+        let Some(partitions) = partitions else { return Some(partition) };
+        let expected = partition_of(plan.key_of(gpu).as_bytes(), partitions);
         if partition != expected {
-            examined.differs.push(Differs {
-                part: Part::Partition,
-                at: String::new(),
-                change: Change::Value,
-                expected: expected.to_string(),
-                found: partition.to_string(),
-            });
+            examined.differs.push(other_partition(expected, partition));
         }
+        None
+    }
+}
+
+/// What was read of a GPU's records in one partition.
+#[derive(Debug, Clone)]
+pub(super) struct Home {
+    records: u64,
+    /// First copies that are intact, if they belong here.
+    intact: u64,
+    /// Those of them with faults, by place.
+    with_faults: Vec<(Slot, u64)>,
+    example: Example,
+}
+
+impl Home {
+    /// Counts a record: whether it is intact if it belongs here, and where, if it has faults.
+    pub(super) fn count(&mut self, is_intact: bool, with_faults: Option<(Slot, u64)>) {
+        self.records += 1;
+        self.intact += u64::from(is_intact);
+        self.with_faults.extend(with_faults.filter(|_| is_intact));
+    }
+}
+
+/// The partition with more records than any other.
+fn most(homes: &BTreeMap<i32, Home>) -> Option<i32> {
+    let (partition, most) = homes.iter().max_by_key(|(_, home)| home.records)?;
+    let is_most = homes.values().filter(|home| home.records == most.records).count() == 1;
+    is_most.then_some(*partition)
+}
+
+fn other_partition(expected: i32, found: i32) -> Differs {
+    Differs {
+        part: Part::Partition,
+        at: String::new(),
+        change: Change::Value,
+        expected: expected.to_string(),
+        found: found.to_string(),
     }
 }

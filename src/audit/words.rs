@@ -20,7 +20,7 @@ pub trait Look {
 type Row = (&'static str, fn(&TopicAccount) -> u64);
 
 /// The rows of the table. Those that begin with two spaces stand only where they count something.
-const ROWS: [Row; 16] = [
+const ROWS: [Row; 18] = [
     ("planned", |t| {
         let not_there = t.not_generated + t.dropped + t.left_out + t.removed_copies;
         t.planned.unwrap_or(not_there + t.found + t.missing)
@@ -36,6 +36,8 @@ const ROWS: [Row; 16] = [
     ("= first copy, intact", |t| t.read.first_intact),
     ("  first copy, altered", |t| t.read.first_altered),
     ("  extra copy", |t| t.read.extra_copies),
+    ("  misplaced", |t| t.read.misplaced),
+    ("  unmatched", |t| t.read.unmatched),
     ("  unexpected", |t| t.read.unexpected),
     ("  foreign", |t| t.read.foreign.records),
     ("  re-encoded (the same JSON)", |t| t.read.reencoded),
@@ -149,6 +151,7 @@ impl Account {
             (sum(|t| t.read.first_altered), "altered"),
             (sum(|t| t.read.extra_copies), "extra copies"),
             (sum(|t| t.remaining_copies), "declared copies still there"),
+            (sum(|t| t.read.misplaced), "misplaced"),
             (sum(|t| t.read.unexpected), "unexpected"),
             (torn, "torn pairs"),
             (self.key_differs(), "faults or incidents not as the answer key has them"),

@@ -173,25 +173,18 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
         }
         None => Source::Logs(Box::new(cluster::Cluster::open(settings, options, &topics, past)?)),
     };
+    // A stage downstream may have a partitioner of its own.
+    let are_known = options.topics.is_empty() && partitions::follow_from_keys(settings);
     let partitions = match &source {
-        // A stage downstream may have a partitioner of its own.
-        Source::Logs(cluster)
-            if options.topics.is_empty() && partitions::follow_from_keys(settings) =>
-        {
-            cluster.partitions()
+        Source::Logs(cluster) if are_known => cluster.partitions(),
+        Source::Lines(_) if are_known => {
+            past.run.as_ref().map_or([None, None], PastRun::partition_counts)
         }
-        _ => [None, None],
+        Source::Lines(_) | Source::Logs(_) => [None, None],
     };
     let expected = match &past.run {
         Some(run) => expectation(run, &plan, partitions),
-        None => Expectation {
-            planned: plan.schedule.count_pairs(),
-            verdicts: None,
-            ran_ms: None,
-            deduplicated: false,
-            partitions,
-            plan: &plan,
-        },
+        None => of_settings(&plan, partitions),
     };
     let mut audit = Audit::new(Expectation { deduplicated: options.deduplicated, ..expected });
     tell_of_run(&mut audit, past, &source);
@@ -218,6 +211,19 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
     let look = look::of(settings, options, &plan);
     let (account, unread) = finished(audit, reading, past);
     Ok((account, look, unread))
+}
+
+/// What the settings alone say of a run, where no report does.
+fn of_settings(plan: &Plan, partitions: [Option<u32>; 2]) -> Expectation<'_> {
+    Expectation {
+        planned: plan.schedule.count_pairs(),
+        verdicts: None,
+        ran_ms: None,
+        lateness_ms: None,
+        deduplicated: false,
+        partitions,
+        plan,
+    }
 }
 
 /// The account of what was read, and why reading ended early.
@@ -269,6 +275,7 @@ pub(super) fn expectation<'p>(
         planned: plan.schedule.count_pairs().or(run.planned().filter(|_| plan.is_clean())),
         verdicts: (!run.is_running()).then(|| run.verdicts()),
         ran_ms: plan.event_start().is_none().then_some(ran),
+        lateness_ms: run.most_late_ms(),
         deduplicated: false,
         partitions,
         plan,

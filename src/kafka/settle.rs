@@ -86,6 +86,7 @@ fn author(authorship: &mut Authorship<'_>, kinds: &[Kind], record: &ReadRecord<'
     let headers: Vec<_> = record.headers().collect();
     let read = Read {
         kind: kinds[0],
+        is_told: kinds.len() == 1,
         partition: Some(record.partition()),
         offset: record.offset(),
         leader_epoch: None,

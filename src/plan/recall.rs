@@ -128,6 +128,12 @@ impl Plan {
         self.schedule.shard()
     }
 
+    /// Whether two pairs of one GPU never have the same event time.
+    #[must_use]
+    pub fn keeps_pairs_apart(&self) -> bool {
+        self.has_room
+    }
+
     /// Whether records have a key.
     #[must_use]
     pub fn has_keys(&self) -> bool {

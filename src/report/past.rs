@@ -21,7 +21,7 @@ const PARTITIONS_MAX: u32 = 100_000;
 const RECORDS_MAX: u64 = 2_000_000_000_000;
 
 /// The report of a run that is over, or of one that still ran when it was written.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct PastRun {
     /// Name of the run.
     pub run_id: String,
@@ -47,6 +47,8 @@ pub struct PastRun {
     /// Wall clock at the end.
     #[serde(deserialize_with = "instant")]
     pub ended_at: Timestamp,
+    #[serde(default)]
+    lateness_ms: Option<PastLateness>,
     /// Every setting.
     pub settings: Vec<PastSetting>,
     outcome: String,
@@ -74,6 +76,12 @@ impl PastSetting {
         !["default", "default of this command", "not set"].contains(&self.source.as_str())
             && self.value != "(not shown)"
     }
+}
+
+/// How late pairs were generated, ms.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+struct PastLateness {
+    max: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -199,6 +207,13 @@ impl PastRun {
         }
         run.check_numbers().map_err(BadReport::TooLarge)?;
         Ok(run)
+    }
+
+    /// How late a pair was generated at most, by its schedule, ms.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "it saturates")]
+    pub fn most_late_ms(&self) -> Option<i64> {
+        self.lateness_ms.map(|lateness| lateness.max.ceil().max(0.0) as i64)
     }
 
     fn check_numbers(&self) -> Result<(), TooLarge> {

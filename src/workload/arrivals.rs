@@ -160,6 +160,29 @@ impl Schedule {
         self.planned_pairs().or_else(follow)
     }
 
+    /// Whether a formula tells when each pair is due: [`Self::even_offset`].
+    #[must_use]
+    pub fn is_even(&self) -> bool {
+        let is_equal = matches!(self.gaps, Gaps::Equal) && self.surges.is_none();
+        (is_equal || self.mean.is_zero()) && self.spacing.is_none() && self.clock.is_none()
+    }
+
+    /// When the pair at a place of the shard is due, where a formula tells; `None` behind the end.
+    #[must_use]
+    pub fn even_offset(&self, place: u64) -> Option<Duration> {
+        let count = u64::from(self.shard.count);
+        let seq = place.checked_mul(count)?.checked_add(u64::from(self.shard.index))?;
+        let due = self.moved(Due { seq, offset: times(self.mean, seq) });
+        let is_within = seq < self.pairs && self.until.is_none_or(|until| due.offset < until);
+        is_within.then_some(due.offset)
+    }
+
+    /// Places of the shard at most.
+    #[must_use]
+    pub fn most_pairs(&self) -> u64 {
+        self.shard.share_of(self.pairs)
+    }
+
     /// The part of the run that this process sends.
     #[must_use]
     pub fn shard(&self) -> Shard {

@@ -36,6 +36,7 @@ mod incidents;
 mod limits;
 mod log;
 mod loss;
+mod mutations;
 mod notify;
 mod process;
 mod recipes;

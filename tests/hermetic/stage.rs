@@ -198,12 +198,18 @@ impl Travelling {
         self.faults.iter().all(|fault| beside.contains(&fault.as_str()))
     }
 
+    /// Whether the value is JSON, though readers may disagree about it.
+    fn is_json(&self) -> bool {
+        let value = self.value.as_deref().unwrap_or_default();
+        serde_json::from_slice::<&serde_json::value::RawValue>(value).is_ok()
+    }
+
     /// Breaks a value that a fault has changed already.
     fn break_value(&mut self, done: &mut Done) {
         let is = |kind: &str| self.faults.iter().any(|fault| fault == kind);
         let change = match (is("tombstone"), is("malformed")) {
             (true, _) => "added",
-            (_, true) => "value",
+            (_, true) if !self.is_json() => "value",
             _ => "not-json",
         };
         self.value = Some(b"{broken".to_vec());

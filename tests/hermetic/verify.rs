@@ -75,6 +75,7 @@ fn account_of(run: &[(&str, &str)], records: &[Travelling], deduplicated: bool) 
         verdicts: None,
         planned: plan.schedule.planned_pairs(),
         ran_ms: None,
+        lateness_ms: None,
         deduplicated,
         partitions: [Some(3), Some(3)],
     });
@@ -83,6 +84,7 @@ fn account_of(run: &[(&str, &str)], records: &[Travelling], deduplicated: bool) 
             record.headers.iter().map(|(n, v)| (n.as_str(), v.as_bytes())).collect();
         audit.read(&Read {
             kind: Kind::BOTH[record.topic],
+            is_told: true,
             partition: Some(record.partition),
             offset: i64::try_from(offset).unwrap(),
             leader_epoch: None,
@@ -128,7 +130,8 @@ fn is_balanced(account: &Account, done: &Done, records: usize) {
         let missing = done.missing[number].len() + done.missing_copies[number].len();
         let parts = &topic.read;
         let sum = parts.first_intact + parts.first_altered + parts.extra_copies;
-        assert_eq!(parts.records, sum + parts.unexpected + parts.foreign.records);
+        let others = parts.misplaced + parts.unmatched + parts.unexpected;
+        assert_eq!(parts.records, sum + others + parts.foreign.records);
         let planned = topic.planned.unwrap();
         assert_eq!(planned, 400 + topic.declared_copies);
         let left_out = topic.dropped + topic.left_out;

@@ -44,6 +44,15 @@ pub(super) fn findings(topic: &TopicAccount, look: &dyn Look, text: &mut String)
             &format!("{name}: {n} of these are still beside their records: {pairs}"),
         );
     }
+    for (n, example, what) in [
+        (topic.read.misplaced, &topic.first_misplaced, "of the other topic's events"),
+        (topic.read.unmatched, &topic.first_unmatched, "events that nothing tells apart"),
+    ] {
+        if let Some(example) = example {
+            line(text, "records", &format!("{name}: {n} {what}"));
+            line(text, "  read", &look.read(topic, example));
+        }
+    }
     if let Some(example) = &topic.first_unexpected {
         let n = topic.read.unexpected;
         let seq = example.seq.map_or("no seq".to_owned(), |seq| format!("pair {seq}"));

@@ -203,6 +203,7 @@ pub(in crate::commands) fn take(
     let headers: Vec<_> = record.headers().collect();
     let mut read = Read {
         kind: of_topic.unwrap_or(Kind::Metric),
+        is_told: of_topic.is_some(),
         partition: Some(record.partition()),
         offset: record.offset(),
         leader_epoch: record.leader_epoch(),

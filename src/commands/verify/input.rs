@@ -295,6 +295,7 @@ impl<'l> Reader<'l, '_, '_> {
         let key = envelope.key.as_ref().map(|key| key.as_deref());
         let identity = self.identity(cells);
         let read = Read {
+            is_told: topic.is_some(),
             partition: envelope.partition,
             offset: envelope.offset.unwrap_or(number),
             timestamp_ms: envelope.timestamp_ms,
@@ -361,6 +362,7 @@ impl<'l> Reader<'l, '_, '_> {
             }
             self.readable += 1;
             self.audit.read(&Read {
+                is_told: topic.is_some(),
                 identity: identity.as_ref().map(|(run, seq)| (run.as_bytes(), *seq)),
                 row: Some(Row { cells: &own, precision_ns }),
                 ..read_of(*kind, number, Some(&self.value))
@@ -494,6 +496,7 @@ impl<'l> Reader<'l, '_, '_> {
 fn read_of(kind: Kind, number: i64, value: Option<&[u8]>) -> Read<'_> {
     Read {
         kind,
+        is_told: false,
         partition: None,
         offset: number,
         leader_epoch: None,
