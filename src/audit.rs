@@ -19,6 +19,7 @@ mod copies;
 mod examine;
 mod far;
 mod flags;
+mod ignored;
 mod json;
 mod judged;
 mod key_check;
@@ -55,6 +56,7 @@ pub use changes::{ChangeAccount, Example};
 pub use closure::Closure;
 pub use copies::{CopyAccount, CopyOrigin};
 pub use flags::{Alert, Flags};
+pub use ignored::Ignored;
 pub use key_check::{KeyAccount, KeyDifference, KeyFieldDifference, KeyLines, KeyRecord, KeyRow};
 pub use missing::{Log, LogPartition, MissingAccount, Origin, Why};
 pub use moment::Moment;
@@ -125,6 +127,8 @@ pub struct Audit<'p> {
     is_running: bool,
     /// Records that were read, and their copies too.
     beside_copies: u64,
+    /// Parts of the records that are not compared.
+    ignored: Ignored,
     /// What a pipeline flagged, if that is to be held against what was done.
     flags: Option<Flags>,
     key: Option<KeyCheck>,
@@ -152,6 +156,7 @@ impl<'p> Audit<'p> {
             times: Times::new(plan.event_start().is_none()),
             beside_copies: 0,
             gpus: (0..gpus).map(|gpu| (plan.key_of(gpu).as_bytes(), gpu)).collect(),
+            ignored: Ignored::default(),
             flags: None,
             key: None,
             outline: Outline::of(&expectation),
@@ -164,8 +169,15 @@ impl<'p> Audit<'p> {
         self.is_running = true;
     }
 
+    /// Leaves parts of the records out of the comparison: a stage made them again.
+    pub fn ignore(&mut self, ignored: Ignored) {
+        self.ignored = ignored;
+    }
+
     /// Takes the next record that was read.
     pub fn read(&mut self, read: &Read<'_>) {
+        let read = &self.ignored.without(read);
+        self.topics[read.kind as usize].has_order |= read.partition.is_some();
         // Where both events are in one topic, either's records are at its offsets.
         let both = Kind::BOTH.into_iter().filter(|kind| *kind == read.kind || self.is_one);
         both.for_each(|kind| self.topics[kind as usize].streams.at(read));

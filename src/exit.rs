@@ -80,7 +80,7 @@ pub const DOCUMENTED: &[(Exit, &str)] = &[
     (
         Exit::Unavailable,
         "nothing could be delivered, as when no broker is reached or a topic cannot be created; \
-         verify could not decide: a log was not read to its end, or records are open",
+         verify could not decide, as where a log was not read to its end",
     ),
     (Exit::Software, "internal error: please report it"),
     (

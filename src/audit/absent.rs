@@ -195,12 +195,12 @@ impl Audit<'_> {
         let Some(gpu) = plan.gpu_at(kind, seq, moment_ms) else { return };
         let partitions = self.expectation.partitions[kind as usize];
         let home = self.topics[kind as usize].home(gpu, plan.key_of(gpu), partitions);
-        let is_outside = self.is_outside(kind, place, is_copy, home);
+        let is_outside = self.is_outside(kind, place, is_copy, home.map(|home| (0, home)));
         let cut_off = self.cut_off(kind, place, is_copy, (log, home));
         let keeps_order = !is_copy && !plan.faults_at(seq, kind).is_held();
         let topic = &self.topics[kind as usize];
         let partition = log.partitions.iter().find(|log| Some(log.partition) == home);
-        let offsets = home.and_then(|home| topic.streams.offsets(home));
+        let offsets = home.and_then(|home| topic.streams.offsets((0, home)));
         let given = partition
             .and_then(|log| Some((offsets?, log.acknowledged?, log.log_start.max(log.read_from))));
         let is_own = matches!(log.origin, Origin::Own | Origin::UnknownCluster);
@@ -213,10 +213,9 @@ impl Audit<'_> {
             is_copy,
             verdict,
             is_running: self.is_running,
-            origin: log.origin,
+            source: log,
             log: partition,
             unread: log.of_home(home).find(|log| !log.is_read),
-            is_read: log.is_read,
             hidden: log.of_home(home).find(is_hidden),
             cut_off,
             is_outside,
@@ -228,7 +227,6 @@ impl Audit<'_> {
             is_all_gone: topic.found() == 0,
             key_highest: topic.streams.highest_of(gpu),
             other_last: topic.last_of_others(gpu),
-            compacts: log.compacts,
             has_gaps: log.of_home(home).any(|log| log.gaps > 0),
         };
         absent.missing.note(&gone, u64::from(plan.shard().count));
@@ -245,7 +243,8 @@ impl Audit<'_> {
     ) -> Option<&'l LogPartition> {
         let mut logs = log.of_home(home).filter(|log| log.log_start > 0);
         logs.find(|log| {
-            let [before_all, _] = self.is_outside(kind, place, is_copy, Some(log.partition));
+            let at = Some((log.topic, log.partition));
+            let [before_all, _] = self.is_outside(kind, place, is_copy, at);
             before_all
         })
     }
@@ -257,7 +256,7 @@ impl Audit<'_> {
         kind: Kind,
         place: u64,
         is_copy: bool,
-        home: Option<i32>,
+        home: Option<(u16, i32)>,
     ) -> [bool; 2] {
         let streams = &self.topics[kind as usize].streams;
         let Some((lowest, highest)) = home.and_then(|home| streams.span(home)) else {

@@ -19,8 +19,10 @@ use crate::histogram::Quantiles;
 /// The account of one topic.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TopicAccount {
-    /// Topic, or whatever it was read from.
+    /// Topic, or whatever it was read from; several names if there are several.
     pub topic: String,
+    /// The name of each.
+    pub topics: Vec<String>,
     /// What it is to the run.
     pub origin: Origin,
     /// Event type.
@@ -65,8 +67,8 @@ pub struct TopicAccount {
     pub changes: Vec<ChangeAccount>,
     /// The first record that was not expected.
     pub first_unexpected: Option<Example>,
-    /// Order.
-    pub order: OrderAccount,
+    /// Order; null where the lines that were read have none.
+    pub order: Option<OrderAccount>,
     /// Records of which nothing tells the time, so that they were not compared.
     pub untimed: u64,
     /// From the event's time to the log, or to this reader, ms.
@@ -94,6 +96,8 @@ pub struct Account {
     pub run_seed: u64,
     /// Which part of it, i/n.
     pub shard: String,
+    /// Parts of the records that were not compared.
+    pub ignored: Vec<&'static str>,
     /// Whether exactly one of a record and its declared copy must be present.
     pub deduplicated: bool,
     /// Id of the cluster that was read; `None` of lines.
@@ -188,6 +192,7 @@ impl Audit<'_> {
             run_id: expectation.plan.identity.run_id.clone(),
             run_seed: expectation.plan.identity.run_seed,
             shard: expectation.plan.shard().to_string(),
+            ignored: self.ignored.words(),
             deduplicated: expectation.deduplicated,
             cluster_id: None,
             verdict,
@@ -278,8 +283,10 @@ fn account(
     let Absent { copies, dropped, left_out, unsent, records: missing, removed, .. } = absent;
     let remaining = absent.remaining.clone();
     let (missing_by_cause, missing_by_fault, verdicts) = absent.account(counts, found + missing);
+    let topics = if log.topics.is_empty() { vec![log.topic.clone()] } else { log.topics };
     TopicAccount {
         topic: log.topic,
+        topics,
         origin: log.origin,
         event: name(kind),
         planned: planned.map(|pairs| pairs + copies),
@@ -301,7 +308,7 @@ fn account(
         copies: topic.streams.copies(),
         changes: topic.changes.account(),
         first_unexpected: topic.unexpected,
-        order: topic.streams.order(),
+        order: topic.has_order.then(|| topic.streams.order()),
         untimed: topic.untimed,
         latency_ms: topic.latency.quantiles(),
         outside_run: topic.outside,

@@ -156,6 +156,7 @@ mod tests {
         let headers = record.headers().iter().map(|(name, value)| (*name, value.as_bytes()));
         let headers: Vec<_> = headers.collect();
         judge(&mut Read {
+            topic: 0,
             kind: record.kind,
             is_told: true,
             partition: Some(0),

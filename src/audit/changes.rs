@@ -16,6 +16,8 @@ const MOST: usize = 256;
 pub struct Example {
     /// Its pair.
     pub seq: Option<u64>,
+    /// The topic that it was read from, of those of the account, from 0.
+    pub topic: u16,
     /// Its partition, where the source tells.
     pub partition: Option<i32>,
     /// Its offset, or the number of its line.
@@ -26,7 +28,7 @@ pub struct Example {
 
 impl Example {
     pub(super) fn of(read: &Read<'_>, seq: Option<u64>, ts_ms: Option<i64>) -> Self {
-        Self { seq, partition: read.partition, offset: read.offset, ts_ms }
+        Self { seq, topic: read.topic, partition: read.partition, offset: read.offset, ts_ms }
     }
 }
 

@@ -119,7 +119,7 @@ impl Copies {
         let Copied { seq, at, first, .. } = *copied;
         let (same, distance, other_time) = match first {
             Some(first) => {
-                let same = first.partition == at.partition;
+                let same = (first.topic, first.partition) == (at.topic, at.partition);
                 let distance = same.then(|| at.offset.abs_diff(first.offset));
                 (same, distance, first.pair_ms != at.pair_ms)
             }
@@ -202,7 +202,7 @@ mod tests {
     /// The origins of the copies of one partition: seq, offset, offset of the first copy.
     fn origins(copied: &[(u64, i64, i64)], firsts: u64) -> Vec<(CopyOrigin, u64)> {
         let mut copies = Copies::default();
-        let place = |offset, pair_ms| Place { pair_ms, offset, partition: 0 };
+        let place = |offset, pair_ms| Place { pair_ms, topic: 0, offset, partition: 0 };
         for (seq, at, first) in copied {
             let copied = Copied {
                 seq: *seq,
@@ -233,8 +233,8 @@ mod tests {
         let origin = |pair_ms, partition, is_changed| {
             let copied = Copied {
                 seq: 1,
-                at: Place { pair_ms: 5, offset: 9, partition: 0 },
-                first: Some(Place { pair_ms, offset: 8, partition }),
+                at: Place { pair_ms: 5, topic: 0, offset: 9, partition: 0 },
+                first: Some(Place { pair_ms, topic: 0, offset: 8, partition }),
                 is_changed,
                 is_declared: false,
                 is_of_another_start: false,

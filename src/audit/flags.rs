@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::record::Spot;
 use crate::event::Kind;
 use crate::faults::{Fault, FaultSet};
 use crate::workload::incidents::IncidentKind;
@@ -14,8 +15,8 @@ use crate::workload::incidents::IncidentKind;
 pub struct Flags {
     /// Whether both events are in one topic.
     is_one: bool,
-    /// By place: topic, partition and offset.
-    at: HashMap<(Kind, i32, i64), Marks>,
+    /// By place.
+    at: HashMap<Spot, Marks>,
     /// By pair.
     of: BTreeMap<(u64, Kind), Marks>,
     pub(super) alerts: Vec<Alert>,
@@ -75,13 +76,20 @@ impl Flags {
     }
 
     /// Flags the record at a place.
-    pub fn flag_at(&mut self, line: u64, place: (Kind, i32, i64), fault: Option<Fault>) {
-        self.at.entry(self.of_topic(place)).or_default().add(line, fault);
+    pub fn flag_at(
+        &mut self,
+        line: u64,
+        (kind, topic): (Kind, u16),
+        (partition, offset): (i32, i64),
+        fault: Option<Fault>,
+    ) {
+        let place = self.of_topic((kind, topic, partition, offset));
+        self.at.entry(place).or_default().add(line, fault);
     }
 
     /// A place, where one topic has both events by the name of the first.
-    fn of_topic(&self, (kind, partition, offset): (Kind, i32, i64)) -> (Kind, i32, i64) {
-        (if self.is_one { Kind::Metric } else { kind }, partition, offset)
+    fn of_topic(&self, (kind, topic, partition, offset): Spot) -> Spot {
+        (if self.is_one { Kind::Metric } else { kind }, topic, partition, offset)
     }
 
     /// Flags a pair's record.
@@ -105,14 +113,14 @@ impl Flags {
     }
 
     /// A record of the run is at this place: what is flagged there is its pair.
-    pub(super) fn found_at(&mut self, place: (Kind, i32, i64), seq: u64) {
+    pub(super) fn found_at(&mut self, place: Spot, seq: u64) {
         if let Some(marks) = self.at.remove(&self.of_topic(place)) {
             self.of.entry((seq, place.0)).or_default().join(marks);
         }
     }
 
     /// What is flagged at a place that has no record of the run is about another one.
-    pub(super) fn is_of_another(&mut self, place: (Kind, i32, i64)) {
+    pub(super) fn is_of_another(&mut self, place: Spot) {
         self.of_others += u64::from(self.at.remove(&self.of_topic(place)).is_some());
     }
 

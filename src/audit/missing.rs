@@ -13,6 +13,8 @@ use super::verdicts::Verdict;
 /// What a reader knows of a partition of a topic.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct LogPartition {
+    /// Which of the topics of the account has it, from 0.
+    pub topic: u16,
     /// Its number.
     pub partition: i32,
     /// Where its log begins.
@@ -56,11 +58,13 @@ pub enum Origin {
 /// What a reader knows of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
-    /// Its name.
+    /// Its name, or the names of several.
     pub topic: String,
+    /// Their names, where there are several: a stage spreads its records over them.
+    pub topics: Vec<String>,
     /// What it is to the run.
     pub origin: Origin,
-    /// Its partitions.
+    /// The partitions of all.
     pub partitions: Vec<LogPartition>,
     /// Whether it keeps only the last record of each key; `None` where that is not known.
     pub compacts: Option<bool>,
@@ -74,6 +78,7 @@ impl Default for Log {
     fn default() -> Self {
         Self {
             topic: String::new(),
+            topics: Vec::new(),
             origin: Origin::default(),
             partitions: Vec::new(),
             compacts: Some(false),
@@ -84,6 +89,13 @@ impl Default for Log {
 }
 
 impl Log {
+    /// The name of a partition in a sentence.
+    fn name_of(&self, log: &LogPartition) -> String {
+        let of = self.topics.get(usize::from(log.topic)).filter(|_| self.topics.len() > 1);
+        let of = of.map(|name| format!(" of {name}")).unwrap_or_default();
+        format!("partition {}{of}", log.partition)
+    }
+
     /// Whether the partition of a record of the run follows from its key.
     fn keeps_partitions(&self) -> bool {
         matches!(self.origin, Origin::Own | Origin::UnknownCluster)
@@ -216,13 +228,12 @@ pub(super) struct Gone<'a> {
     pub(super) verdict: Verdict,
     /// Whether the run still went on when its report was written.
     pub(super) is_running: bool,
-    pub(super) origin: Origin,
+    /// What was read.
+    pub(super) source: &'a Log,
     /// Its partition, if its key tells.
     pub(super) log: Option<&'a LogPartition>,
     /// A partition in which it may be and that was not read to its end.
     pub(super) unread: Option<&'a LogPartition>,
-    /// Whether reading came to its end.
-    pub(super) is_read: bool,
     /// A partition in which it may be, behind an open transaction.
     pub(super) hidden: Option<&'a LogPartition>,
     /// A partition in which it may have been, below the start of the log.
@@ -241,7 +252,6 @@ pub(super) struct Gone<'a> {
     pub(super) key_highest: Option<u64>,
     /// Where the last record of another run with its key is.
     pub(super) other_last: Option<i64>,
-    pub(super) compacts: Option<bool>,
     /// Whether a partition in which it may have been has offsets without a record: what compaction took
     /// leaves its offset.
     pub(super) has_gaps: bool,
@@ -253,12 +263,12 @@ impl Gone<'_> {
         if self.is_elsewhere {
             return (Why::Misplaced, "it was read in the other topic".to_owned());
         }
-        if let Some(LogPartition { partition, end, read_to, .. }) = self.unread {
-            let evidence =
-                format!("partition {partition} was read up to offset {read_to} of {end}");
+        if let Some(log) = self.unread {
+            let (name, LogPartition { end, read_to, .. }) = (self.source.name_of(log), log);
+            let evidence = format!("{name} was read up to offset {read_to} of {end}");
             return (Why::NotRead, evidence);
         }
-        if !self.is_read {
+        if !self.source.is_read {
             return (Why::NotRead, "reading ended before the end".to_owned());
         }
         let verdict = self.verdict;
@@ -271,7 +281,7 @@ impl Gone<'_> {
         if let Some(why) = self.by_compaction() {
             return why;
         }
-        match (verdict, self.origin) {
+        match (verdict, self.source.origin) {
             (Verdict::Acknowledged, Origin::Own | Origin::Export) => {
                 (Why::Lost, "the report has it as acknowledged".to_owned())
             }
@@ -301,9 +311,9 @@ impl Gone<'_> {
             return Some((Why::Expired, evidence));
         }
         if let Some(log) = self.hidden {
-            let LogPartition { partition, end, .. } = log;
+            let (name, LogPartition { end, .. }) = (self.source.name_of(log), log);
             let mut evidence = format!(
-                "a transaction is open in partition {partition} at offset {end}, and nothing behind it \
+                "a transaction is open in {name} at offset {end}, and nothing behind it \
                  is read before it ends"
             );
             if let Some((_, last)) = log.acknowledged {
@@ -329,8 +339,9 @@ impl Gone<'_> {
             }
             return None;
         }
-        let LogPartition { partition, log_start, .. } = self.cut_off?;
-        let evidence = format!("partition {partition} begins at offset {log_start} now");
+        let log = self.cut_off?;
+        let (name, log_start) = (self.source.name_of(log), log.log_start);
+        let evidence = format!("{name} begins at offset {log_start} now");
         Some((Why::ExpiredOrLost, evidence))
     }
 
@@ -339,7 +350,7 @@ impl Gone<'_> {
         if !self.has_gaps {
             return None;
         }
-        let (why, policy) = match self.compacts {
+        let (why, policy) = match self.source.compacts {
             Some(true) => (Why::Compacted, "cleanup.policy=compact"),
             Some(false) => return None,
             None => (Why::CompactedOrLost, "cleanup.policy is not known"),
@@ -429,6 +440,19 @@ mod tests {
         }
     }
 
+    /// A topic of this origin that was read to its end, and its policy as far as it is known.
+    fn topic(origin: Origin, compacts: Option<bool>) -> &'static Log {
+        Box::leak(Box::new(Log { origin, compacts, ..Log::default() }))
+    }
+
+    fn of(origin: Origin) -> &'static Log {
+        topic(origin, Some(false))
+    }
+
+    fn compacted(compacts: Option<bool>) -> &'static Log {
+        topic(Origin::Own, compacts)
+    }
+
     /// The acknowledged record of pair 5, read amid its partition, in a topic that is not compacted.
     fn pair_5(log: &LogPartition) -> Gone<'_> {
         Gone {
@@ -436,10 +460,9 @@ mod tests {
             is_copy: false,
             verdict: Verdict::Acknowledged,
             is_running: false,
-            origin: Origin::Own,
+            source: of(Origin::Own),
             log: Some(log),
             unread: None,
-            is_read: true,
             hidden: None,
             cut_off: None,
             is_outside: [false; 2],
@@ -449,14 +472,14 @@ mod tests {
             is_all_gone: false,
             key_highest: Some(9),
             other_last: None,
-            compacts: Some(false),
             has_gaps: true,
         }
     }
 
     fn why(verdict: Verdict, log: LogPartition, read: Option<(u64, u64)>, compacts: bool) -> Why {
         let is_outside = read.map_or([true; 2], |(lowest, highest)| [5 < lowest, 5 > highest]);
-        Gone { verdict, is_outside, compacts: Some(compacts), ..pair_5(&log) }.why().0
+        let source = compacted(Some(compacts));
+        Gone { verdict, is_outside, source, ..pair_5(&log) }.why().0
     }
 
     #[test]
@@ -476,7 +499,7 @@ mod tests {
         let truncated = LogPartition { end: 90, ..log };
         assert_eq!(why(acknowledged, truncated, Some((0, 4)), false), Why::Truncated);
         assert_eq!(why(acknowledged, truncated, Some((0, 9)), false), Why::Lost, "before the end");
-        let gone = Gone { compacts: None, ..pair_5(&log) };
+        let gone = Gone { source: compacted(None), ..pair_5(&log) };
         assert_eq!(gone.why().0, Why::CompactedOrLost, "nobody tells whether it is compacted");
         assert_eq!(Gone { key_highest: Some(5), ..gone }.why().0, Why::Lost, "it was the last");
         assert_eq!(Gone { has_gaps: false, ..gone }.why().0, Why::Lost, "no offset is free");
@@ -491,7 +514,8 @@ mod tests {
             assert_eq!(Gone { verdict, ..gone }.why(), (Why::NotRead, evidence.clone()));
         }
         let evidence = "reading ended before the end".to_owned();
-        let of_lines = Gone { log: None, is_read: false, ..pair_5(&log) };
+        let lines = Log { is_read: false, origin: Origin::Export, ..Log::default() };
+        let of_lines = Gone { log: None, source: &lines, ..pair_5(&log) };
         assert_eq!(of_lines.why(), (Why::NotRead, evidence));
 
         let hidden = LogPartition { end: 90, hidden_to: Some(100), ..whole() };
@@ -499,19 +523,26 @@ mod tests {
         assert_eq!(gone.why().0, Why::Hidden);
         let unreported = LogPartition { acknowledged: None, ..hidden };
         let gone = Gone { hidden: Some(&unreported), ..pair_5(&unreported) };
-        assert_eq!(Gone { origin: Origin::Stage, ..gone }.why().0, Why::Hidden, "downstream, too");
+        assert_eq!(
+            Gone { source: of(Origin::Stage), ..gone }.why().0,
+            Why::Hidden,
+            "downstream, too"
+        );
         assert_eq!(Gone { verdict: Verdict::Unknown, ..gone }.why().0, Why::Hidden, "no report");
 
         let cut = LogPartition { log_start: 50, acknowledged: None, ..whole() };
         let gone = Gone { cut_off: Some(&cut), ..pair_5(&cut) };
-        assert_eq!(Gone { origin: Origin::Stage, ..gone }.why().0, Why::ExpiredOrLost);
+        assert_eq!(Gone { source: of(Origin::Stage), ..gone }.why().0, Why::ExpiredOrLost);
         assert_eq!(Gone { verdict: Verdict::Unknown, ..gone }.why().0, Why::ExpiredOrLost);
     }
 
     #[test]
     fn loss_is_said_only_of_the_topic_that_the_run_wrote() {
         let log = LogPartition { end: 90, acknowledged: None, ..whole() };
-        let why = |origin| Gone { origin, is_outside: [false, true], ..pair_5(&log) }.why().0;
+        let why = |origin| {
+            let source = of(origin);
+            Gone { source, is_outside: [false, true], ..pair_5(&log) }.why().0
+        };
         use Origin::{Export, OtherCluster, Own, Stage, UnknownCluster};
         let told = [Own, Export, Stage, OtherCluster, UnknownCluster].map(why);
         assert_eq!(told, [Why::Lost, Why::Lost, Why::Absent, Why::Absent, Why::Absent]);
@@ -546,14 +577,14 @@ mod tests {
         assert!(evidence.ends_with("so the topic may have been made anew"), "{evidence}");
         let why = |gone: Gone<'_>| gone.why().0;
         assert_eq!(
-            why(Gone { compacts: Some(true), ..gone }),
+            why(Gone { source: compacted(Some(true)), ..gone }),
             Why::Truncated,
             "compaction leaves a place"
         );
         assert_eq!(why(Gone { verdict: Verdict::Failed, ..gone }), Why::NeverAcknowledged);
         assert_eq!(why(Gone { verdict: Verdict::Unknown, ..gone }), Why::NoVerdict);
         let unreported = LogPartition { acknowledged: None, ..log };
-        let stage = Gone { log: Some(&unreported), origin: Origin::Stage, ..gone };
+        let stage = Gone { log: Some(&unreported), source: of(Origin::Stage), ..gone };
         assert_eq!(why(stage), Why::Absent, "offsets of another topic prove nothing");
     }
 
@@ -563,8 +594,8 @@ mod tests {
         let why = |other_last, compacts| {
             let is_outside = [true, false];
             let key_highest = None;
-            let compacts = Some(compacts);
-            Gone { is_outside, key_highest, other_last, compacts, ..pair_5(&log) }.why().0
+            let source = compacted(Some(compacts));
+            Gone { is_outside, key_highest, other_last, source, ..pair_5(&log) }.why().0
         };
         assert_eq!(why(Some(85), true), Why::Compacted);
         assert_eq!(why(Some(85), false), Why::Lost);

@@ -95,6 +95,8 @@ impl Audit<'_> {
         let topic = &mut self.topics[read.kind as usize];
         let at_home =
             topic.partition(plan, read, gpu, partitions[read.kind as usize], &mut examined);
+        let at_home = at_home.filter(|_| !self.ignored.partition);
+        examined.differs.retain(|differs| self.ignored.compares(differs.part));
         let Examined { pair_ms, ts_ms, is_timeless, is_untimed, is_reencoded, differs } = examined;
         topic.untimed += u64::from(is_untimed);
         let is_outside =
@@ -135,7 +137,7 @@ impl Audit<'_> {
         let is_compared = is_first && slot == Slot::Original && !is_timeless && !is_guessed;
         let is_untimed_twin = twin.flatten().is_some_and(|twin| twin.time_ms().is_none());
         if let Some(twin) = twin.filter(|_| is_compared && !is_untimed_twin) {
-            let common = partitions[0] == partitions[1] && plan.has_keys() && share_a_gpu;
+            let common = share_a_gpu && self.has_common_partitions();
             self.torn.note(at, twin, common, seq);
         }
     }
@@ -187,6 +189,12 @@ impl Audit<'_> {
         topic.read.misplaced += 1;
         let example = || Example::of(read, Some(seq), read.timestamp_ms);
         topic.misplaced.get_or_insert_with(example);
+    }
+
+    /// Whether both records of a pair are to be in partitions of one number, if they have one key.
+    fn has_common_partitions(&self) -> bool {
+        let [metric, token] = self.expectation.partitions;
+        metric == token && self.expectation.plan.has_keys() && !self.ignored.partition
     }
 
     /// The record of the plan that a record of a pair is; `None` if there is none.

@@ -18,6 +18,8 @@ pub(super) const REMEMBERED: u64 = CHUNK * KEPT as u64;
 pub(super) struct Place {
     /// The event time of its pair, ms since 1970; [`UNTIMED`] where nothing told it.
     pub(super) pair_ms: i64,
+    /// Which of the topics that have its event.
+    pub(super) topic: u16,
     /// Offset in its partition.
     pub(super) offset: i64,
     /// Partition; -1 where the source does not tell.
@@ -35,7 +37,7 @@ impl Place {
 }
 
 /// Stands for a record that was not read.
-const NOWHERE: Place = Place { pair_ms: 0, offset: 0, partition: i32::MIN };
+const NOWHERE: Place = Place { pair_ms: 0, topic: 0, offset: 0, partition: i32::MIN };
 
 /// The places of one topic.
 #[derive(Debug, Default)]
@@ -83,7 +85,7 @@ mod tests {
     #[test]
     fn the_latest_places_are_known_and_older_ones_are_forgotten() {
         let mut places = Places::default();
-        let at = |n: u64| Place { pair_ms: 1, offset: n.cast_signed(), partition: 0 };
+        let at = |n: u64| Place { pair_ms: 1, topic: 0, offset: n.cast_signed(), partition: 0 };
         for chunk in 0..=KEPT as u64 {
             places.note(chunk * CHUNK, at(chunk));
         }

@@ -6,10 +6,12 @@ use crate::event::Kind;
 /// A record that was read.
 #[derive(Debug, Clone, Copy)]
 pub struct Read<'a> {
-    /// Which of the two topics it was in.
+    /// Which of the two events it is.
     pub kind: Kind,
     /// Whether its topic tells that; else `kind` is what [`Audit::kind_of`](super::Audit::kind_of) says.
     pub is_told: bool,
+    /// Which of the topics that have the event it was in, from 0.
+    pub topic: u16,
     /// Partition; `None` where the source does not tell.
     pub partition: Option<i32>,
     /// Offset in the partition, or the number of the line.
@@ -62,8 +64,8 @@ impl Read<'_> {
     }
 
     /// Where it is.
-    pub(super) fn place(&self) -> (Kind, i32, i64) {
-        (self.kind, self.partition.unwrap_or(-1), self.offset)
+    pub(super) fn place(&self) -> Spot {
+        (self.kind, self.topic, self.partition.unwrap_or(-1), self.offset)
     }
 }
 
@@ -72,6 +74,7 @@ impl Read<'_> {
 pub(super) struct Owned {
     kind: Kind,
     is_told: bool,
+    topic: u16,
     partition: Option<i32>,
     offset: i64,
     leader_epoch: Option<i32>,
@@ -119,6 +122,7 @@ impl Owned {
         Self {
             kind: read.kind,
             is_told: read.is_told,
+            topic: read.topic,
             partition: read.partition,
             offset: read.offset,
             leader_epoch: read.leader_epoch,
@@ -181,6 +185,7 @@ impl Owned {
         each(&Read {
             kind: self.kind,
             is_told: self.is_told,
+            topic: self.topic,
             partition: self.partition,
             offset: self.offset,
             leader_epoch: self.leader_epoch,
@@ -195,3 +200,6 @@ impl Owned {
         })
     }
 }
+
+/// Where a record is: its event, which of the topics that have it, partition and offset.
+pub(super) type Spot = (Kind, u16, i32, i64);

@@ -25,7 +25,8 @@ struct Partition {
 /// The partitions of one topic.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    partitions: BTreeMap<i32, Partition>,
+    /// By topic, of those that have the event, and number.
+    partitions: BTreeMap<(u16, i32), Partition>,
     order: Order,
 }
 
@@ -49,13 +50,13 @@ impl Streams {
     /// Notes where a record is, whosever it is.
     pub(super) fn at(&mut self, read: &Read<'_>) {
         if let Some(partition) = read.partition {
-            let partition = self.partitions.entry(partition).or_default();
+            let partition = self.partitions.entry((read.topic, partition)).or_default();
             partition.offsets.read(read.offset, read.leader_epoch);
         }
     }
 
     /// What is known of the offsets of a partition.
-    pub(super) fn offsets(&self, partition: i32) -> Option<&Offsets> {
+    pub(super) fn offsets(&self, partition: (u16, i32)) -> Option<&Offsets> {
         Some(&self.partitions.get(&partition)?.offsets)
     }
 
@@ -68,7 +69,7 @@ impl Streams {
         ts_ms: Option<i64>,
         kept: Kept,
     ) {
-        let partition = self.partitions.entry(at.partition).or_default();
+        let partition = self.partitions.entry((at.topic, at.partition)).or_default();
         if kept.is_first {
             partition.firsts += 1;
             partition.begins.get_or_insert(at.offset);
@@ -94,7 +95,7 @@ impl Streams {
     }
 
     /// Lowest and highest seq that were read of a partition, among records that were not held back.
-    pub(super) fn span(&self, partition: i32) -> Option<(u64, u64)> {
+    pub(super) fn span(&self, partition: (u16, i32)) -> Option<(u64, u64)> {
         self.partitions.get(&partition)?.span
     }
 

@@ -42,6 +42,8 @@ pub(super) struct Topic {
     /// Records that were not compared, because nothing tells their time.
     pub(super) untimed: u64,
     pub(super) by_value: u64,
+    /// Whether a record had a partition, so that the order of what is read is that of a log.
+    pub(super) has_order: bool,
     /// Records without headers that match no pair: those whose fields tell which event they are, and the
     /// others.
     pub(super) unmatched: [u64; 2],
@@ -125,7 +127,8 @@ impl Topic {
         (pair_ms, ts_ms): (i64, Option<i64>),
         kept: Kept,
     ) -> Place {
-        let at = Place { pair_ms, offset: read.offset, partition: read.partition.unwrap_or(-1) };
+        let partition = read.partition.unwrap_or(-1);
+        let at = Place { pair_ms, topic: read.topic, offset: read.offset, partition };
         let original = self.originals.places.of(place);
         let slots = self.slots(kept.slot);
         let first = slots.places.of(place);
@@ -202,7 +205,9 @@ impl Topic {
     ) -> Option<i32> {
         // A record with another key belongs elsewhere.
         let has_other_key = examined.differs.iter().any(|differs| differs.part == Part::Key);
-        let partition = read.partition.filter(|_| plan.has_keys() && !has_other_key)?;
+        // Where a stage spreads its records over several topics, only those of the first are held together.
+        let is_held = plan.has_keys() && !has_other_key && read.topic == 0;
+        let partition = read.partition.filter(|_| is_held)?;
         let Some(partitions) = partitions else { return Some(partition) };
         let expected = partition_of(plan.key_of(gpu).as_bytes(), partitions);
         if partition != expected {

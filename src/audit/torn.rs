@@ -42,7 +42,9 @@ impl Torn {
             return;
         };
         let other_time = twin.pair_ms != at.pair_ms;
-        let other_partition = common && twin.partition != at.partition;
+        // Of two stages' topics of one number, as far as there are several.
+        let is_common = common && twin.topic == at.topic;
+        let other_partition = is_common && twin.partition != at.partition;
         self.0.other_time += u64::from(other_time);
         self.0.other_partition += u64::from(other_partition);
         if other_time || other_partition {

@@ -58,7 +58,9 @@ impl Account {
         }
         self.torn_pairs(look, &mut text);
         for topic in &self.topics {
-            order(&topic.topic, &topic.order, &mut text);
+            if let Some(amounts) = &topic.order {
+                order(&topic.topic, amounts, &mut text);
+            }
             if let Some(latency) = &topic.latency_ms {
                 let (p50, p99, max) = (latency.p50, latency.p99, latency.max);
                 let name = &topic.topic;
@@ -128,7 +130,11 @@ impl Account {
             (0, _) => format!("as planned, {meant} deliberate copies among them"),
             _ => format!("each once and as sent, and {removed} declared copies are not"),
         };
-        format!("all {found} records {which}are there, {copies}{}", self.extent())
+        let but = match self.ignored.is_empty() {
+            true => String::new(),
+            false => format!("; not compared: {}", self.ignored.join(", ")),
+        };
+        format!("all {found} records {which}are there, {copies}{}{but}", self.extent())
     }
 
     fn sum(&self, count: fn(&TopicAccount) -> u64) -> u64 {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Args, Command, ValueEnum};
 
+use crate::audit::Ignored;
 use crate::expect::{By, Format};
 use crate::settings;
 
@@ -23,7 +24,8 @@ pub(crate) struct VerifyOptions {
     /// The run of this id, where there is no report; its other settings as for `run`
     #[arg(long, value_name = "ID")]
     pub(crate) run: Option<String>,
-    /// Another topic to read, of a stage downstream: metric=NAME or token=NAME; repeatable
+    /// Another topic to read, of a stage downstream: metric=NAME or token=NAME; repeatable: all of them
+    /// are read
     #[arg(long = "topic", value_name = "KIND=NAME", value_parser = kind_and_name)]
     pub(crate) topics: Vec<(String, String)>,
     /// Read a file instead of Kafka: NDJSON as of generate or kcat -J, bare values, or the rows of a
@@ -34,6 +36,14 @@ pub(crate) struct VerifyOptions {
     #[arg(long, value_name = "NAME=COLUMN", value_delimiter = ',', value_parser = column)]
     #[arg(requires = "input")]
     pub(crate) columns: Vec<(String, String)>,
+    /// Parts that are not compared, because a stage made them again: timestamp, partition, headers, key,
+    /// separated by commas
+    #[arg(long, value_name = "PARTS", value_parser = parts, default_value = "", hide_default_value = true)]
+    pub(crate) ignore: Ignored,
+    /// Read the topics from the start of their logs, not from where the report says that the run began:
+    /// copies from before are found
+    #[arg(long, conflicts_with = "input")]
+    pub(crate) all: bool,
     /// The topics come from a stage that de-duplicates: exactly one of a record and its declared
     /// duplicate must be present
     #[arg(long)]
@@ -97,6 +107,25 @@ impl From<RowFormat> for Format {
             RowFormat::Csv => Self::Csv,
         }
     }
+}
+
+fn parts(text: &str) -> Result<Ignored, String> {
+    let mut ignored = Ignored::default();
+    for part in text.split(',').filter(|part| !part.is_empty()) {
+        let part = match part {
+            "timestamp" => &mut ignored.timestamp,
+            "partition" => &mut ignored.partition,
+            "headers" => &mut ignored.headers,
+            "key" => &mut ignored.key,
+            _ => {
+                return Err(
+                    "expected timestamp, partition, headers or key, separated by commas".into()
+                );
+            }
+        };
+        *part = true;
+    }
+    Ok(ignored)
 }
 
 /// Whole milliseconds, as event times are.

@@ -123,16 +123,16 @@ fn read_back(
     audit.compare_times(past.times(), true);
     let [metric, token] = Kind::BOTH.map(|kind| plan.topic(kind));
     let topics = match metric == token {
-        true => vec![(metric, None)],
-        false => vec![(metric, Some(Kind::Metric)), (token, Some(Kind::Token))],
+        true => vec![(metric, [Some(0); 2])],
+        false => vec![(metric, [Some(0), None]), (token, [None, Some(0)])],
     };
-    for (name, of_topic) in topics {
+    for (name, numbers) in topics {
         let (from, before) = (broker.beginning(), table.records);
         let take = |record: &ReadRecord<'_>| {
             if record.header(CLOSING).is_some() {
                 return;
             }
-            let kind = verify::cluster::take(&mut audit, of_topic, record, false);
+            let kind = verify::cluster::take(&mut audit, numbers, record, false);
             table.add(name, kind, record);
         };
         reader::read(config, name, &from, READ_WITHIN, &is_stopped, take)

@@ -160,10 +160,7 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
     let seed = seed(settings, None).map_err(|e| (e.to_string(), e.cause.exit()))?;
     let identity = identity(settings, &seed, past)?;
     let plan = Plan::new(settings, &seed, identity);
-    let mut topics = Kind::BOTH.map(|kind| settings.topic(kind).to_owned());
-    for (kind, name) in &options.topics {
-        topics[usize::from(kind == "token")].clone_from(name);
-    }
+    let topics = Topics::of(settings, options);
     let stop = Stop::listen_briefly()
         .map_err(|error| (format!("cannot listen to signals: {error}"), Exit::OsErr))?;
     let source = match &options.input {
@@ -195,8 +192,9 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
         flags.demand(precision, recall);
         audit.watch(flags);
     }
+    audit.ignore(options.ignore);
     let reading = match source {
-        Source::Lines(lines) => lines.read(&mut audit, &plan.identity.run_id, &topics)?,
+        Source::Lines(lines) => lines.read(&mut audit, &plan.identity.run_id, &topics.firsts())?,
         Source::Logs(cluster) => cluster.read(&mut audit, options, &stop, past),
     };
     // Another ANSWER_KEY than that of the command line is where the next run writes its own.
@@ -245,7 +243,7 @@ fn finished(audit: Audit<'_>, reading: Reading, past: &Past) -> (Account, Option
 }
 
 /// Tells the audit what the report has of the times, and whether the run still went on.
-fn tell_of_run(audit: &mut Audit<'_>, past: &Past, source: &Source) {
+fn tell_of_run(audit: &mut Audit<'_>, past: &Past, source: &Source<'_>) {
     let Some(run) = &past.run else { return };
     let is_own = matches!(source, Source::Logs(cluster) if cluster.is_own());
     audit.compare_times(run.times(), is_own);
@@ -254,10 +252,67 @@ fn tell_of_run(audit: &mut Audit<'_>, past: &Past, source: &Source) {
     }
 }
 
+/// The topics that have each event: several where a stage spreads them.
+pub(super) struct Topics([Vec<String>; 2]);
+
+impl Topics {
+    /// Those of the settings, unless the options name others.
+    fn of(settings: &Settings, options: &VerifyOptions) -> Self {
+        Self(Kind::BOTH.map(|kind| {
+            let is_token = kind == Kind::Token;
+            let named = options.topics.iter().filter(|(of, _)| (of == "token") == is_token);
+            let mut names: Vec<String> = Vec::new();
+            for (_, name) in named {
+                if !names.contains(name) {
+                    names.push(name.clone());
+                }
+            }
+            if names.is_empty() { vec![settings.topic(kind).to_owned()] } else { names }
+        }))
+    }
+
+    /// Those of an event.
+    pub(super) fn of_event(&self, kind: Kind) -> &[String] {
+        &self.0[kind as usize]
+    }
+
+    /// All of them, each once.
+    pub(super) fn all(&self) -> Vec<&str> {
+        let mut all: Vec<&str> = Vec::new();
+        for name in self.0.iter().flatten() {
+            if !all.contains(&name.as_str()) {
+                all.push(name);
+            }
+        }
+        all
+    }
+
+    /// The first of each event.
+    fn firsts(&self) -> [String; 2] {
+        self.0.each_ref().map(|names| names.first().cloned().unwrap_or_default())
+    }
+
+    /// Whether one topic has both events.
+    pub(super) fn is_one(&self) -> bool {
+        self.0[0] == self.0[1]
+    }
+
+    /// The number of a topic among those of an event.
+    pub(super) fn number(&self, kind: Kind, name: &str) -> Option<u16> {
+        let number = self.of_event(kind).iter().position(|own| own == name);
+        number.and_then(|number| u16::try_from(number).ok())
+    }
+
+    /// The first event that a topic has, and its number there.
+    pub(super) fn find(&self, name: &str) -> Option<(Kind, u16)> {
+        Kind::BOTH.into_iter().find_map(|kind| Some((kind, self.number(kind, name)?)))
+    }
+}
+
 /// Where the records come from.
-enum Source {
+enum Source<'t> {
     Lines(Box<input::Lines>),
-    Logs(Box<cluster::Cluster>),
+    Logs(Box<cluster::Cluster<'t>>),
 }
 
 /// What is expected of a run with a report.

@@ -59,15 +59,20 @@ pub struct Until {
 /// The logs of the topics of a run.
 pub struct Logs {
     merge: Merge,
-    /// Asks for offsets: with the isolation of the reader.
-    asking: Consumer,
-    /// The same without any.
-    config: ClientConfig,
+    asking: Asking,
     topics: Vec<String>,
     /// The partitions in their order there, each with the number of its topic.
     partitions: Vec<(usize, LogPartition)>,
     isolation: String,
     cluster_id: Option<String>,
+}
+
+/// Asks for offsets.
+struct Asking {
+    /// With the isolation of the reader.
+    seen: Consumer,
+    /// Without any, where the reader has some: what open transactions hide is behind the ends that it sees.
+    whole: Option<Consumer>,
 }
 
 impl fmt::Debug for Logs {
@@ -92,14 +97,23 @@ impl Logs {
         let isolation = client.get(ISOLATION.0).unwrap_or(ISOLATION.1).to_owned();
         config.set(ISOLATION.0, &isolation);
         let deadline = Instant::now() + within;
-        let asking = Consumer::start(&config).map_err(failed)?;
+        let seen = Consumer::start(&config).map_err(failed)?;
+        let whole = match isolation == ISOLATION.1 {
+            true => {
+                let mut config = config.clone();
+                config.set(ISOLATION.0, "read_uncommitted");
+                Some(Consumer::start(&config).map_err(failed)?)
+            }
+            false => None,
+        };
+        let asking = Asking { seen, whole };
         let mut partitions = Vec::new();
         for (number, topic) in topics.iter().enumerate() {
-            let logs = logs_of(asking.client(), topic, (client, deadline))?;
+            let logs = logs_of(&asking, topic, (client, deadline))?;
             partitions.extend(logs.into_iter().map(|log| (number, log)));
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        let cluster_id = asking.client().cluster_id(left);
+        let cluster_id = asking.seen.client().cluster_id(left);
         for (topic, log) in &mut partitions {
             let begin = begins(cluster_id.as_deref(), *topic, log.partition);
             log.read_from = begin.map_or(log.log_start, |at| at.clamp(log.log_start, log.end));
@@ -118,8 +132,7 @@ impl Logs {
         };
         let merge = Merge::open(consumer, partitions.iter().map(from)).map_err(failed)?;
         let topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
-        let config = reader::config(client);
-        Ok(Self { merge, asking, config, topics, partitions, isolation, cluster_id })
+        Ok(Self { merge, asking, topics, partitions, isolation, cluster_id })
     }
 
     /// The id of the cluster, if it has one.
@@ -166,6 +179,7 @@ impl Logs {
             };
             // Of a follower that was stopped nobody asked for the end.
             log.is_read = has_ended && (read.is_ok() || !until.follows);
+            log.hidden_to = log.hidden_to.filter(|whole| *whole > log.read_to);
         }
         read
     }
@@ -219,53 +233,45 @@ impl Logs {
 
     /// Asks where the logs end now.
     fn ends_now(&mut self) -> Result<Instant, Unread> {
-        let ends = self.ask(self.asking.client(), ENDS_WITHIN)?;
-        for ((_, log), end) in self.partitions.iter_mut().zip(ends) {
-            log.end = end;
+        let deadline = Instant::now() + ENDS_WITHIN;
+        for (number, topic) in self.topics.iter().enumerate() {
+            let own = self.partitions.iter_mut().filter(|(of, _)| *of == number);
+            let mut own: Vec<_> = own.map(|(_, log)| log).collect();
+            let partitions: Vec<_> = own.iter().map(|log| log.partition).collect();
+            if partitions.is_empty() {
+                continue;
+            }
+            let ends = self.asking.ends(topic, &partitions, deadline)?;
+            for log in &mut own {
+                (log.end, log.hidden_to) = ends.of(log.partition, log.end);
+            }
         }
         Ok(Instant::now())
     }
+}
 
-    /// Where the partitions end, as a client sees it.
-    fn ask(&self, client: &Client<()>, within: Duration) -> Result<Vec<i64>, Unread> {
-        let deadline = Instant::now() + within;
-        let mut ends = Vec::with_capacity(self.partitions.len());
-        for (number, topic) in self.topics.iter().enumerate() {
-            let own = self.partitions.iter().filter(|(of, _)| *of == number);
-            let own: Vec<_> = own.map(|(_, log)| log.partition).collect();
-            let found = edges(client, topic, &own, (Edge::End, deadline))?;
-            ends.extend(own.iter().map(|partition| found.get(partition).copied().unwrap_or(0)));
-        }
-        Ok(ends)
+/// The ends of partitions, as the reader sees them, and in fact.
+struct Ends {
+    seen: BTreeMap<i32, i64>,
+    whole: Option<BTreeMap<i32, i64>>,
+}
+
+impl Ends {
+    /// Where a partition ends, and where it ends in fact if a transaction hides that.
+    fn of(&self, partition: i32, default: i64) -> (i64, Option<i64>) {
+        let seen = self.seen.get(&partition).copied().unwrap_or(default);
+        let whole = self.whole.as_ref().and_then(|whole| whole.get(&partition).copied());
+        (seen, whole.filter(|whole| *whole > seen))
     }
+}
 
-    /// Looks for what open transactions hide behind the ends, once the logs were read. Where nobody tells,
-    /// they are not read to their ends.
-    pub fn look_behind(&mut self) {
-        if self.isolation != ISOLATION.1 || self.partitions.iter().all(|(_, log)| !log.is_read) {
-            return;
-        }
-        let mut config = self.config.clone();
-        config.set(ISOLATION.0, "read_uncommitted");
-        let whole = Consumer::start(&config).ok();
-        let whole = whole.and_then(|whole| self.ask(whole.client(), ENDS_WITHIN).ok());
-        let Some(whole) = whole else {
-            self.partitions.iter_mut().for_each(|(_, log)| log.is_read = false);
-            return;
-        };
-        let is_behind = |((_, log), whole): (&(usize, LogPartition), &i64)| *whole > log.end;
-        if !self.partitions.iter().zip(&whole).any(is_behind) {
-            return;
-        }
-        // What is behind the end now, and was asked for before, is hidden; what is new is not.
-        let Ok(ends) = self.ask(self.asking.client(), ENDS_WITHIN) else {
-            self.partitions.iter_mut().for_each(|(_, log)| log.is_read = false);
-            return;
-        };
-        for ((_, log), (whole, end)) in self.partitions.iter_mut().zip(whole.into_iter().zip(ends))
-        {
-            log.hidden_to = Some(whole).filter(|whole| *whole > end);
-        }
+impl Asking {
+    /// Asks where partitions end.
+    fn ends(&self, topic: &str, partitions: &[i32], deadline: Instant) -> Result<Ends, Unread> {
+        let ends = |of: &Consumer| edges(of.client(), topic, partitions, (Edge::End, deadline));
+        // What comes between the two questions must not look hidden.
+        let whole = self.whole.as_ref().map(ends).transpose()?;
+        Ok(Ends { seen: ends(&self.seen)?, whole })
     }
 }
 
@@ -305,23 +311,28 @@ fn is_passing(code: ErrorCode) -> bool {
 
 /// The partitions of a topic, with the offsets at which their logs begin and end.
 fn logs_of(
-    asking: &Client<()>,
+    asking: &Asking,
     topic: &str,
     (client, deadline): (&ClientConfig, Instant),
 ) -> Result<Vec<LogPartition>, Unread> {
-    let partitions = partitions_of(asking, topic, (client, deadline))?;
+    let partitions = partitions_of(asking.seen.client(), topic, (client, deadline))?;
     if partitions.is_empty() {
         return Ok(Vec::new());
     }
-    let starts = edges(asking, topic, &partitions, (Edge::Start, deadline))?;
-    let ends = edges(asking, topic, &partitions, (Edge::End, deadline))?;
-    let log = |(partition, start): (i32, i64)| LogPartition {
-        partition,
-        log_start: start,
-        end: ends.get(&partition).copied().unwrap_or(start),
-        read_from: start,
-        read_to: start,
-        ..LogPartition::default()
+    let starts = edges(asking.seen.client(), topic, &partitions, (Edge::Start, deadline))?;
+    let ends = asking.ends(topic, &partitions, deadline)?;
+    let log = |(partition, start): (i32, i64)| {
+        let (end, hidden_to) = ends.of(partition, start);
+        let (log_start, read_from, read_to) = (start, start, start);
+        LogPartition {
+            partition,
+            log_start,
+            end,
+            hidden_to,
+            read_from,
+            read_to,
+            ..LogPartition::default()
+        }
     };
     Ok(starts.into_iter().map(log).collect())
 }

@@ -85,6 +85,7 @@ pub fn settle(
 fn author(authorship: &mut Authorship<'_>, kinds: &[Kind], record: &ReadRecord<'_>) -> Author {
     let headers: Vec<_> = record.headers().collect();
     let read = Read {
+        topic: 0,
         kind: kinds[0],
         is_told: kinds.len() == 1,
         partition: Some(record.partition()),

@@ -331,6 +331,7 @@ fn read(case: &Case, records: &[Travelling], audit: &mut Audit<'_>) {
         let mut read = Read {
             kind: record.topic,
             is_told: is_log && !case.is_one_topic,
+            topic: 0,
             partition: is_log.then_some(record.partition),
             offset,
             leader_epoch: None,

@@ -72,6 +72,7 @@ pub(super) fn findings(topic: &TopicAccount, look: &dyn Look, text: &mut String)
     }
     for log in topic.partitions.iter().filter(|log| log.gaps > 0) {
         let (partition, gaps) = (log.partition, log.gaps);
+        let name = topic.topics.get(usize::from(log.topic)).unwrap_or(name);
         let what = "offsets without a record (counted, not judged)";
         line(text, "gaps", &format!("{name} [{partition}]: {gaps} {what}"));
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::info;
 
-use super::{Past, Problem, Reading};
-use crate::audit::{Audit, Log, Origin, Read};
+use super::{Past, Problem, Reading, Topics};
+use crate::audit::{Audit, Log, LogPartition, Origin, Read};
 use crate::cli::VerifyOptions;
 use crate::event::Kind;
 use crate::event_time::TopicLimits;
@@ -49,10 +49,10 @@ impl Progress {
 const LIMITS_WITHIN: Duration = Duration::from_secs(2);
 
 /// The logs of a run.
-pub(super) struct Cluster {
+pub(super) struct Cluster<'t> {
     logs: Logs,
-    names: [String; 2],
-    /// What each topic is to the run.
+    topics: &'t Topics,
+    /// What the topics of each event are to the run.
     origins: [Origin; 2],
     /// Whether the records of the run have headers.
     has_headers: bool,
@@ -60,53 +60,62 @@ pub(super) struct Cluster {
 }
 
 /// The answer to what the topics keep, once it is there.
-struct Limits(Option<JoinHandle<Result<[TopicLimits; 2], String>>>);
+struct Limits(Option<JoinHandle<Result<Vec<TopicLimits>, String>>>);
 
 impl Limits {
-    fn ask(client: &Config, names: &[String; 2]) -> Self {
-        let (client, names) = (client.clone(), names.clone());
+    fn ask(client: &Config, names: &[&str]) -> Self {
+        let client = client.clone();
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let asking = std::thread::Builder::new().spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let topics = [names[0].as_str(), names[1].as_str()];
-            match runtime {
-                Ok(runtime) => runtime.block_on(topics::limits(&client, topics, LIMITS_WITHIN)),
-                Err(error) => Err(error.to_string()),
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            let runtime = runtime.map_err(|error| error.to_string())?;
+            let mut all = Vec::with_capacity(names.len());
+            for two in names.chunks(2) {
+                let asked = [two[0], two[two.len() - 1]];
+                let limits = runtime.block_on(topics::limits(&client, asked, LIMITS_WITHIN))?;
+                all.extend(limits.into_iter().take(two.len()));
             }
+            Ok(all)
         });
         Self(asking.ok())
     }
 
-    fn answer(&mut self) -> Result<[TopicLimits; 2], String> {
+    fn answer(&mut self) -> Result<Vec<TopicLimits>, String> {
         let asked = self.0.take().and_then(|asking| asking.join().ok());
         asked.unwrap_or_else(|| Err("it could not be asked for".to_owned()))
     }
 }
 
-impl Cluster {
+impl<'t> Cluster<'t> {
     /// Asks where the logs begin and end.
     pub(super) fn open(
         settings: &Settings,
         options: &VerifyOptions,
-        names: &[String; 2],
+        topics: &'t Topics,
         past: &Past,
     ) -> Result<Self, Problem> {
         let (client, within) = (&config::client(settings), options.timeout);
-        let both = [names[0].as_str(), names[1].as_str()];
-        // One topic for both kinds of events is read once.
-        let topics = if both[0] == both[1] { &both[..1] } else { &both[..] };
-        let own = Kind::BOTH.map(|kind| settings.topic(kind));
+        let all = topics.all();
+        let is_own = |kind: Kind| topics.of_event(kind) == [settings.topic(kind)];
         let run = past.run.as_ref();
-        let logs = Logs::open(client, topics, within, |_, _, _| None);
-        let logs = logs.map_err(|unread| problem(&unread))?;
-        let origins = [0, 1].map(|topic| match names[topic] == own[topic] {
+        // Before the run began there can be copies of its records, which are asked for; and no more.
+        let begins = |cluster_id: Option<&str>, number: usize, partition: i32| {
+            let (kind, _) = topics.find(all[number])?;
+            let is_of_it = is_own(kind) && of_cluster(run, cluster_id) == Origin::Own;
+            let run = run.filter(|_| is_of_it && !options.all)?;
+            run.start_offset((kind as usize, all[number]), partition)
+        };
+        let logs = Logs::open(client, &all, within, begins).map_err(|unread| problem(&unread))?;
+        let origins = Kind::BOTH.map(|kind| match is_own(kind) {
             true => of_cluster(run, logs.cluster_id()),
             false => Origin::Stage,
         });
-        let limits = Limits::ask(client, names);
+        let limits = Limits::ask(client, &all);
         let isolation = logs.isolation();
-        info!("reading {} offsets of {} with {isolation}", logs.offsets(), topics.join(" and "));
+        info!("reading {} offsets of {} with {isolation}", logs.offsets(), all.join(" and "));
         let has_headers = settings.record_headers == RecordHeaders::On;
-        Ok(Self { logs, names: names.clone(), origins, has_headers, limits })
+        Ok(Self { logs, topics, origins, has_headers, limits })
     }
 
     /// Whether both topics are those that the run wrote.
@@ -116,15 +125,17 @@ impl Cluster {
 
     /// How many partitions each topic has.
     pub(super) fn partitions(&self) -> [Option<u32>; 2] {
-        [0, 1].map(|topic| u32::try_from(self.partitions_of(topic).len()).ok())
+        Kind::BOTH.map(|kind| u32::try_from(self.partitions_of(kind).len()).ok())
     }
 
-    fn partitions_of(&self, topic: usize) -> Vec<crate::audit::LogPartition> {
-        self.logs.partitions(if self.is_one() { 0 } else { topic })
-    }
-
-    fn is_one(&self) -> bool {
-        self.names[0] == self.names[1]
+    /// The partitions of all topics that have an event.
+    fn partitions_of(&self, kind: Kind) -> Vec<LogPartition> {
+        let all = self.topics.all().into_iter().enumerate();
+        let own = all.filter_map(|(at, name)| Some((at, self.topics.number(kind, name)?)));
+        own.flat_map(|(at, topic)| {
+            self.logs.partitions(at).into_iter().map(move |log| LogPartition { topic, ..log })
+        })
+        .collect()
     }
 
     /// Reads the logs into the audit.
@@ -137,38 +148,23 @@ impl Cluster {
     ) -> Reading {
         let until = Until { follows: options.follow, silent_for: options.timeout };
         let mut progress = Progress::of(self.logs.offsets());
-        let is_one = self.is_one();
+        let topics = self.topics;
+        // The number of each topic among those of either event.
+        let numbers: Vec<_> = topics
+            .all()
+            .into_iter()
+            .map(|name| Kind::BOTH.map(|kind| topics.number(kind, name)))
+            .collect();
         let stopped = || stop.received().count() > 0;
         let read = self.logs.read(until, stopped, |topic, record| {
-            let of_topic = (!is_one).then_some(Kind::BOTH[topic]);
-            take(audit, of_topic, record, options.follow);
+            take(audit, numbers[topic], record, options.follow);
             progress.next();
             let is_complete = options.follow && audit.is_complete();
             if is_complete { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         reporter::bar::clear();
-        self.logs.look_behind();
         let limits = self.limits.answer();
-        let logs = [0, 1].map(|topic| {
-            let mut partitions = self.partitions_of(topic);
-            // The offsets of a report say nothing of another topic or cluster.
-            if self.origins[topic] == Origin::Own {
-                let (name, run) = (self.names[topic].as_str(), past.run.as_ref());
-                for log in &mut partitions {
-                    log.acknowledged =
-                        run.and_then(|run| run.offsets((topic, name), log.partition));
-                }
-            }
-            let compacts = limits.as_ref().ok().map(|limits| limits[topic].compacts);
-            Log {
-                topic: self.names[topic].clone(),
-                origin: self.origins[topic],
-                partitions,
-                compacts,
-                is_read: true,
-                has_headers: self.has_headers,
-            }
-        });
+        let logs = Kind::BOTH.map(|kind| self.log(kind, limits.as_deref().ok(), past));
         let unknown = limits.err().map(|why| {
             format!("whether the topics are compacted, and when their records expire: {why}")
         });
@@ -180,6 +176,35 @@ impl Cluster {
         });
         let cluster_id = self.logs.cluster_id().map(str::to_owned);
         Reading { logs, cluster_id, unread, unknown, input: None }
+    }
+
+    /// What is known of the topics of an event.
+    fn log(&self, kind: Kind, limits: Option<&[TopicLimits]>, past: &Past) -> Log {
+        let names = self.topics.of_event(kind);
+        let mut partitions = self.partitions_of(kind);
+        // The offsets of a report say nothing of another topic or cluster.
+        if let ([name], Origin::Own, Some(run)) =
+            (names, self.origins[kind as usize], past.run.as_ref())
+        {
+            for log in &mut partitions {
+                log.acknowledged = run.offsets((kind as usize, name), log.partition);
+            }
+        }
+        let all = self.topics.all();
+        let compacts = limits.map(|limits| {
+            let of =
+                all.iter().zip(limits).filter(|(name, _)| names.iter().any(|own| own == *name));
+            of.map(|(_, limits)| limits).any(|limits| limits.compacts)
+        });
+        Log {
+            topic: names.join(" + "),
+            topics: names.to_vec(),
+            origin: self.origins[kind as usize],
+            partitions,
+            compacts,
+            is_read: true,
+            has_headers: self.has_headers,
+        }
     }
 }
 
@@ -193,17 +218,23 @@ fn of_cluster(run: Option<&PastRun>, cluster_id: Option<&str>) -> Origin {
 }
 
 /// Hands a record to the audit, and says which event it is: that of its topic, or in a topic of both
-/// what its value tells.
+/// what its value tells. The topic has a number among those of either event that it has.
 pub(in crate::commands) fn take(
     audit: &mut Audit<'_>,
-    of_topic: Option<Kind>,
+    numbers: [Option<u16>; 2],
     record: &ReadRecord<'_>,
     follows: bool,
 ) -> Kind {
     let headers: Vec<_> = record.headers().collect();
+    let of_topic = match numbers {
+        [Some(_), None] => Some(Kind::Metric),
+        [None, Some(_)] => Some(Kind::Token),
+        _ => None,
+    };
     let mut read = Read {
         kind: of_topic.unwrap_or(Kind::Metric),
         is_told: of_topic.is_some(),
+        topic: 0,
         partition: Some(record.partition()),
         offset: record.offset(),
         leader_epoch: record.leader_epoch(),
@@ -219,6 +250,7 @@ pub(in crate::commands) fn take(
     if of_topic.is_none() {
         read.kind = audit.kind_of(&read).unwrap_or(Kind::Metric);
     }
+    read.topic = numbers[read.kind as usize].unwrap_or_default();
     audit.read(&read);
     read.kind
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-use super::{Problem, ndjson};
+use super::{Problem, Topics, ndjson};
 use crate::audit::{Alert, Flags};
 use crate::event::Kind;
 use crate::faults::Fault;
@@ -25,8 +25,8 @@ const FORM: &str = "expected {\"topic\",\"partition\",\"offset\"} or {\"topic\",
 ///
 /// # Errors
 /// The file cannot be read, or is not valid: the line, the field and what was expected of it.
-pub(super) fn read(path: &Path, plan: &Plan, topics: &[String; 2]) -> Result<Flags, Problem> {
-    let mut flags = Flags::of_places(topics[0] == topics[1]);
+pub(super) fn read(path: &Path, plan: &Plan, topics: &Topics) -> Result<Flags, Problem> {
+    let mut flags = Flags::of_places(topics.is_one());
     ndjson::each(path, |number, line| {
         let fields: Value = serde_json::from_slice(line).map_err(|e| format!("{e}; {FORM}"))?;
         let Value::Object(fields) = fields else {
@@ -90,12 +90,12 @@ impl Line<'_> {
         Ok(())
     }
 
-    fn pair(&self, flags: &mut Flags, plan: &Plan, topics: &[String; 2]) -> Result<(), String> {
-        let is_one = topics[0] == topics[1];
+    fn pair(&self, flags: &mut Flags, plan: &Plan, topics: &Topics) -> Result<(), String> {
+        let is_one = topics.is_one();
         let name = self.needed("topic")?;
         let (seq, fault) = (self.number("seq")?, self.fault()?);
         let is_own = self.text("run")?.is_none_or(|run| run == plan.identity.run_id);
-        let topic = topic(topics, &name);
+        let topic = topics.find(&name).map(|(kind, _)| kind);
         // The name of an event is right in any case: of one topic for both, it alone is.
         let named = if is_one { event(&name) } else { topic.or(event(&name)) };
         if named.is_none() && topic.is_some() {
@@ -111,12 +111,12 @@ impl Line<'_> {
         Ok(())
     }
 
-    fn place(&self, flags: &mut Flags, topics: &[String; 2]) -> Result<(), String> {
+    fn place(&self, flags: &mut Flags, topics: &Topics) -> Result<(), String> {
         let name = self.needed("topic")?;
         let (partition, offset) = (self.number("partition")?, self.number("offset")?);
         let fault = self.fault()?;
-        match topic(topics, &name).or(event(&name)) {
-            Some(kind) => flags.flag_at(self.number, (kind, partition, offset), fault),
+        match topics.find(&name).or(event(&name).map(|kind| (kind, 0))) {
+            Some(topic) => flags.flag_at(self.number, topic, (partition, offset), fault),
             None => flags.of_another(),
         }
         Ok(())
@@ -155,10 +155,6 @@ impl Line<'_> {
 
 fn event(name: &str) -> Option<Kind> {
     Kind::BOTH.into_iter().find(|kind| kind.schema_name() == name)
-}
-
-fn topic(topics: &[String; 2], name: &str) -> Option<Kind> {
-    Kind::BOTH.into_iter().find(|kind| topics[*kind as usize] == name)
 }
 
 /// A time in ms since 1970: RFC 3339, or a number whose size tells its unit.

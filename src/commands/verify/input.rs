@@ -495,6 +495,7 @@ impl<'l> Reader<'l, '_, '_> {
 /// A record of which nothing but its value is known.
 fn read_of(kind: Kind, number: i64, value: Option<&[u8]>) -> Read<'_> {
     Read {
+        topic: 0,
         kind,
         is_told: false,
         partition: None,

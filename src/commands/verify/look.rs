@@ -57,7 +57,8 @@ pub(super) fn of(settings: &Settings, options: &VerifyOptions, plan: &Plan) -> B
 
 impl Look for Commands {
     fn read(&self, topic: &TopicAccount, example: &Example) -> String {
-        let (name, offset) = (&topic.topic, example.offset);
+        let name = topic.topics.get(usize::from(example.topic)).unwrap_or(&topic.topic);
+        let offset = example.offset;
         match (&self.source, example.partition) {
             (Ok(bootstrap), Some(partition)) => {
                 format!("kcat -C -b {bootstrap} -t {name} -p {partition} -o {offset} -c 1 -J")

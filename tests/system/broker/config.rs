@@ -94,6 +94,8 @@ pub struct Options<'a> {
     pub jvm_args: &'a [&'a str],
     /// Environment variables for that `java`.
     pub env: &'a [(&'a str, &'a str)],
+    /// An id of its own for its cluster; else all of the tests' brokers have the same.
+    pub cluster_id: Option<&'a str>,
     /// Arguments for `StorageTool format`, such as `--add-scram` to create
     /// SCRAM users.
     pub format_args: &'a [&'a str],

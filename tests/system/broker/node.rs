@@ -61,7 +61,7 @@ impl Node {
         fs::write(node.file("server.properties"), properties)
             .and_then(|()| fs::write(node.file("log4j2.properties"), config::LOG4J2))
             .expect("the broker's configuration to be written");
-        node.format(options.format_args);
+        node.format(options.cluster_id.unwrap_or(CLUSTER_ID), options.format_args);
         node
     }
 
@@ -130,11 +130,11 @@ impl Node {
     }
 
     /// Writes the cluster id and the first metadata into the data directory.
-    fn format(&self, arguments: &[&str]) {
+    fn format(&self, cluster_id: &str, arguments: &[&str]) {
         let mut java = tools::bounded(START_LIMIT, "java");
         self.describe(&mut java);
         let output = java
-            .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
+            .args(["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"])
             .arg(self.file("server.properties"))
             .args(arguments)
             .output()

@@ -1,10 +1,12 @@
 //! `verify` against a real Kafka: what is missing is told from what is lost, and a clean run is closed.
 
 use std::fs;
+use std::ops::Range;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rdkafka::config::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -13,6 +15,19 @@ use crate::broker::{Broker, Options};
 use crate::cluster::{self, Topics};
 use crate::common::{Finished, Producer};
 use crate::{kcat, tools};
+
+/// How long the brokers have for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A producer of the tests.
+fn producer(bootstrap: &str, properties: &[(&str, &str)]) -> BaseProducer {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap);
+    for (name, value) in properties {
+        config.set(*name, *value);
+    }
+    config.create().expect("a producer")
+}
 
 /// Most memory that an audit may take, KiB.
 const MEMORY_KIB: u64 = 64 * 1024;
@@ -50,7 +65,45 @@ impl Kept {
 
     /// Verifies the run of the report.
     fn verify(&self) -> Finished {
-        Producer::new(["verify", "--json", "--report", &self.path("report.json")]).finish()
+        self.verify_with(&[])
+    }
+
+    /// The same with more options.
+    fn verify_with(&self, options: &[&str]) -> Finished {
+        let report = self.path("report.json");
+        let verify = ["verify", "--json", "--report", &report];
+        Producer::new(verify.iter().chain(options)).finish()
+    }
+
+    /// Verifies the run in the topics of a stage.
+    fn verify_behind(&self, stage: &Topics) -> Finished {
+        let [metric, token] =
+            [format!("metric={}", stage.metric), format!("token={}", stage.token)];
+        self.verify_with(&["-b", &stage.bootstrap, "--topic", &metric, "--topic", &token])
+    }
+
+    /// Hands the records of the run on to the topics of a stage, through a producer, in their order.
+    fn forward(&self, stage: &Topics, producer: &BaseProducer) {
+        self.forward_some(0..i64::MAX, stage, producer);
+    }
+
+    /// The same of the records at these offsets of each partition.
+    fn forward_some(&self, offsets: Range<i64>, stage: &Topics, producer: &BaseProducer) {
+        for (from, to) in self.topics.both().into_iter().zip(stage.both()) {
+            let records = kcat::read_all(&self.topics.bootstrap, from).into_iter();
+            for record in records.filter(|record| offsets.contains(&record.offset)) {
+                let headers =
+                    record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+                        headers.insert(Header { key, value: Some(value) })
+                    });
+                let key = record.key.as_deref().expect("a key");
+                let value = record.value.as_deref().expect("a value");
+                let sent = BaseRecord::to(to).key(key).payload(value).headers(headers);
+                let sent = sent.timestamp(record.timestamp_ms).partition(record.partition);
+                producer.send(sent).map_err(|(error, _)| error).expect("room in the queue");
+            }
+        }
+        producer.flush(PATIENCE).expect("every record is there");
     }
 }
 
@@ -190,10 +243,8 @@ fn a_compacted_topic_keeps_the_last_of_each_key_and_nothing_is_lost() {
 fn what_an_open_transaction_hides_is_neither_lost_nor_truncated_and_is_there_when_it_ends() {
     let kept = Kept::new(Topics::create_with(cluster::plain(), "open", 1, &[]));
     kept.run(&[("BATCH", "100"), ("REPORT_FILE", "/dev/null")]).finish().exits(0);
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", &kept.topics.bootstrap).set("transactional.id", "left-open");
-    let other: BaseProducer = config.create().expect("a producer");
-    let patience = Duration::from_secs(60);
+    let other = producer(&kept.topics.bootstrap, &[("transactional.id", "left-open")]);
+    let patience = PATIENCE;
     other.init_transactions(patience).expect("transactions");
     other.begin_transaction().expect("a transaction");
     let record = BaseRecord::<str, str>::to(&kept.topics.metric).payload("open");
@@ -213,7 +264,76 @@ fn what_an_open_transaction_hides_is_neither_lost_nor_truncated_and_is_there_whe
     );
     other.abort_transaction(patience).expect("an end of it");
     let closed = account(&kept.verify(), 0);
-    assert_eq!(closed["topics"][0]["partitions"][0]["gaps"], json!(1));
+    let first = &closed["topics"][0]["partitions"][0];
+    assert_eq!((&first["read_from"], &first["gaps"]), (&json!(100), &json!(1)));
+}
+
+#[test]
+fn what_a_stage_has_not_committed_is_hidden_and_what_its_topic_has_deleted_may_be_expired() {
+    let broker = cluster::plain();
+    let kept = Kept::new(Topics::create_with(broker, "through", 3, &[]));
+    kept.run(&[("BATCH", "300")]).finish().exits(0);
+    let stage = Topics::create_with(broker, "stage", 3, &[]);
+    let transaction = producer(&stage.bootstrap, &[("transactional.id", "stage")]);
+    transaction.init_transactions(PATIENCE).expect("transactions");
+    transaction.begin_transaction().expect("a transaction");
+    kept.forward(&stage, &transaction);
+    let open = account(&kept.verify_behind(&stage), 69);
+    for topic in [0, 1] {
+        assert_eq!(missing(&open, topic), [("hidden".to_owned(), 300)]);
+        assert_eq!(open["topics"][topic]["origin"], "stage");
+    }
+    transaction.commit_transaction(PATIENCE).expect("an end of it");
+    account(&kept.verify_behind(&stage), 0);
+
+    let ends = kcat::end_offsets(&stage.bootstrap, &stage.token);
+    let (partition, _) = ends.into_iter().find(|(_, end)| *end > 60).expect("a partition");
+    broker.delete_records(&stage.token, partition, 50);
+    let cut = account(&kept.verify_behind(&stage), 69);
+    assert_eq!(missing(&cut, 1), [("expired-or-lost".to_owned(), 50)]);
+    assert_eq!(cut["torn"]["only_metric"], json!(50));
+}
+
+#[test]
+fn a_mirror_that_lags_has_lost_nothing() {
+    let kept = Kept::new(Topics::create_with(cluster::plain(), "mirrored", 1, &[]));
+    kept.run(&[("BATCH", "100"), ("REPORT_FILE", "/dev/null")]).finish().exits(0);
+    kept.run(&[("BATCH", "100")]).finish().exits(0);
+    let own = Some("QW5vdGhlciBjbHVzdGVyIQ");
+    let other = Broker::start_with(&Options { cluster_id: own, ..Options::default() });
+    let mirror = Topics { bootstrap: other.bootstrap(), ..kept.topics.clone() };
+    other.create_topics(&[(&mirror.metric, 1), (&mirror.token, 1)]);
+    // What was sent before is not mirrored, so the offsets are others.
+    kept.forward_some(100..190, &mirror, &producer(&mirror.bootstrap, &[]));
+    let verify = || kept.verify_with(&["-b", &mirror.bootstrap]);
+    let lag = account(&verify(), 74);
+    for topic in [0, 1] {
+        assert_eq!(missing(&lag, topic), [("absent".to_owned(), 10)]);
+        assert_eq!(lag["topics"][topic]["origin"], "other-cluster");
+    }
+    kept.forward_some(190..200, &mirror, &producer(&mirror.bootstrap, &[]));
+    account(&verify(), 0);
+}
+
+#[test]
+fn a_log_that_was_not_read_to_its_end_claims_no_loss() {
+    let mut broker = Broker::start();
+    let kept = Kept::new(Topics::create_with(&broker, "killed", 3, &[]));
+    kept.run(&[("BATCH", "200000")]).finish().exits(0);
+    let report = kept.path("report.json");
+    let verify = Producer::new(["verify", "--json", "--timeout", "3", "--report", &report]).start();
+    let is_reading = || {
+        let said = verify.stderr.text.lock().expect("what it said");
+        String::from_utf8_lossy(&said).contains("reading ")
+    };
+    assert!(tools::comes_true(PATIENCE, is_reading), "it reads");
+    broker.kill();
+    let account = account(&verify.finish(), 69);
+    assert_eq!(account["verdict"], "undecided");
+    for topic in [0, 1] {
+        let causes = missing(&account, topic);
+        assert!(causes.iter().all(|(why, _)| why == "not-read"), "{causes:?}");
+    }
 }
 
 #[test]
@@ -230,7 +350,9 @@ fn a_run_that_is_sent_again_is_copies_and_not_loss() {
     for _ in 0..2 {
         kept.run(&run).finish().exits(0);
     }
-    let account = account(&kept.verify(), 74);
+    // The second one began behind the first.
+    account(&kept.verify(), 0);
+    let account = account(&kept.verify_with(&["--all"]), 74);
     for topic in account["topics"].as_array().expect("topics") {
         assert_eq!(topic["missing"], json!(0));
         assert_eq!(topic["copies"].as_array().expect("copies").len(), 1);
@@ -249,7 +371,7 @@ fn a_killed_run_that_is_started_again_is_told_by_its_times() {
     drop(running);
     let sent = u64::try_from(kept.topics.wait_until_stable()).expect("a count");
     kept.run(&run).finish().exits(0);
-    let account = account(&kept.verify(), 74);
+    let account = account(&kept.verify_with(&["--all"]), 74);
     let sum = |pointer: &str| -> u64 {
         let topics = account["topics"].as_array().expect("topics");
         topics
@@ -340,7 +462,7 @@ fn a_shard_of_a_run_with_faults_is_closed_by_its_own_report() {
         reports.push(report);
     }
     for report in reports {
-        let finished = Producer::new(["verify", "--json", "--report", &report]).finish();
+        let finished = Producer::new(["verify", "--json", "--all", "--report", &report]).finish();
         let account = account(&finished, 0);
         let foreign = &account["topics"][0]["read"]["foreign"];
         assert!(foreign["other_shards"].as_u64() > Some(500), "{foreign}");
