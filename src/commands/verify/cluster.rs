@@ -163,7 +163,11 @@ impl<'t> Cluster<'t> {
             if is_complete { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         reporter::bar::clear();
-        let limits = self.limits.answer();
+        // Who stops it waits for no answer.
+        let limits = match stop.received().first {
+            None => self.limits.answer(),
+            Some(_) => Err("reading was stopped".to_owned()),
+        };
         let logs = Kind::BOTH.map(|kind| self.log(kind, limits.as_deref().ok(), past));
         let unknown = limits.err().map(|why| {
             format!("whether the topics are compacted, and when their records expire: {why}")
