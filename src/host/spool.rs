@@ -4,8 +4,8 @@
 //! it is kept in a temporary file until then: a reader that stops must not stop the run.
 //!
 //! A disk that hangs must not either. So a thread writes, and whoever has a line hands it over; at most
-//! [`MOST_WAITING`] pieces of [`PIECE`] bytes wait for that thread. A disk that takes none of them for
-//! [`PATIENCE`] is given up, and with it the file.
+//! `MOST_WAITING` pieces of `PIECE` bytes wait for that thread. A disk that takes none of them for
+//! `PATIENCE` is given up, and with it the file.
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
