@@ -38,6 +38,7 @@ fn doctor_says(machine: &Machine, code: i32, line: &str) {
 fn the_host_s_own_seed_file_comes_before_the_packaged_one(release: Release) {
     let installed = Installed::new(release);
     let machine = &installed.machine;
+    installed.tell_of_the_seed();
     machine.put("/data/gpu_seed.json", seed("RTX 4090"), 0o644);
     machine.run(&["systemctl", "start", UNIT]).success();
     let line = seed_line(machine, UNIT);
@@ -55,6 +56,7 @@ fn the_host_s_own_seed_file_comes_before_the_packaged_one(release: Release) {
 fn of_two_binds_of_data_the_first_counts_and_doctor_says_so(release: Release) {
     let installed = Installed::new(release);
     let machine = &installed.machine;
+    installed.tell_of_the_seed();
     machine.put("/srv/seeds/gpu_seed.json", seed("RTX 4090"), 0o644);
     let packaged = "/usr/share/vm4-producer/gpu_seed.json";
     for bind in ["/srv/seeds:/data", "/srv/seeds/gpu_seed.json:/data/gpu_seed.json"] {

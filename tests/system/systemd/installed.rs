@@ -114,6 +114,12 @@ impl Installed {
         text
     }
 
+    /// Has runs say which seed they have, which is no news at the usual level of the log.
+    pub fn tell_of_the_seed(&self) {
+        let text = self.machine.read(ENV_FILE) + "RUST_LOG=vm4_producer=debug\n";
+        self.machine.put(ENV_FILE, text, 0o644);
+    }
+
     /// Writes a drop-in of the administrator for a unit.
     pub fn drop_in(&self, unit: &str, lines: &str) {
         self.machine.put(&format!("/etc/systemd/system/{unit}.d/test.conf"), lines, 0o644);
