@@ -250,12 +250,17 @@ impl PastRun {
     }
 
     /// Where a partition of a topic ended before the first record, if it is the run's own topic and the
-    /// report tells. A partition that was added later began at 0.
+    /// report tells. A partition that was added later began at 0, and one that was cut back is read from
+    /// there.
     #[must_use]
     pub fn start_offset(&self, (number, name): (usize, &str), partition: i32) -> Option<i64> {
         let topic = Some(&self.topics[number]).filter(|topic| topic.topic == name)?;
         let starts = Some(&topic.start_offsets).filter(|starts| !starts.is_empty())?;
-        starts.get(usize::try_from(partition).ok()?).copied().unwrap_or(Some(0))
+        let start = starts.get(usize::try_from(partition).ok()?).copied().unwrap_or(Some(0))?;
+        let own = topic.partitions.iter().find(|own| own.partition == partition);
+        // In a log that was cut back, records of the run are below its old end.
+        let is_cut_back = topic.truncated > 0 || own.is_some_and(|own| own.first_offset < start);
+        Some(if is_cut_back { 0 } else { start })
     }
 
     /// The times of each topic's acknowledged records by partition, where the report has those of all.

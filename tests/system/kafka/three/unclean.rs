@@ -28,9 +28,16 @@ fn verified(finished: &Finished, code: i32) -> (Value, String) {
         let words = ["verify", "--report", report, "--gpu-seed", seed];
         Producer::new([&words[..], more].concat()).finish()
     };
-    let account = verify(&["--json"]);
-    let account = serde_json::from_str(&account.exits(code).stdout).expect("an account");
-    (account, verify(&[]).stdout)
+    let account = |more: &[&str]| -> Value {
+        let account = verify(&[&["--json"][..], more].concat());
+        serde_json::from_str(&account.exits(code).stdout).expect("an account")
+    };
+    // Which leader wrote before is behind where the run began.
+    let all = account(&["--all"]);
+    let found =
+        |account: &Value| [0_usize, 1].map(|topic| account["topics"][topic]["found"].clone());
+    assert_eq!(found(&account(&[])), found(&all), "what is below the old end is read as well");
+    (all, verify(&["--all"]).stdout)
 }
 
 #[test]
