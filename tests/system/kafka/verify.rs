@@ -264,6 +264,8 @@ fn what_an_open_transaction_hides_is_neither_lost_nor_truncated_and_is_there_whe
          ends; the run's last record there got offset 200"
     );
     other.abort_transaction(patience).expect("an end of it");
+    // The partition learns of it a moment later.
+    tools::comes_true(PATIENCE, || kept.verify().code == 0);
     let closed = account(&kept.verify(), 0);
     let first = &closed["topics"][0]["partitions"][0];
     assert_eq!((&first["read_from"], &first["gaps"]), (&json!(100), &json!(1)));
@@ -285,6 +287,8 @@ fn what_a_stage_has_not_committed_is_hidden_and_what_its_topic_has_deleted_may_b
         assert_eq!(open["topics"][topic]["origin"], "stage");
     }
     transaction.commit_transaction(PATIENCE).expect("an end of it");
+    // The partitions learn of it one by one, a moment later.
+    tools::comes_true(PATIENCE, || kept.verify_behind(&stage).code == 0);
     account(&kept.verify_behind(&stage), 0);
 
     let ends = kcat::end_offsets(&stage.bootstrap, &stage.token);
