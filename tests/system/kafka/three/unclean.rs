@@ -50,7 +50,7 @@ fn what_an_unclean_election_truncates_is_told_from_loss_and_by_what_is_in_its_pl
     trio.wait_until_in_sync(&topics, 1);
     let lost = paced(&topics, 100, "0").finish();
     lost.exits(0);
-    let through = paced(&topics, 200, "0.02").set("DELIVERY_TIMEOUT_SEC", "60").start();
+    let through = paced(&topics, 600, "0.02").set("DELIVERY_TIMEOUT_SEC", "60").start();
     topics.wait_for_records(400 + 120);
     trio.pause(0);
     trio.resume(1);
@@ -60,7 +60,7 @@ fn what_an_unclean_election_truncates_is_told_from_loss_and_by_what_is_in_its_pl
 
     let (whole, _) = verified(&before, 0);
     assert_eq!(whole["closed"], json!(true));
-    let sent = [(&lost, 100), (&through, 200)];
+    let sent = [(&lost, 100), (&through, 600)];
     for (finished, pairs) in sent {
         let (account, words) = verified(finished, 74);
         for topic in account["topics"].as_array().expect("topics") {
