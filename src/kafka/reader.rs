@@ -7,7 +7,9 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
 use super::errors::class;
 use super::native::{Code, Consumer, ErrorCode, Fetched, FetchedRecord};
+use crate::audit::Read;
 use crate::delivery::FailureClass;
+use crate::event::Kind;
 
 /// Longest single wait, so that the bound and the caller's wish to stop are noticed.
 const SLICE: Duration = Duration::from_millis(50);
@@ -83,6 +85,32 @@ pub enum Unread {
 pub struct ReadRecord<'m>(pub(super) FetchedRecord<'m>);
 
 impl ReadRecord<'_> {
+    /// The record as an audit takes it, with these headers of its own; `is_told` if its topic tells the
+    /// event.
+    pub(crate) fn for_audit<'a>(
+        &'a self,
+        kind: Kind,
+        is_told: bool,
+        headers: &'a [(&'a str, &'a [u8])],
+    ) -> Read<'a> {
+        Read {
+            kind,
+            is_told,
+            topic: 0,
+            partition: Some(self.partition()),
+            offset: self.offset(),
+            leader_epoch: self.leader_epoch(),
+            timestamp_ms: self.timestamp_ms(),
+            has_append_time: self.has_append_time(),
+            key: Some(self.key()),
+            headers: Some(headers),
+            value: self.value(),
+            identity: None,
+            row: None,
+            seen_at_ms: None,
+        }
+    }
+
     /// Partition.
     #[must_use]
     pub fn partition(&self) -> i32 {

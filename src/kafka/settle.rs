@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rdkafka::config::ClientConfig;
 
 use super::reader::{self, ReadRecord, Unread};
-use crate::audit::{Author, Authorship, Read};
+use crate::audit::{Author, Authorship};
 use crate::delivery::{Doubts, Sightings, digest};
 use crate::event::Kind;
 
@@ -84,21 +84,6 @@ pub fn settle(
 
 fn author(authorship: &mut Authorship<'_>, kinds: &[Kind], record: &ReadRecord<'_>) -> Author {
     let headers: Vec<_> = record.headers().collect();
-    let read = Read {
-        topic: 0,
-        kind: kinds[0],
-        is_told: kinds.len() == 1,
-        partition: Some(record.partition()),
-        offset: record.offset(),
-        leader_epoch: None,
-        timestamp_ms: record.timestamp_ms(),
-        has_append_time: record.has_append_time(),
-        key: Some(record.key()),
-        headers: Some(&headers),
-        value: record.value(),
-        identity: None,
-        row: None,
-        seen_at_ms: None,
-    };
+    let read = record.for_audit(kinds[0], kinds.len() == 1, &headers);
     authorship.of(kinds, &read)
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tracing::info;
 
 use super::{Past, Problem, Reading, Topics};
-use crate::audit::{Audit, Log, LogPartition, Origin, Read};
+use crate::audit::{Audit, Log, LogPartition, Origin};
 use crate::cli::VerifyOptions;
 use crate::event::Kind;
 use crate::event_time::TopicLimits;
@@ -235,22 +235,9 @@ pub(in crate::commands) fn take(
         [None, Some(_)] => Some(Kind::Token),
         _ => None,
     };
-    let mut read = Read {
-        kind: of_topic.unwrap_or(Kind::Metric),
-        is_told: of_topic.is_some(),
-        topic: 0,
-        partition: Some(record.partition()),
-        offset: record.offset(),
-        leader_epoch: record.leader_epoch(),
-        timestamp_ms: record.timestamp_ms(),
-        has_append_time: record.has_append_time(),
-        key: Some(record.key()),
-        headers: Some(&headers),
-        value: record.value(),
-        identity: None,
-        row: None,
-        seen_at_ms: follows.then(|| Timestamp::now().as_millisecond()),
-    };
+    let kind = of_topic.unwrap_or(Kind::Metric);
+    let mut read = record.for_audit(kind, of_topic.is_some(), &headers);
+    read.seen_at_ms = follows.then(|| Timestamp::now().as_millisecond());
     if of_topic.is_none() {
         read.kind = audit.kind_of(&read).unwrap_or(Kind::Metric);
     }
