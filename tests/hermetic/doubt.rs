@@ -2,13 +2,16 @@
 //! nobody was there to read it. What the report says of them is what is in the log.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use crate::cluster::{Cluster, Received, TOPICS};
-use crate::common::{Finished, Running, validator};
+use crate::common::{Finished, Producer, Running, validator};
+use crate::process::eventually;
+use crate::switch::{Between, Question, Switch};
 use rdkafka::config::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr as E};
 use serde_json::Value;
 
@@ -107,6 +110,59 @@ fn records_whose_time_ran_out_are_delivered_if_they_are_in_the_log() {
     finished.exits(if missing == 0 { 0 } else { 74 });
     finished.says(&format!("{} of 80 planned records delivered", 80 - missing));
     finished.says(&format!("{found} of them found in the log"));
+}
+
+/// Holds back what is to be stored: a leader that is stopped, with requests in its socket.
+#[derive(Default)]
+struct Gate {
+    is_shut: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn is_shut(&self, is_shut: bool) {
+        *self.is_shut.lock().unwrap() = is_shut;
+        self.opened.notify_all();
+    }
+}
+
+impl Between for Gate {
+    fn asked(&self, question: Question) -> Option<Vec<u8>> {
+        if question.api == RDKafkaApiKey::Produce as i16 {
+            let is_shut = self.is_shut.lock().unwrap();
+            drop(self.opened.wait_while(is_shut, |is_shut| *is_shut).unwrap());
+        }
+        None
+    }
+}
+
+#[test]
+fn what_is_stored_after_the_log_was_read_was_not_found_when_it_was_read() {
+    let cluster = Cluster::start_with(1, 1);
+    let gate = Arc::new(Gate::default());
+    let switch = Switch::with(&cluster, Arc::clone(&gate));
+    let run = Producer::run(&switch.bootstrap()).set("BATCH", "200").set("SLEEP_SEC", "0.02");
+    let running = run.set("DELIVERY_TIMEOUT_SEC", "2").start();
+    cluster.read(TOPICS[1], 5);
+    gate.is_shut(true);
+    let finished = running.finish();
+    let read = || TOPICS.map(|topic| counts(run_of(&finished), cluster.read(topic, usize::MAX)));
+    let before = read();
+    gate.is_shut(false);
+    let sum = |there: &[BTreeMap<u64, usize>; 2]| there.iter().map(BTreeMap::len).sum::<usize>();
+    let there = eventually("what was on its way", || {
+        Some(read()).filter(|there| sum(there) > sum(&before))
+    });
+    let mut late = 0;
+    for ((topic, reported), there) in topics(&finished).zip(there) {
+        let not_found = listed(&reported["seq"]["not_found"]);
+        late += not_found.iter().filter(|seq| there.contains_key(seq)).count();
+        assert_eq!(reported["failed"], 0, "{topic}: {reported}");
+        assert_eq!(listed(&reported["seq"]["unresolved"]), not_found, "{topic}");
+    }
+    assert!(late > 0, "nothing was on its way");
+    finished.exits(74).says(" of them not found when the log was read");
+    assert!(!finished.stderr.contains("not in the log"), "{}", finished.stderr);
 }
 
 #[test]
