@@ -41,7 +41,7 @@ test: deps ## Build and pass the hermetic tests (embedded broker; no root)
 test-system: deps ## Test against the real parts (Apache Kafka, systemd, Docker); root. SKIP="part ..." leaves parts out
 	@CARGO="$(CARGO)" SKIP="$(SKIP)" tests/system/run
 
-soak: deps ## Test hundreds of runs against three brokers whose leaders move, for records lost; root
+soak: deps ## Test hundreds of runs against three brokers whose leaders move, and all error codes; root
 	@CARGO="$(CARGO)" tests/system/run soak
 
 figures: deps ## Draw the figures of docs/workload.md anew. TRACES=DIR asks the classifier anew (Python from PyPI)

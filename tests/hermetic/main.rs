@@ -13,6 +13,7 @@
 )]
 
 mod answer_key;
+mod answers;
 mod bar;
 mod captures;
 mod causes;
