@@ -22,11 +22,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use super::Audit;
-use super::examine::Asked;
+use super::examine::{Asked, ts_of};
 use super::json::{Json, digest, digest_but_ts};
 use super::record::{Owned, Read};
 use super::seen::{CHUNK, LENGTH};
-use super::shared::is_event;
+use super::shared::{by_fields, is_event};
 use super::slots::Slot;
 use crate::event::Kind;
 use crate::faults::{Fault, FaultSet};
@@ -82,7 +82,11 @@ impl Said {
         Self {
             whole: digest(value, json.as_ref()),
             but_ts: json.as_ref().and_then(digest_but_ts),
-            ts_ms: json.as_ref().and_then(Json::ts_ms),
+            // What is no JSON may still show it.
+            ts_ms: match &json {
+                Some(json) => json.ts_ms(),
+                None => ts_of(Some(value)),
+            },
         }
     }
 }
@@ -454,18 +458,24 @@ impl Audit<'_> {
                 }
                 // The columns of a table are a part of what was sent.
                 let value = read.value.filter(|_| read.row.is_some() && read.is_of(own.0, None));
-                if value.is_some_and(|value| self.is_mostly(own, value, ms)) {
-                    alike.push((own, open));
+                let changes = value.and_then(|value| self.changes(own, value, ms));
+                if let Some(changes) = changes.filter(|changes| *changes <= MOST_CHANGED) {
+                    alike.push((own, open, changes));
                 }
             }
         }
         if copied.is_some() && said.is_some() {
             return copied;
         }
-        let still = alike.iter().filter(|(_, open)| *open > 0).map(|(own, _)| *own);
-        match (still.collect::<Vec<_>>().as_slice(), alike.as_slice()) {
-            ([own], _) => Some(*own),
-            ([], [(own, _)]) => Some(*own),
+        // Those that fit are interchangeable, and others have to be the only one.
+        let fits = alike.iter().filter(|(.., changes)| *changes == 0);
+        let (mut fits, open) = (fits.peekable(), |(_, open, _): &&(Own, u64, usize)| *open > 0);
+        if let Some((own, ..)) = fits.clone().find(open).or_else(|| fits.next()) {
+            return Some(*own);
+        }
+        let still: Vec<_> = alike.iter().filter(open).collect();
+        match (still.as_slice(), alike.as_slice()) {
+            ([(own, ..)], _) | ([], [(own, ..)]) => Some(*own),
             _ => None,
         }
     }
@@ -1027,6 +1037,13 @@ impl Audit<'_> {
                 claims.entry(own).or_default().push(number);
             }
         }
+        // Idle GPUs have much in common. Where most of what is left is none of the run's, a metric is no
+        // more likely to be than the others.
+        let left = found.open();
+        let left = left.filter(|(_, read, said)| read.lend(|read| self.may_be_own(read, *said)));
+        if 2 * claims.len() < left.count() {
+            claims.retain(|(kind, _), _| *kind == Kind::Token);
+        }
         found.claim(claims);
     }
 
@@ -1040,6 +1057,15 @@ impl Audit<'_> {
 
     /// Whether a value has the GPU of a record, and most of the rest.
     fn is_mostly(&mut self, own: Own, value: &[u8], at: i64) -> bool {
+        self.changes(own, value, at).is_some_and(|changes| changes <= MOST_CHANGED)
+    }
+
+    /// How many fields of a value, of those that are there, are others than those of a record; `None` if it
+    /// is of another GPU, or is the other event.
+    fn changes(&mut self, own: Own, value: &[u8], at: i64) -> Option<usize> {
+        if by_fields(Some(value)).is_some_and(|kind| kind != own.0) {
+            return None;
+        }
         let plan = self.expectation.plan;
         let due_ms = Some(self.timetable.ms(own.1).unwrap_or(at));
         let seq = plan.shard().seq_at(own.1);
@@ -1049,9 +1075,9 @@ impl Audit<'_> {
         let differences = super::compare::differences(record.value, Some(value));
         let is_gpu = |pointer: &str| ["/gpu_index", "/host"].contains(&pointer);
         let there = differences.iter().filter(|d| d.change != super::compare::Change::Removed);
-        let changed = there.clone().filter(|d| d.change != super::compare::Change::Added).count();
-        changed <= MOST_CHANGED
-            && !there.clone().any(|d| is_gpu(&d.pointer) || d.pointer.is_empty())
+        let is_other = there.clone().any(|d| is_gpu(&d.pointer) || d.pointer.is_empty());
+        let changed = there.filter(|d| d.change != super::compare::Change::Added).count();
+        (!is_other).then_some(changed)
     }
 }
 

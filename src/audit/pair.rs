@@ -142,10 +142,11 @@ impl Audit<'_> {
         }
     }
 
-    /// Takes a record of the pair `seq` that waited for its time, which may tell its event, too.
+    /// Takes a record of the pair `seq` that waited for its time, which may tell its event, too. What was
+    /// found by its value is the event that has it.
     pub(super) fn of_pair_again(&mut self, waiting: &Owned, seq: u64) {
         waiting.lend(|read| {
-            let kind = match read.is_told {
+            let kind = match read.is_told || read.run().is_none() {
                 true => read.kind,
                 false => self.by_plan(read, seq).unwrap_or(read.kind),
             };

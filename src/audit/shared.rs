@@ -67,14 +67,22 @@ impl Audit<'_> {
         value.is_empty() && !self.expectation.plan.is_clean() && self.is_empty_missing()
     }
 
-    /// Which record of a pair it is. Each of these tells where those before it leave both: its value,
-    /// its header `fault`, its key; and which one is not there yet, for then both are the same.
+    /// Which record of a pair it is. Each of these tells where those before it leave both: which one the
+    /// run sent, its value, its header `fault`, its key, that it is to have no value; and which one is not
+    /// there yet, for then both are the same.
     pub(super) fn by_plan(&mut self, read: &Read<'_>, seq: u64) -> Option<Kind> {
         let place = self.expectation.plan.shard().place_of(seq)?;
         if self.outline.end.is_some_and(|end| place >= end) {
             return None;
         }
-        let tests = [Self::has_its_value, Self::has_its_fault, Self::has_its_key, Self::is_to_come];
+        let tests = [
+            Self::was_sent,
+            Self::has_its_value,
+            Self::has_its_fault,
+            Self::has_its_key,
+            Self::is_empty_too,
+            Self::is_to_come,
+        ];
         let mut left = Kind::BOTH.to_vec();
         for test in tests {
             let mut those = left.clone();
@@ -88,11 +96,24 @@ impl Audit<'_> {
         left.first().copied()
     }
 
-    pub(super) fn has_its_value(&mut self, read: &Read<'_>, (seq, place): (u64, u64)) -> bool {
+    fn was_sent(&mut self, read: &Read<'_>, (seq, place): (u64, u64)) -> bool {
+        let plan = self.expectation.plan;
+        let moment_ms = || self.timetable.ms(place).unwrap_or_default();
+        plan.gpu_at(read.kind, seq, moment_ms).is_some()
+            && !plan.faults_at(seq, read.kind).has(Fault::Drop)
+    }
+
+    pub(super) fn has_its_value(&mut self, read: &Read<'_>, pair: (u64, u64)) -> bool {
         // A stage may have taken it away, so that nothing is left says little: the header says more.
-        if read.value.is_none_or(<[u8]>::is_empty) {
-            return true;
-        }
+        read.value.is_none_or(<[u8]>::is_empty) || self.is_its_value(read, pair)
+    }
+
+    fn is_empty_too(&mut self, read: &Read<'_>, pair: (u64, u64)) -> bool {
+        read.value.is_some_and(|value| !value.is_empty()) || self.is_its_value(read, pair)
+    }
+
+    /// Whether it has the value of this record.
+    fn is_its_value(&mut self, read: &Read<'_>, (seq, place): (u64, u64)) -> bool {
         let Expectation { plan, .. } = self.expectation;
         let faults = plan.faults_at(seq, read.kind);
         let is_backfill = plan.event_start().is_some();

@@ -37,6 +37,7 @@ mod incidents;
 mod limits;
 mod log;
 mod loss;
+mod mutated_tables;
 mod mutations;
 mod notify;
 mod process;

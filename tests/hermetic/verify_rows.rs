@@ -231,6 +231,36 @@ fn numbers_as_text_other_forms_of_them_and_null_are_re_encoded() {
 }
 
 #[test]
+fn lines_of_values_alone_whose_numbers_all_are_texts_are_rows_of_a_table() {
+    let value = |(_, _, value): &Row| {
+        let text = |(name, value): (&String, &Value)| match value {
+            Value::Number(number) => (name.clone(), json!(number.to_string())),
+            other => (name.clone(), other.clone()),
+        };
+        format!("{}\n", Value::Object(value.iter().map(text).collect()))
+    };
+    let text: String = rows().iter().map(value).collect();
+    let told = is_closed(&text, &[]);
+    assert!(told.contains("gpu.metrics.v1: 40 rows, 9 of 9 fields compared"), "{told}");
+}
+
+#[test]
+fn of_rows_of_one_millisecond_and_gpu_without_some_column_each_counts_as_one_of_their_pairs() {
+    let own = [("SLEEP_SEC", "0.0001"), ("RUN_ID", "rows"), ("BATCH", "60"), ("RUN_SEED", "1")];
+    let run = [&own[..], &[("EVENT_START", "2026-01-01T00:00:00Z")]].concat();
+    let columns: Vec<_> = ALL[4..].iter().copied().filter(|column| *column != "model").collect();
+    let mut rows = rows_of(&generated(&run));
+    verified(table(&rows, &columns, ",", plain), &["--run", "rows"], &run).exits(0);
+    rows.remove(7);
+    let finished = verified(table(&rows, &columns, ",", plain), &["--run", "rows"], &run);
+    assert!(
+        finished.exits(74).stdout.contains("119 records found, 1 missing"),
+        "{}",
+        finished.stdout
+    );
+}
+
+#[test]
 fn a_lost_row_an_altered_one_and_a_copy_are_told_by_run_and_seq() {
     let mut rows = rows();
     rows.remove(7);

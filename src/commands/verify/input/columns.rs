@@ -248,6 +248,8 @@ impl Columns {
 struct Seen {
     rows: u64,
     names: BTreeMap<String, u64>,
+    /// How many have a number in a field that is one, and how many a text.
+    numbers: BTreeMap<String, [u64; 2]>,
     /// How many have a time as the events do, and how many another form of it.
     times: [u64; 2],
     /// The finest and the coarsest unit of a time, nanoseconds.
@@ -286,6 +288,13 @@ impl Shape {
             for (name, cell) in cells {
                 let seen = &mut self.seen[*kind as usize];
                 *seen.names.entry((*name).to_owned()).or_default() += 1;
+                let mut own = columns.events[*kind as usize].iter();
+                if own.any(|field| field.name == *name && field.is_number)
+                    && let Cell::Json(json) = cell
+                {
+                    let count = seen.numbers.entry((*name).to_owned()).or_default();
+                    count[usize::from(json.starts_with('"'))] += 1;
+                }
                 let Some(moment) = cell.moment().filter(|_| *name == "ts") else { continue };
                 let wire =
                     |text: &str| text.len() == 24 && text.ends_with('Z') && &text[10..11] == "T";
@@ -324,8 +333,8 @@ impl Shape {
     }
 
     /// Whether lines that have nothing beside an event's fields are rows of a table, and not values as
-    /// they were sent: none of the first has some field, all have one that is none, or their times are
-    /// written in another form.
+    /// they were sent: none of the first has some field, all have one that is none, their times are
+    /// written in another form, or all numbers of some field are texts.
     pub(super) fn is_table(&self, columns: &Columns, kind: Kind) -> bool {
         let seen = &self.seen[kind as usize];
         let mut common = columns.events[kind as usize].iter().filter(|field| field.is_common);
@@ -333,7 +342,9 @@ impl Shape {
         let is_beside =
             |(name, rows): (&String, &u64)| *rows == seen.rows && !columns.has(kind, name);
         let has_other_times = seen.times[0] == 0 && seen.times[1] > 0;
-        seen.rows >= 2 && (is_left_out || has_other_times || seen.names.iter().any(is_beside))
+        let has_texts = seen.numbers.values().any(|[numbers, texts]| *numbers == 0 && *texts >= 2);
+        let is_other = is_left_out || has_other_times || has_texts;
+        seen.rows >= 2 && (is_other || seen.names.iter().any(is_beside))
     }
 
     /// The rows in the account, metrics first; `None` where there were none.
