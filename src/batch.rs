@@ -30,7 +30,7 @@ use crate::host::reporter::{Reporter, ScheduleState, View};
 use crate::host::signals::Stop;
 use crate::host::spool::Spool;
 use crate::kafka::Config;
-use crate::kafka::admin::NotReady;
+use crate::kafka::admin::{Admin, NotReady};
 use crate::kafka::producer::KafkaSink;
 use crate::plan::{self, Identity, Plan};
 use crate::report::{Report, Run};
@@ -158,7 +158,7 @@ impl Batch<'_> {
         }
         let running = self.running(sink, &ends);
         (self.begins)(&running);
-        client.is_announced = self.announce_in_topic(&running).await?;
+        client.is_announced = self.announce_in_topic(&admin, &running).await?;
         announce(settings, plan);
         let ids = lookup::ask_ids(plan, sink);
         let (ended, key) = self.send(sink, client.spool.take(), schedule).await;
@@ -195,26 +195,30 @@ impl Batch<'_> {
     }
 
     /// Has the run describe itself in `RUN_TOPIC`, if that is set; whether it did.
-    async fn announce_in_topic(&self, running: &Report) -> Result<bool, NotStarted> {
+    async fn announce_in_topic(&self, admin: &Admin, running: &Report) -> Result<bool, NotStarted> {
         let Self { settings, cluster, stop, .. } = self;
         let Some(topic) = settings.run_topic.clone().filter(|_| !cluster.is_embedded) else {
             return Ok(false);
         };
         let record = run_topic::record(topic, running);
         let (config, within) = (cluster.config.clone(), settings.delivery_timeout);
-        let asked = stop.clone();
-        let publish =
-            move || run_topic::begin(&config, record, within, &|| asked.received().count() > 0);
+        let (admin, asked) = (admin.clone(), stop.clone());
+        let publish = move || {
+            run_topic::begin(&admin, &config, record, within, &|| asked.received().count() > 0)
+        };
         let published = tokio::task::spawn_blocking(publish).await;
-        let published = published.unwrap_or_else(|error| Err(error.to_string()));
-        match (published, stop.received().first) {
-            (Ok(()), _) => Ok(true),
-            (Err(problem), Some(signal)) => Err(NotStarted::new(Cause::Stopped(signal), &problem)),
-            (Err(problem), None) => {
-                let problem = format!("the run cannot describe itself in RUN_TOPIC: {problem}");
-                Err(NotStarted::new(Cause::Unavailable, &problem))
-            }
-        }
+        let (problem, is_denied) = match published {
+            Ok(Ok(())) => return Ok(true),
+            Ok(Err(problem)) => (problem.to_string(), problem.is_denied),
+            Err(error) => (error.to_string(), false),
+        };
+        let problem = format!("the run cannot describe itself in RUN_TOPIC: {problem}");
+        let cause = match stop.received().first {
+            Some(signal) => Cause::Stopped(signal),
+            None if is_denied => Cause::Denied,
+            None => Cause::Unavailable,
+        };
+        Err(NotStarted::new(cause, &problem))
     }
 
     /// Sends the batch, and writes its answer key, if it is to have one.

@@ -44,7 +44,7 @@ impl Batch<'_> {
             problem: Some(error.to_string()),
             ..Answered::default()
         };
-        let Answered { acknowledged, problem } = answered.unwrap_or_else(failed);
+        let Answered { acknowledged, problem, .. } = answered.unwrap_or_else(failed);
         Some(Closing { at, records: counts, acknowledged, problem })
     }
 

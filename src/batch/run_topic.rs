@@ -5,19 +5,20 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::event::Kind;
+use crate::kafka::Config;
+use crate::kafka::admin::Admin;
 use crate::kafka::closing::{self, Addressed};
 use crate::kafka::logs::{Logs, Until};
 use crate::kafka::reader::Unread;
-use crate::kafka::{Config, topics};
 use crate::report::Report;
 
 /// Lets the client choose the partition.
 const ANY_PARTITION: i32 = -1;
 
-/// How long the cluster may take to tell the topic's configuration.
+/// How long the cluster may take to create the topic, and to tell its configuration.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// Most shards of a run that are read.
@@ -40,20 +41,50 @@ pub fn record(topic: String, report: &Report) -> Addressed {
     }
 }
 
-/// Sends the record of a run that begins, and warns of a topic that is not compacted.
+/// Why a run is not described.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct NotDescribed {
+    text: String,
+    /// Whether this client may not do it.
+    pub is_denied: bool,
+}
+
+/// Creates the topic, compacted, where it is not there, and sends the record of a run that begins. Warns
+/// of a topic that is not compacted.
 ///
 /// # Errors
-/// In words: it was not acknowledged.
+/// [`NotDescribed`]: the topic is not there, and may not be created, or the record was not acknowledged.
 pub fn begin(
+    admin: &Admin,
     config: &Config,
     record: Addressed,
     within: Duration,
     is_cancelled: &dyn Fn() -> bool,
-) -> Result<(), String> {
+) -> Result<(), NotDescribed> {
     let topic = record.topic.clone();
-    send(config, record, within, is_cancelled)?;
-    // Many clusters create a topic on demand, and then without compaction.
-    if topics::compacts(config, &topic, ANSWER_WITHIN) == Some(false) {
+    let not_created = match admin.create_compacted(&topic, ANSWER_WITHIN, is_cancelled) {
+        Ok(true) => {
+            info!("RUN_TOPIC {topic} was not there: it is created, compacted, with one partition");
+            None
+        }
+        Ok(false) => None,
+        Err(problem) => Some(problem),
+    };
+    // Who may not create topics may write to one that it cannot list; and a cluster may create it.
+    let sent = send(config, record, within, is_cancelled);
+    sent.map_err(|problem| match &not_created {
+        Some(why) => NotDescribed {
+            text: format!(
+                "{problem}; the topic is not there, and could not be created: {why}; create it with \
+                 kafka-topics.sh --create --topic {topic} --partitions 1 --config \
+                 cleanup.policy=compact"
+            ),
+            is_denied: problem.is_denied || why.is_denied,
+        },
+        None => problem,
+    })?;
+    if admin.compacts(&topic, ANSWER_WITHIN, is_cancelled) == Some(false) {
         warn!(
             "RUN_TOPIC {topic} is not compacted: what runs say there expires; set \
              cleanup.policy=compact on it"
@@ -65,13 +96,13 @@ pub fn begin(
 /// Sends the record of a run.
 ///
 /// # Errors
-/// In words: it was not acknowledged.
+/// [`NotDescribed`]: it was not acknowledged.
 pub fn send(
     config: &Config,
     record: Addressed,
     within: Duration,
     is_cancelled: &dyn Fn() -> bool,
-) -> Result<(), String> {
+) -> Result<(), NotDescribed> {
     let (topic, bytes) = (record.topic.clone(), record.value.len());
     let answered = closing::send(config, &[record], within, is_cancelled);
     if answered.acknowledged.iter().sum::<u64>() == 1 {
@@ -82,7 +113,8 @@ pub fn send(
         None if is_cancelled() => "a signal ended the wait".to_owned(),
         None => format!("no answer within {} s", within.as_secs_f64()),
     };
-    Err(format!("topic {topic} did not take a record of {bytes} bytes: {why}"))
+    let text = format!("topic {topic} did not take a record of {bytes} bytes: {why}");
+    Err(NotDescribed { text, is_denied: answered.is_denied })
 }
 
 /// What a run topic has of a run.
@@ -129,9 +161,15 @@ pub fn read(
             }
             return ControlFlow::Continue(());
         }
-        let value = record.value().unwrap_or_default();
-        let before = described.reports.insert(shard, value.to_vec());
-        bytes = bytes + value.len() - before.map_or(0, |before| before.len());
+        let before = match record.value() {
+            Some(value) => {
+                bytes += value.len();
+                described.reports.insert(shard, value.to_vec())
+            }
+            // A tombstone: somebody took it away.
+            None => described.reports.remove(&shard),
+        };
+        bytes -= before.map_or(0, |before| before.len());
         is_too_much = bytes > BYTES_MAX || described.reports.len() > SHARDS_MAX;
         if is_too_much { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;

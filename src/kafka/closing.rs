@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
 
+use super::errors::class;
 use super::native::{
     Client, Code, DeliveryReport, ErrorCode, Events, Handed, HeaderList, Listener, Topic,
 };
+use crate::delivery::FailureClass;
 use crate::event::Kind;
 use crate::host::apart::briefly;
 
@@ -46,19 +48,25 @@ pub struct Answered {
     pub acknowledged: [u64; 2],
     /// The first error.
     pub problem: Option<String>,
+    /// Whether it is that this client may not do it.
+    pub is_denied: bool,
 }
 
 /// Collects the answers.
 #[derive(Debug, Default)]
 struct Answers {
     acknowledged: [AtomicU64; 2],
-    problem: Mutex<Option<String>>,
+    problem: Mutex<Option<(String, bool)>>,
 }
 
 impl Answers {
-    fn failed(&self, error: &impl ToString) {
+    fn failed(&self, code: ErrorCode) {
+        self.note(code.to_string(), class(code) == FailureClass::Denied);
+    }
+
+    fn note(&self, text: String, is_denied: bool) {
         let mut problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
-        problem.get_or_insert_with(|| error.to_string());
+        problem.get_or_insert((text, is_denied));
     }
 }
 
@@ -68,8 +76,8 @@ impl Listener for Answers {
             Ok((_, Some(_))) => {
                 self.acknowledged[report.opaque()].fetch_add(1, Ordering::Relaxed);
             }
-            Ok((_, None)) => self.failed(&"the broker gave no offset"),
-            Err(code) => self.failed(&code),
+            Ok((_, None)) => self.note("the broker gave no offset".to_owned(), false),
+            Err(code) => self.failed(code),
         }
     }
 }
@@ -98,7 +106,7 @@ pub fn send(
         let topic = topics.entry(name).or_insert_with(|| Topic::new(&client, name));
         while let Err(code) = enqueue(topic, record) {
             if !code.is(Code::QueueFull) || is_over() {
-                answers.failed(&code);
+                answers.failed(code);
                 break;
             }
             events.take_next(LOOK_EVERY);
@@ -111,7 +119,8 @@ pub fn send(
     let problem = answers.problem.lock().unwrap_or_else(PoisonError::into_inner).clone();
     drop(topics);
     let _in_time = briefly(CLOSED_WITHIN, move || drop((events, client)));
-    Answered { acknowledged, problem }
+    let (problem, is_denied) = problem.unzip();
+    Answered { acknowledged, problem, is_denied: is_denied.unwrap_or_default() }
 }
 
 fn enqueue(topic: &Result<Topic<Answers>, ErrorCode>, record: &Addressed) -> Result<(), ErrorCode> {

@@ -74,6 +74,31 @@ pub fn brokers(
     apart(&config, bound, cancelled, |wait| wait.for_brokers())
 }
 
+/// What a topic is to a client that is to write single records to it, as far as the cluster tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Journal {
+    /// Whether it keeps the last record of each key.
+    pub compacts: Option<bool>,
+    /// Whether this client may write to it.
+    pub may_write: Option<bool>,
+}
+
+/// Asks what a topic is that is there.
+///
+/// # Errors
+/// [`NotReady`]: no client could be started.
+pub fn journal(config: &ClientConfig, topic: &str, within: Duration) -> Result<Journal, NotReady> {
+    let sink = KafkaSink::start(config, within)?;
+    let admin = sink.admin();
+    let journal = Journal {
+        compacts: admin.compacts(topic, within, || false),
+        may_write: admin.may_write(topic, within),
+    };
+    drop(admin);
+    sink.close();
+    Ok(journal)
+}
+
 /// Asks with a client that is started for this question.
 fn apart<T>(
     config: &ClientConfig,

@@ -34,6 +34,7 @@ mod code;
 mod consumer;
 mod events;
 mod headers;
+mod new_topic;
 mod topic_configs;
 mod topic_ids;
 

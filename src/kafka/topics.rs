@@ -7,7 +7,9 @@ use std::time::Duration;
 use rdkafka::config::ClientConfig;
 
 use super::admin::Admin;
+use super::errors::class;
 use super::native::{Client, Code, ErrorCode, TopicConfig};
+use crate::delivery::FailureClass;
 use crate::event_time::TopicLimits;
 
 /// Asks for the limits of topics with a client made for it, in their order.
@@ -37,6 +39,61 @@ impl Admin {
         let client = self.shared();
         asked(move || Ok(client), topics, within).await
     }
+
+    /// Whether a topic is compacted; `None` if that is not known within this time.
+    #[must_use]
+    pub fn compacts(
+        &self,
+        topic: &str,
+        within: Duration,
+        stopped: impl Fn() -> bool,
+    ) -> Option<bool> {
+        let answer = self.client().topic_configs(&[topic], within, stopped).ok()?;
+        Some(of(answer.into_iter().next()?).ok()?.compacts)
+    }
+
+    /// Whether this client may write to a topic; `None` if that is not known within this time.
+    #[must_use]
+    pub fn may_write(&self, topic: &str, within: Duration) -> Option<bool> {
+        self.client().may_write(topic, within)
+    }
+
+    /// Creates a compacted topic of one partition, unless there is a topic of this name; whether it did.
+    ///
+    /// # Errors
+    /// [`NotCreated`].
+    pub fn create_compacted(
+        &self,
+        topic: &str,
+        within: Duration,
+        stopped: impl Fn() -> bool,
+    ) -> Result<bool, NotCreated> {
+        // A question for one topic by its name creates it on many clusters, and not compacted.
+        if self.topics(within).is_some_and(|all| all.iter().any(|name| name == topic)) {
+            return Ok(false);
+        }
+        let created = self.client().create_topic(topic, COMPACTED, within, stopped);
+        match created {
+            Ok(()) => Ok(true),
+            Err((code, _)) if code.is(Code::TopicAlreadyExists) => Ok(false),
+            Err((code, words)) => Err(NotCreated {
+                is_denied: class(code) == FailureClass::Denied,
+                text: words.unwrap_or_else(|| code.to_string()),
+            }),
+        }
+    }
+}
+
+/// The settings of a topic that keeps the last record of each key.
+const COMPACTED: &[(&str, &str)] = &[("cleanup.policy", "compact")];
+
+/// Why a topic was not created.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct NotCreated {
+    text: String,
+    /// Whether this client may not create it.
+    pub is_denied: bool,
 }
 
 async fn asked<L: Send + Sync + 'static>(
@@ -63,19 +120,6 @@ async fn asked<L: Send + Sync + 'static>(
         [first, second] => Ok([first.clone(), second.clone()]),
         _ => Err("the cluster answered for other topics".to_owned()),
     }
-}
-
-/// Whether a topic is compacted; `None` if that is not known.
-#[must_use]
-pub fn compacts(config: &ClientConfig, topic: &str, within: Duration) -> Option<bool> {
-    let limits = apart(limits(config, [topic, topic], within)).ok()?;
-    limits.ok().map(|[limits, _]| limits.compacts)
-}
-
-/// Waits for an answer on a thread that may block.
-fn apart<T>(answer: impl Future<Output = T>) -> Result<T, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    Ok(runtime.map_err(|error| error.to_string())?.block_on(answer))
 }
 
 /// Ends the question once nobody waits for its answer.

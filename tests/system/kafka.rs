@@ -22,6 +22,7 @@ mod proxy;
 mod recipes;
 mod records;
 mod recovery;
+mod run_topic;
 mod same_bytes;
 mod security;
 mod signals;

@@ -5,7 +5,7 @@ use crate::batch::topic_limits;
 use crate::event::Kind;
 use crate::event_time::{Conflict, TopicLimits};
 use crate::exit::Exit;
-use crate::kafka::inquiry::Description;
+use crate::kafka::inquiry::{self, Description, Journal};
 use crate::kafka::{config, topics};
 use crate::settings::{EventTimeGuard, Settings};
 
@@ -18,7 +18,56 @@ pub(super) fn check(settings: &Settings, cluster: &Description) -> Vec<Finding> 
     if findings.iter().all(|topic| matches!(topic.result, Found::Well(_))) {
         findings.extend(check_limits(settings, cluster));
     }
+    let run_topic = settings.run_topic.as_deref();
+    findings.extend(run_topic.map(|topic| check_run_topic(settings, cluster, topic)));
     findings
+}
+
+/// Whether a run can describe itself in `RUN_TOPIC`.
+fn check_run_topic(settings: &Settings, cluster: &Description, topic: &str) -> Finding {
+    let name = format!("RUN_TOPIC {topic}");
+    let odd = |problem: &str, remedy: String| Finding {
+        name: name.clone(),
+        result: Found::Odd(problem.to_owned(), remedy),
+    };
+    let bootstrap = &settings.kafka_bootstrap;
+    let partitions = match cluster.topics.get(topic) {
+        None => {
+            return odd(
+                "does not exist, or this client is not allowed to see it; a run creates it where it may",
+                format!(
+                    "kafka-topics.sh --bootstrap-server {bootstrap} --create --topic {topic} \
+                     --partitions 1 --config cleanup.policy=compact"
+                ),
+            );
+        }
+        Some(Err(error)) => {
+            let exit = if error.is_denied { Exit::NoPerm } else { Exit::Unavailable };
+            return bad(name, error.to_string(), "grant this client Write on the topic", exit);
+        }
+        Some(Ok(partitions)) => *partitions,
+    };
+    let asked = inquiry::journal(&config::client(settings), topic, topic_limits::ANSWER_WITHIN);
+    match asked {
+        Err(why) => skipped(name, why.to_string()),
+        Ok(Journal { may_write: Some(false), .. }) => bad(
+            name,
+            "this client may not write to it",
+            "grant this client Write on the topic",
+            Exit::NoPerm,
+        ),
+        Ok(Journal { compacts: Some(false), .. }) => odd(
+            "is not compacted: what runs say there expires",
+            format!(
+                "kafka-configs.sh --bootstrap-server {bootstrap} --alter --entity-type topics \
+                 --entity-name {topic} --add-config cleanup.policy=compact"
+            ),
+        ),
+        Ok(Journal { compacts: None, .. }) => {
+            skipped(name, "whether it is compacted is not known: the cluster does not tell")
+        }
+        Ok(_) => ok(name, format!("{}, compacted", counted(partitions, "partition"))),
+    }
 }
 
 fn check_topics(settings: &Settings, cluster: &Description) -> Vec<Finding> {

@@ -38,6 +38,12 @@ unsafe extern "C" {
     pub(super) fn rd_kafka_ConfigResource_error(
         resource: *const rd::rd_kafka_ConfigResource_t,
     ) -> c_int;
+    pub(super) fn rd_kafka_topic_result_error(result: *const rd::rd_kafka_topic_result_t) -> c_int;
+    pub(super) fn rd_kafka_NewTopic_set_config(
+        topic: *mut rd::rd_kafka_NewTopic_t,
+        name: *const c_char,
+        value: *const c_char,
+    ) -> c_int;
     pub(super) fn rd_kafka_AdminOptions_set_request_timeout(
         options: *mut rd::rd_kafka_AdminOptions_t,
         timeout_ms: c_int,

@@ -54,14 +54,29 @@ impl<L> Client<L> {
             );
             rd::rd_kafka_AdminOptions_destroy(options);
         }
-        let deadline = Instant::now() + within + GRACE;
-        loop {
-            if let Some(event) = queue.next(SLICE) {
-                return read(&event);
-            }
-            if stopped() || Instant::now() >= deadline {
-                return Err(Code::OperationTimedOut.into());
-            }
+        read(&answer(&queue, within, stopped)?)
+    }
+}
+
+/// The answer to a question whose answers come to this queue.
+///
+/// # Errors
+/// None came in time, or it is an error.
+pub(super) fn answer(
+    queue: &Queue,
+    within: Duration,
+    stopped: impl Fn() -> bool,
+) -> Result<Event, ErrorCode> {
+    let deadline = Instant::now() + within + GRACE;
+    loop {
+        if let Some(event) = queue.next(SLICE) {
+            return match event.error() {
+                Some(code) => Err(code),
+                None => Ok(event),
+            };
+        }
+        if stopped() || Instant::now() >= deadline {
+            return Err(Code::OperationTimedOut.into());
         }
     }
 }
@@ -86,9 +101,6 @@ impl Drop for Resource {
 }
 
 fn read(event: &Event) -> Result<Vec<TopicConfig>, ErrorCode> {
-    if let Some(code) = event.error() {
-        return Err(code);
-    }
     // SAFETY: the event is ours, and the answer lives as long; each list has as many places as it says,
     // and each text ends in a nul.
     unsafe {

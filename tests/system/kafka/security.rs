@@ -190,6 +190,35 @@ fn a_user_who_may_write_to_one_topic_only_is_told_which_other() {
 }
 
 #[test]
+fn a_user_who_may_not_create_the_topic_of_runs_is_told_how_to_create_it() {
+    let secure = secure();
+    let topics = Topics::named(&secure.broker, "no-journal");
+    secure.broker.allow("dora", Operation::Write, &topics.both());
+    secure.broker.create_topics(&topics.both().map(|topic| (topic, PARTITIONS)));
+    let of_dora = |command: Producer| {
+        let command = secure.connect(topics.direct(command), &secure.authority);
+        log_in(command.set("RUN_TOPIC", "no-journal.runs"), "PLAIN", "dora", PASSWORD).finish()
+    };
+    let limited = || Producer::run(&topics.bootstrap).set("DELIVERY_TIMEOUT_SEC", "5");
+    let finished = of_dora(limited());
+    is_refused(&finished, &topics);
+    finished
+        .says("the run cannot describe itself in RUN_TOPIC: topic no-journal.runs did not take");
+    finished.says("create it with kafka-topics.sh --create --topic no-journal.runs --partitions 1");
+    println!("no right to create RUN_TOPIC: exit 77 after {:?}", finished.elapsed);
+
+    // It is there, but may only be looked at.
+    secure.broker.allow("dora", Operation::Describe, &["no-journal.runs"]);
+    secure.broker.create_topics_with(&[("no-journal.runs", 1)], &[("cleanup.policy", "compact")]);
+    is_refused(&of_dora(limited()), &topics);
+    let doctor = of_dora(Producer::new(["doctor"]));
+    let line = "FAIL  RUN_TOPIC no-journal.runs: this client may not write to it; remedy: grant";
+    assert!(doctor.exits(77).stdout.contains(line), "{}", doctor.stdout);
+    secure.broker.allow("dora", Operation::Write, &["no-journal.runs"]);
+    of_dora(limited()).exits(0);
+}
+
+#[test]
 fn no_password_is_shown_even_when_everything_is_logged() {
     let secure = secure();
     let topics = Topics::create(&secure.broker, "talkative");
