@@ -9,6 +9,7 @@ mod verbosity;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use clap::error::ErrorKind;
 use clap::{ArgAction, Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -174,7 +175,7 @@ impl Action {
     /// The report, and the id, of the past run that it is about.
     pub(crate) fn asks_about(&self) -> Option<(Option<&Path>, Option<&str>)> {
         match self {
-            Self::Expect { options, .. } => Some((options.report.as_deref(), None)),
+            Self::Expect { options, .. } => Some((options.report(), None)),
             Self::Verify { options, .. } => {
                 let report = options.report.first().map(PathBuf::as_path);
                 Some((report, options.run.as_deref()))
@@ -244,7 +245,11 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocati
     let parsed = CommandLine::try_parse_from(joined(args)).map_err(tips::with_tip)?;
     let CommandLine { action, flags: SettingFlags(mut flags), verbosity, help: _, version: _ } =
         parsed;
-    let action = action.unwrap_or(Action::Run(SettingFlags::default()));
+    let mut action = action.unwrap_or(Action::Run(SettingFlags::default()));
+    if let Action::Verify { options, .. } = &mut action {
+        let sorted = options.sort_names();
+        sorted.map_err(|problem| command().error(ErrorKind::ArgumentConflict, problem))?;
+    }
     flags.extend_from_slice(action.flags());
     flags.extend(verbosity.settings(&flags));
     Ok(Invocation { action, flags, style: verbosity.style() })

@@ -1,7 +1,7 @@
 //! The options of the commands that have many.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
@@ -14,8 +14,12 @@ use crate::settings;
 /// The options of `verify`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct VerifyOptions {
-    /// The run of this id as RUN_TOPIC describes it, all of its shards: nothing else of it is needed
-    #[arg(value_name = "RUN_ID", conflicts_with_all = ["report", "run"])]
+    /// A report, as with --report; or the id of a run that RUN_TOPIC describes: all of its shards are
+    /// verified, and nothing else of it is needed
+    #[arg(value_name = "REPORT|RUN_ID", conflicts_with = "run", value_hint = clap::ValueHint::FilePath)]
+    named: Vec<PathBuf>,
+    /// The id among them.
+    #[arg(skip)]
     pub(crate) described: Option<String>,
     /// The report of the run (REPORT_FILE): its settings and what its producer knows; repeatable, as
     /// for shards: each is verified by itself
@@ -68,9 +72,41 @@ pub(crate) struct VerifyOptions {
     pub(crate) json: bool,
 }
 
+impl VerifyOptions {
+    /// Takes each name that is a file or a path for a report, and another for the id of a run: an id has
+    /// no slash.
+    pub(super) fn sort_names(&mut self) -> Result<(), String> {
+        for name in std::mem::take(&mut self.named) {
+            let is_path = name.as_os_str().as_encoded_bytes().contains(&b'/');
+            if is_path || name.exists() && !name.is_dir() {
+                self.report.push(name);
+                continue;
+            }
+            let id = name.display().to_string();
+            if let Some(other) = self.described.replace(id) {
+                let id = name.display();
+                return Err(format!(
+                    "neither '{other}' nor '{id}' is a file; expected reports, or the id of one run"
+                ));
+            }
+        }
+        match (&self.described, self.report.first()) {
+            (Some(id), Some(report)) => Err(format!(
+                "'{id}' is no file, and cannot be used with the report '{}'; expected reports, or the \
+                 id of one run",
+                report.display()
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The options of `expect`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct ExpectOptions {
+    /// The report of the run, as with --report
+    #[arg(value_name = "REPORT", conflicts_with = "report", value_hint = clap::ValueHint::FilePath)]
+    named: Option<PathBuf>,
     /// Length of a window of event time, as in 60s; windows begin at multiples of it
     #[arg(long, value_name = "TIME", value_parser = window)]
     pub(crate) window: Duration,
@@ -88,7 +124,14 @@ pub(crate) struct ExpectOptions {
     pub(crate) format: RowFormat,
     /// The report of the run (REPORT_FILE): its settings, and how much of it was sent
     #[arg(long, value_name = "FILE")]
-    pub(crate) report: Option<PathBuf>,
+    report: Option<PathBuf>,
+}
+
+impl ExpectOptions {
+    /// The report, if one is named.
+    pub(super) fn report(&self) -> Option<&Path> {
+        self.report.as_deref().or(self.named.as_deref())
+    }
 }
 
 /// The formats of `expect`.

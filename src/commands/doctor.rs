@@ -19,7 +19,7 @@ use crate::exit::Exit;
 use crate::host::files;
 use crate::kafka::admin::{Bound, NotReady};
 use crate::kafka::{config, inquiry};
-use crate::plan::{Identity, Plan};
+use crate::plan::{Identity, MadeId, Plan};
 use crate::settings::{Inputs, LoadError, Server, Settings};
 use crate::workload::seed::Seed;
 pub use shown::Shown;
@@ -124,6 +124,7 @@ pub fn doctor(settings: Result<&Settings, &LoadError>, inputs: &Inputs, shown: S
         findings.push(finding);
         seed = found;
         findings.extend(seed.as_ref().and_then(|seed| check_incidents(settings, seed)));
+        findings.extend(seed.as_ref().and_then(|seed| check_run_id(settings, seed)));
     }
     let servers = settings.kafka_bootstrap.servers();
     let mut reach: Vec<_> = servers.iter().map(|server| check_reach("bootstrap", server)).collect();
@@ -219,6 +220,17 @@ fn check_incidents(settings: &Settings, seed: &Seed) -> Option<Finding> {
         Err(error) => {
             let remedy = "name an index of the seed file, or *";
             bad("incidents", error.to_string(), remedy, Exit::Config)
+        }
+    })
+}
+
+/// Whether a `RUN_ID` of the form that the program makes is that of these settings, if it is set.
+fn check_run_id(settings: &Settings, seed: &Seed) -> Option<Finding> {
+    let id = settings.run_id.as_ref()?;
+    Some(match MadeId::check(settings, seed, settings.run_seed) {
+        Ok(()) => ok("run id", id),
+        Err(error) => {
+            bad("run id", error.to_string(), "choose another name, or none", Exit::Config)
         }
     })
 }

@@ -9,7 +9,7 @@ use tracing::{error, warn};
 use super::outputs::Outputs;
 use super::{answer_key, begin, give_up, identity, runtime, seed, summary};
 use crate::batch::{self, Client, Cluster, run_topic};
-use crate::delivery::{NotStarted, RunEnd};
+use crate::delivery::{Cause, NotStarted, RunEnd};
 use crate::egress::EgressPolicy;
 use crate::exit::Exit;
 use crate::host::apart::{Apart, Waited};
@@ -19,7 +19,7 @@ use crate::host::signals::Stop;
 use crate::host::spool::Spool;
 use crate::host::{files, reporter, sandbox, terminal};
 use crate::kafka::config;
-use crate::plan::{self, Identity};
+use crate::plan::{self, Identity, MadeId};
 use crate::report::{Report, Run};
 use crate::settings::Settings;
 use crate::workload::seed::Seed;
@@ -66,6 +66,11 @@ pub fn run(settings: &Settings) -> Exit {
             return publish(settings, &report, Client::default(), &stop, None);
         }
     };
+    if let Err(error) = MadeId::check(settings, &seed, settings.run_seed) {
+        let error = NotStarted::new(Cause::Misconfigured, &error);
+        let report = Report::new(settings, without_seed(identity, error));
+        return publish(settings, &report, Client::default(), &stop, None);
+    }
     let identity = identity.with_digest(settings, &seed);
     let begins = Run {
         seed_sha256: Some(seed.sha256()),

@@ -5,6 +5,7 @@ mod detected_file;
 mod input;
 mod key_file;
 mod look;
+mod misfit;
 mod ndjson;
 mod past;
 
@@ -25,6 +26,7 @@ use crate::kafka::{config, partitions, properties};
 use crate::plan::{MadeId, Plan};
 use crate::report::past::PastRun;
 use crate::settings::{Inputs, Origin, Settings};
+use crate::workload::seed::Seed;
 
 /// Why a run cannot be verified.
 type Problem = (String, Exit);
@@ -92,6 +94,8 @@ fn verify_described(
     inputs: &Inputs,
     options: &VerifyOptions,
 ) -> Exit {
+    /// Silent shards that are named.
+    const NAMED: usize = 5;
     let (topic, reports) = match described(settings, run, options) {
         Ok(described) => described,
         Err((problem, exit)) => return refuse(&problem, exit),
@@ -114,10 +118,16 @@ fn verify_described(
             return own;
         }
     }
-    let silent = shards.saturating_sub(reports.len());
-    if silent > 0 {
-        let text =
-            format!("{silent} of {shards} shards of run {run} have said nothing in topic {topic}");
+    let silent = (0..shards).map(|shard| format!("{shard}/{shards}"));
+    let named: Vec<_> = silent.filter(|s| !reports.contains_key(s)).take(NAMED).collect();
+    if !named.is_empty() {
+        let described = reports.keys().filter(|shard| shard.ends_with(&format!("/{shards}")));
+        let (count, named) = (shards.saturating_sub(described.count()), named.join(", "));
+        let more =
+            if count > NAMED { format!(" and {} more", count - NAMED) } else { String::new() };
+        let text = format!(
+            "{count} of {shards} shards of run {run} have said nothing in topic {topic}: {named}{more}"
+        );
         let undecided = refuse(&text, Exit::Unavailable);
         exit = if exit == Exit::Success { undecided } else { exit };
     }
@@ -131,9 +141,12 @@ fn described(
     options: &VerifyOptions,
 ) -> Result<(String, BTreeMap<String, Vec<u8>>), Problem> {
     let topic = settings.run_topic.clone().ok_or_else(|| {
-        let text = "RUN_TOPIC is not set; name the topic in which runs describe themselves with \
-                    --run-topic NAME, or the report of the run with --report FILE";
-        (text.to_owned(), Exit::Usage)
+        let text = format!(
+            "there is no file {run}, and to verify a run of this id RUN_TOPIC must be set: name the topic \
+             in which runs describe themselves with --run-topic NAME, or the report of the run"
+        );
+        let is_file = run.ends_with(".json");
+        (text, if is_file { Exit::NoInput } else { Exit::Usage })
     })?;
     let stop = Stop::listen()
         .map_err(|error| (format!("cannot listen to signals: {error}"), Exit::OsErr))?;
@@ -153,12 +166,58 @@ fn described(
     Ok((topic, found.reports))
 }
 
+/// Adds the first setting that a run had otherwise, where `RUN_TOPIC` describes it.
+fn explained(problem: Problem, settings: &Settings, options: &VerifyOptions) -> Problem {
+    let Some(run) = settings.run_id.as_deref().filter(|_| problem.1 == Exit::DataErr) else {
+        return problem;
+    };
+    let Ok((topic, reports)) = described(settings, run, options) else { return problem };
+    let reports = reports.values().filter_map(|json| PastRun::parse(json).ok());
+    let first = reports.into_iter().find_map(|run| {
+        let values = run.settings.iter().map(|setting| (&*setting.name, &*setting.value));
+        let differing = misfit::differing(settings, &misfit::settings_of(values).ok()?);
+        differing.into_iter().find(|differing| !differing.name.starts_with("TOPIC_"))
+    });
+    match first {
+        Some(first) => (format!("{}; as topic {topic} tells, {first}", problem.0), problem.1),
+        None => problem,
+    }
+}
+
+/// Why there is no record of a run where other runs are, if their names tell: the settings are not those of
+/// the run, whose name the program makes of them.
+fn is_another(
+    account: &Account,
+    settings: &Settings,
+    seed: &Seed,
+    run_seed: u64,
+) -> Option<Problem> {
+    if settings.run_id.is_some() || account.topics.iter().any(|topic| topic.found > 0) {
+        return None;
+    }
+    let start = settings.event_start?;
+    let runs = account.topics.iter().flat_map(|topic| topic.read.foreign.runs.keys());
+    let made =
+        runs.filter_map(|id| Some((id, MadeId::parse(id).filter(|made| made.start == start)?)));
+    // One with this seed is likelier than another.
+    let (id, made) = made.min_by_key(|(_, made)| made.run_seed != run_seed)?;
+    let differing = misfit::of_name(&made, settings, seed, run_seed);
+    let differing = differing.map(|differing| format!(": {differing}")).unwrap_or_default();
+    let text = format!(
+        "there is no record of run {}, and the settings are not those of run {id}, which is there and \
+         has the same start{differing}; give its settings, or name its report with --report FILE",
+        account.run_id
+    );
+    Some((text, Exit::DataErr))
+}
+
 type Audited = (Account, Box<dyn Look>, Option<Problem>);
 
 fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<Audited, Problem> {
     past.sent_something()?;
     let seed = seed(settings, None).map_err(|e| (e.to_string(), e.cause.exit()))?;
-    let identity = identity(settings, &seed, past)?;
+    let identity = identity(settings, &seed, past);
+    let identity = identity.map_err(|problem| explained(problem, settings, options))?;
     let plan = Plan::new(settings, &seed, identity);
     let topics = Topics::of(settings, options);
     let stop = Stop::listen_briefly()
@@ -207,7 +266,10 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
         key_file::check(path, &mut audit, known)?;
     }
     let look = look::of(settings, options, &plan);
-    let (account, unread) = finished(audit, reading, past);
+    let (account, mut unread) = finished(audit, reading, past);
+    if past.run.is_none() && unread.is_none() {
+        unread = is_another(&account, settings, &seed, plan.identity.run_seed);
+    }
     Ok((account, look, unread))
 }
 

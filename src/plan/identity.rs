@@ -6,7 +6,7 @@ use jiff::tz::Offset;
 
 use super::digest::{SHORT, digest};
 use super::times::whole_millisecond;
-use crate::settings::Settings;
+use crate::settings::{SettingError, Settings};
 use crate::workload::seed::Seed;
 
 /// Who a run is.
@@ -82,6 +82,33 @@ impl<'a> MadeId<'a> {
         let scope = digest.map_or(id, |digest| &id[..id.len() - digest.len() - 1]);
         let (start, run_seed) = (Offset::UTC.to_timestamp(time).ok()?, seed.parse().ok()?);
         Some(Self { scope, start, run_seed, digest })
+    }
+
+    /// Refuses a `RUN_ID` that says of itself that it is made, and of other settings: consumers would take
+    /// its records for those of another run, and `verify` would refuse it.
+    ///
+    /// # Errors
+    /// `RUN_ID`.
+    pub fn check(
+        settings: &Settings,
+        seed: &Seed,
+        run_seed: Option<u64>,
+    ) -> Result<(), SettingError> {
+        let made = settings.run_id.as_deref().and_then(MadeId::parse);
+        let Some((made, its)) = made.and_then(|made| Some((made, made.digest?))) else {
+            return Ok(());
+        };
+        let because = match run_seed.map(|run_seed| digest(settings, seed, run_seed)) {
+            Some(own) if own.starts_with(its) => return Ok(()),
+            Some(own) => format!("these settings and this seed make {}", &own[..SHORT]),
+            None => format!("RUN_SEED is not set, and was {} there", made.run_seed),
+        };
+        let because = format!(
+            "it ends with {its}, the digest of all that makes the records of a run, and {because}"
+        );
+        let expected =
+            "a name of another form, the settings of that run, or nothing: then a name is made";
+        Err(SettingError { expected, ..settings.refuse("RUN_ID", because) })
     }
 
     /// Whether these settings make the records of the run, as far as its name tells.

@@ -216,6 +216,13 @@ impl PastRun {
         self.lateness_ms.map(|lateness| lateness.max.ceil().max(0.0) as i64)
     }
 
+    /// The value of a setting, where the report has it.
+    #[must_use]
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        let found = self.settings.iter().find(|setting| setting.name == name);
+        found.map(|setting| setting.value.as_str())
+    }
+
     fn check_numbers(&self) -> Result<(), TooLarge> {
         for topic in &self.topics {
             let of = |what: &str| format!("topic {} has {what}", topic.topic);

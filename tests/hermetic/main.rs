@@ -52,6 +52,7 @@ mod verify_key;
 mod verify_killed;
 mod verify_rows;
 mod verify_runs;
+mod verify_settings;
 mod verify_times;
 mod verify_undecided;
 mod wire;

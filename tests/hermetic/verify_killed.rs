@@ -155,7 +155,8 @@ fn a_run_that_describes_itself_is_verified_by_its_name_alone() {
     described(&cluster, "third", &[])
         .exits(66)
         .says("there is no run third in topic runs; the last runs there: first, second");
-    Producer::new(["verify", "first"]).finish().exits(64).says("RUN_TOPIC is not set");
+    let says = "there is no file first, and to verify a run of this id RUN_TOPIC must be set";
+    Producer::new(["verify", "first"]).finish().exits(64).says(says);
 }
 
 #[test]

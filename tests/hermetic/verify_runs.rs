@@ -224,9 +224,9 @@ fn two_runs_with_one_seed_and_one_start_but_other_settings_have_two_names_and_on
     let run_of = |more: &[(&str, &str)]| {
         let lines = crate::process::generated(&[&base[..], more].concat());
         let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
-        (first["headers"]["run"].as_str().unwrap().to_owned(), first["value"].clone(), lines)
+        (first["headers"]["run"].as_str().unwrap().to_owned(), first["value"].clone())
     };
-    let (clean, value, lines) = run_of(&[]);
+    let (clean, value) = run_of(&[]);
     assert!(clean.starts_with("20260105T120000.000Z-1-"), "{clean}");
     for more in [
         ("FAULTS", "duplicate=0.2"),
@@ -234,31 +234,12 @@ fn two_runs_with_one_seed_and_one_start_but_other_settings_have_two_names_and_on
         ("BATCH", "41"),
         ("RECORD_KEY", "none"),
     ] {
-        let (other, same, _) = run_of(&[more]);
+        let (other, same) = run_of(&[more]);
         assert_ne!(other, clean, "{more:?}");
         assert_eq!(same, value, "{more:?}");
     }
-    let (paced, _, _) = run_of(&[("PACE", "wall"), ("SLEEP_SEC", "500ms"), ("TOPIC_METRIC", "m")]);
+    let (paced, _) = run_of(&[("PACE", "wall"), ("SLEEP_SEC", "500ms"), ("TOPIC_METRIC", "m")]);
     assert_eq!(paced, clean, "what changes no record changes no name");
-    let holder = Producer::new(["verify"]);
-    let input = holder.file("lines.ndjson", lines);
-    let verify = |arguments: &[&str]| {
-        let all = [&["verify", "--run", &clean, "--input", input.to_str().unwrap()], arguments];
-        Producer::new(all.concat()).finish()
-    };
-    let right = ["--batch", "40", "--event-start", "2026-01-05T12:00:00Z"];
-    verify(&right).exits(0);
-    let says = format!("the settings are not those of run {clean}: its name ends with ");
-    for wrong in [["--batch", "39"], ["--faults", "late=0.1"], ["--workload", "code"]] {
-        verify(&[&right[2..], &wrong].concat()).exits(65).says(&says);
-    }
-    verify(&[&right[..], &["--run-seed", "2"]].concat())
-        .exits(65)
-        .says("; RUN_SEED is 2 here and was 1 there; give the settings of the run");
-    let other = ["--batch", "40", "--event-start", "2026-01-05T12:00:01Z"];
-    verify(&other).exits(65).says(
-        "; EVENT_START is 2026-01-05T12:00:01Z here, and the run began at 2026-01-05T12:00:00.000Z",
-    );
 }
 
 #[test]
@@ -319,6 +300,9 @@ fn a_flag_that_contradicts_the_report_is_a_usage_error_and_one_that_agrees_is_no
         refused.exits(64).says(&says).says(&format!(" had {was}; leave the flag out"));
     }
     from_report(report, &["--batch", "30", "--pace", "none"]).exits(0);
+    // As they mean, not as they are written.
+    from_report(report, &["--sleep-sec", "0s", "--hostname", "vm[4]"]).exits(0);
+    from_report(report, &["--rate", "5"]).exits(64).says("leave the flag out");
     let nobody = crate::common::nobody();
     from_report(report, &["-b", &nobody, "--timeout", "1"])
         .exits(69)
@@ -334,4 +318,103 @@ fn a_live_run_without_headers_is_told_by_its_values_though_many_of_them_are_the_
     for topic in account["topics"].as_array().unwrap() {
         assert_eq!((&topic["told_by_value"], &topic["found"]), (&json!(200), &json!(200)));
     }
+}
+
+#[test]
+fn the_rate_of_a_run_is_one_of_its_settings_and_the_same_as_its_gap() {
+    let cluster = Cluster::start();
+    let mut rated = cluster.run().set("BATCH", "30").set("RATE", "200");
+    rated.command.env_remove("SLEEP_SEC");
+    let rated = rated.finish();
+    let report = rated.exits(0).report();
+    from_report(report, &["--rate", "200"]).exits(0);
+    from_report(report, &["--sleep-sec", "5ms"]).exits(0);
+    for flag in [["--rate", "100"], ["--sleep-sec", "0.5"]] {
+        from_report(report, &flag).exits(64).says(&format!("{} {}: the run of ", flag[0], flag[1]));
+    }
+
+    let holder = Producer::new(["verify"]);
+    let key = holder.directory().join("key.ndjson");
+    let run = ["--run-id", "r", "--run-seed", "1", "--event-start", "2026-01-05T00:00:00Z"];
+    let generate = [&["generate", "--rate", "100", "--faults", "late=0.2"], &run[..]].concat();
+    let lines = Producer::new(generate).set("ANSWER_KEY", &key).finish();
+    let input = holder.file("lines.ndjson", &lines.exits(0).stdout);
+    let verify = |gap: [&str; 2]| {
+        let own = ["verify", "--faults", "late=0.2", "--input", input.to_str().unwrap(), "--json"];
+        let key = ["--answer-key", key.to_str().unwrap()];
+        in_json(&Producer::new([&own, &run[..], &key, &gap].concat()).finish())
+    };
+    for same in [["--rate", "100"], ["--sleep-sec", "10ms"]] {
+        assert_eq!(verify(same)["answer_key"]["lines"]["wrong"], json!(0), "{same:?}");
+    }
+    let first = &verify(["--rate", "50"])["answer_key"]["lines"]["first"][0]["fields"][0];
+    assert_eq!(first["field"], "/settings/RATE");
+    assert_eq!((&first["found"], &first["plan"]), (&json!("100"), &json!("50")));
+}
+
+#[test]
+fn a_run_does_not_take_the_name_that_is_made_of_other_settings() {
+    let cluster = Cluster::start();
+    let of = |id: &str, seed: &str| {
+        cluster.run().set("RUN_ID", id).set("RUN_SEED", seed).set("BATCH", "9")
+    };
+    let run = cluster.run().set("RUN_SEED", "7").set("BATCH", "9").finish();
+    let id = run.exits(0).report()["run_id"].as_str().unwrap().to_owned();
+    of(&id, "7").finish().exits(0);
+    let digest = id.rsplit('-').next().unwrap();
+    let says =
+        format!("it ends with {digest}, the digest of all that makes the records of a run, and ");
+    let refused = of(&id, "7").set("WORKLOAD", "code").finish();
+    refused.exits(78).says(&format!("RUN_ID: {id:?} from the environment is not valid: {says}"));
+    refused.says("expected a name of another form, the settings of that run, or nothing");
+    assert_eq!(refused.report()["outcome"], "misconfigured");
+    let unseeded = cluster.run().set("RUN_ID", &id).set("BATCH", "9").finish();
+    unseeded.exits(78).says(&format!("{says}RUN_SEED is not set, and was 7 there"));
+    let doctor = Producer::new(["doctor"]).set("KAFKA_BOOTSTRAP", cluster.bootstrap());
+    let doctor = doctor.set("RUN_ID", &id).set("RUN_SEED", "8").finish();
+    assert!(doctor.exits(78).stdout.contains(&says), "{}", doctor.stdout);
+}
+
+#[test]
+fn a_report_is_named_with_or_without_its_flag() {
+    let cluster = Cluster::start();
+    let run = || cluster.run().set("BATCH", "9").finish();
+    let (first, second) = (run(), run());
+    let holder = Producer::new(["verify"]);
+    let reports = [("first.json", &first), ("second", &second)]
+        .map(|(name, run)| holder.file(name, run.exits(0).report().to_string()));
+    let named = |command: &str, arguments: &[&str]| {
+        let mut named = Producer::new([command]);
+        named.command.args(arguments).current_dir(holder.directory());
+        named.finish()
+    };
+    assert!(named("verify", &["first.json"]).exits(0).stdout.starts_with("CLOSED"));
+    for several in [&["first.json", "second"][..], &["--report", "first.json", "./second"]] {
+        assert_eq!(named("verify", several).exits(0).stdout.matches("CLOSED: run ").count(), 2);
+    }
+    let [path, _] = reports.each_ref().map(|path| path.to_str().unwrap());
+    named("verify", &[path, "--json"]).exits(0);
+    holder.file("notes", "a line of text");
+    let says = "notes: it is no report of a run: ";
+    named("verify", &["notes"])
+        .exits(65)
+        .says(says)
+        .says("expected the JSON that REPORT_FILE names");
+    named("verify", &["./none"]).exits(66).says("cannot read ./none: No such file");
+    let says = "there is no file none.json, and to verify a run of this id RUN_TOPIC must be set";
+    named("verify", &["none.json"]).exits(66).says(says);
+    let says = "'none' is no file, and cannot be used with the report 'first.json'";
+    named("verify", &["first.json", "none"]).exits(64).says(says);
+    let says = "neither 'none' nor 'other' is a file; expected reports, or the id of one run";
+    named("verify", &["none", "other"]).exits(64).says(says);
+    named("verify", &["first.json", "--run", "x"]).exits(64).says("cannot be used with");
+
+    let started = "--event-start=2026-01-05T00:00:00Z";
+    let run = cluster.run().set("BATCH", "9").set("EVENT_START", &started[14..]).finish();
+    holder.file("start.json", run.exits(0).report().to_string());
+    let rows = named("expect", &["start.json", "--window", "1h"]).exits(0).stdout.clone();
+    let flagged = named("expect", &["--report", "start.json", "--window", "1h"]);
+    assert_eq!(rows, flagged.exits(0).stdout);
+    named("expect", &["none", "--window", "1h"]).exits(66).says("cannot read none");
+    named("expect", &["notes", "--window", "1h"]).exits(65).says("notes: it is no report of a run");
 }

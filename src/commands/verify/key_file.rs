@@ -7,17 +7,16 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::Problem;
 use super::ndjson::{self, Lines};
+use super::{Problem, misfit};
 use crate::answer_key::check::{NAMED, Progress, compare};
 use crate::audit::{Audit, KeyDifference, KeyFieldDifference, KeyRecord};
 use crate::event::Kind;
 use crate::exit::Exit;
 use crate::faults::{Fault, FaultSet};
-use crate::kafka::properties;
 use crate::plan::Plan;
 use crate::report::past::PastRun;
-use crate::settings::{ENV_FILE_VARIABLE, Inputs, OF_THE_EVENTS, Settings};
+use crate::settings::Settings;
 use crate::workload;
 use crate::workload::seed::Seed;
 
@@ -148,41 +147,19 @@ fn whole(path: &Path) -> io::Result<File> {
 
 /// The settings of the events that a key has otherwise than `own`, by what they mean.
 fn other_settings(own: &Settings, theirs: &BTreeMap<String, String>) -> Vec<KeyFieldDifference> {
-    let of_the_events = theirs.iter().filter(|(name, _)| OF_THE_EVENTS.contains(&name.as_str()));
-    let environment = of_the_events.map(|(name, value)| (name.into(), value.into()));
-    let environment = environment.chain([(ENV_FILE_VARIABLE.into(), "/dev/null".into())]).collect();
-    let inputs = Inputs { environment, ..Inputs::default() };
-    let read = match Settings::load(&inputs, properties::check) {
-        Ok(read) => read,
+    let values = theirs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let theirs = match misfit::settings_of(values) {
+        Ok(theirs) => theirs,
         Err(error) => {
             let (found, plan) = (error.to_string(), "settings that are valid".to_owned());
             return vec![KeyFieldDifference { field: "/settings".to_owned(), found, plan }];
         }
     };
-    let differs = [
-        ("BATCH", read.batch != own.batch),
-        ("SLEEP_SEC", read.sleep != own.sleep),
-        ("TOPIC_METRIC", read.topic_metric != own.topic_metric),
-        ("TOPIC_TOKEN", read.topic_token != own.topic_token),
-        ("HOSTNAME", read.hostname.names() != own.hostname.names()),
-        ("WORKLOAD", read.workload != own.workload),
-        ("ARRIVALS", read.arrivals != own.arrivals),
-        ("DURATION_SEC", read.duration != own.duration),
-        ("EVENT_START", read.event_start != own.event_start),
-        ("FAULTS", read.faults != own.faults),
-        ("INCIDENTS", read.incidents != own.incidents),
-        ("RECORD_KEY", read.record_key != own.record_key),
-        ("RECORD_HEADERS", read.record_headers != own.record_headers),
-    ];
-    let value = |settings: &Settings, name| {
-        let value = settings.resolved(name).map(|resolved| resolved.expose().to_owned());
-        value.unwrap_or_default()
-    };
-    let differs = differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| {
-        let field = format!("/settings/{name}");
-        KeyFieldDifference { field, found: value(&read, name), plan: value(own, name) }
+    let differing = misfit::differing(own, &theirs).into_iter().map(|setting| {
+        let field = format!("/settings/{}", setting.name);
+        KeyFieldDifference { field, found: setting.theirs, plan: setting.own }
     });
-    differs.collect()
+    differing.collect()
 }
 
 impl Read {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::Problem;
+use super::{Problem, misfit};
 use crate::exit::Exit;
 use crate::plan::{self, Identity, MadeId};
 use crate::report::past::{self, PastRun};
@@ -51,9 +51,11 @@ pub(super) fn recall_report(
     let bad = |error| (format!("{}: {error}", path.display()), Exit::DataErr);
     let run = PastRun::parse(json).map_err(bad)?;
     contradicts(&inputs.flags, &run, path)?;
+    let is_paced = inputs.flags.iter().any(|(key, _)| key.name() == "SLEEP_SEC");
     // What has no value for a reader is made here again: BATCH where DURATION_SEC ends the run.
     let settings = run.settings.iter().filter(|s| {
-        !["RUN_ID", "RUN_SEED"].contains(&&*s.name) && !s.source.starts_with("no limit")
+        let is_made_here = s.source.starts_with("no limit") || s.name == "RATE" && is_paced;
+        !["RUN_ID", "RUN_SEED"].contains(&&*s.name) && !is_made_here
     });
     let mut values: Vec<_> =
         settings.map(|s| (s.name.clone(), s.value.clone(), s.is_chosen())).collect();
@@ -81,13 +83,18 @@ fn contradicts(flags: &[(Key, OsString)], run: &PastRun, path: &Path) -> Result<
     let is_of_a_run = |name| OF_THE_EVENTS.contains(&name) && !ITS_OWN.contains(&name);
     for (key, value) in flags.iter().filter(|(key, _)| is_of_a_run(key.name())) {
         let name = key.name();
-        let setting = || run.settings.iter().find(|setting| setting.name == name);
         let was = match name {
             "RUN_ID" => run.run_id.clone(),
             "RUN_SEED" => run.run_seed.to_string(),
-            _ => setting().map(|setting| setting.value.clone()).unwrap_or_default(),
+            _ => run.setting(name).unwrap_or_default().to_owned(),
         };
-        if *value != *was {
+        // Either of the two says how long the gaps are.
+        let gaps = ["RATE", "SLEEP_SEC"].map(|name| (name, run.setting(name).unwrap_or_default()));
+        let was_all =
+            if gaps.iter().any(|(of, _)| *of == name) { &gaps[..] } else { &[(name, &*was)] };
+        let is_same =
+            value.to_str().is_some_and(|value| misfit::mean_the_same((name, value), was_all));
+        if !is_same {
             let flag = name.to_ascii_lowercase().replace('_', "-");
             let text = format!(
                 "--{flag} {}: the run of {} had {name} {was:?}; leave the flag out",
@@ -138,24 +145,15 @@ pub fn identity(settings: &Settings, seed: &Seed, past: &Past) -> Result<Identit
 /// Says that these settings are not those of a run whose name has a digest.
 fn misfit(made: &MadeId<'_>, settings: &Settings, seed: &Seed, run_seed: u64) -> String {
     let own = plan::digest(settings, seed, run_seed);
-    let id = settings.run_id.as_deref().unwrap_or_default();
+    let digest = made.digest.unwrap_or_default();
     let mut text = format!(
-        "the settings are not those of run {id}: its name ends with {}, the digest of all that makes \
+        "the settings are not those of run {}: its name ends with {digest}, the digest of all that makes \
          its records, and these settings and this seed make {}",
-        made.digest.unwrap_or_default(),
-        &own[..made.digest.map_or(0, str::len)],
+        settings.run_id.as_deref().unwrap_or_default(),
+        &own[..digest.len()],
     );
-    if run_seed != made.run_seed {
-        text.push_str(&format!("; RUN_SEED is {run_seed} here and was {} there", made.run_seed));
-    } else if settings
-        .event_start
-        .is_some_and(|start| start.as_millisecond() != made.start.as_millisecond())
-    {
-        text.push_str(&format!(
-            "; EVENT_START is {} here, and the run began at {:.3}",
-            settings.event_start.unwrap_or_default(),
-            made.start
-        ));
+    if let Some(differing) = misfit::of_name(made, settings, seed, run_seed) {
+        text.push_str(&format!("; {differing}"));
     }
     text.push_str("; give the settings of the run, or name its report with --report FILE");
     text
