@@ -1,13 +1,14 @@
 //! Reads and writes files: seed file, report, env file.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Access, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
 
 use super::signals::Stop;
 use crate::exit::Signal;
@@ -272,10 +273,61 @@ fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     let Target::Replaced(path) = target(path)? else {
         return fs::OpenOptions::new().write(true).open(path)?.write_all(content);
     };
-    let mut file = temporary(&path)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map(drop).map_err(|e| e.error)
+    let mut new = Replacement::of(path)?;
+    new.file.write_all(content)?;
+    new.put()
+}
+
+/// A file that is to take a place. Where the file system allows it, it has no name until then, so that a
+/// process that is killed leaves nothing behind.
+#[derive(Debug)]
+pub(super) struct Replacement {
+    /// What is written into it.
+    pub(super) file: fs::File,
+    /// Its own name beside the place, if it has to have one.
+    named: Option<tempfile::NamedTempFile>,
+    place: PathBuf,
+}
+
+impl Replacement {
+    /// An empty file for this place.
+    pub(super) fn of(place: PathBuf) -> io::Result<Self> {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(NEW_FILE);
+        if let Ok(file) = rustix::fs::open(directory_of(&place), flags, mode) {
+            return Ok(Self { file: file.into(), named: None, place });
+        }
+        let named = temporary(&place)?;
+        Ok(Self { file: named.as_file().try_clone()?, named: Some(named), place })
+    }
+
+    /// Puts the whole file at its place.
+    pub(super) fn put(self) -> io::Result<()> {
+        let Self { mut file, named, place } = self;
+        file.sync_all()?;
+        let named = match named.map_or_else(|| name(&file, &place), Ok) {
+            Ok(named) => named,
+            // Without /proc it cannot be given a name.
+            Err(_) => {
+                let mut named = temporary(&place)?;
+                file.rewind()?;
+                io::copy(&mut file, &mut named)?;
+                named.as_file().sync_all()?;
+                named
+            }
+        };
+        named.persist(place).map(drop).map_err(|error| error.error)
+    }
+}
+
+/// Gives a file without a name one beside this place.
+fn name(file: &fs::File, place: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let link = |name: &Path| {
+        rustix::fs::linkat(CWD, &own, CWD, name, AtFlags::SYMLINK_FOLLOW)?;
+        file.try_clone()
+    };
+    tempfile::Builder::new().prefix(PREFIX).make_in(directory_of(place), link)
 }
 
 /// Rewrites a file atomically, with the mode and owner that it had. If the path is a link, the link
@@ -332,11 +384,17 @@ fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-pub(super) fn temporary(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+/// What the name of a file begins with that is not at its place yet.
+const PREFIX: &str = ".vm4-producer-";
+
+/// The mode of a new file, but for the umask.
+const NEW_FILE: u32 = 0o644;
+
+fn temporary(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     let directory = directory_of(path);
     let created = tempfile::Builder::new()
-        .prefix(".vm4-producer-")
-        .permissions(fs::Permissions::from_mode(0o644))
+        .prefix(PREFIX)
+        .permissions(fs::Permissions::from_mode(NEW_FILE))
         .tempfile_in(directory);
     created.map_err(|error| {
         let text = error.to_string();

@@ -1,6 +1,6 @@
 //! A file that is written as the run goes, and is at its place when it is whole.
 //!
-//! A regular file is written beside its place and moved there at the end. For stdout, a FIFO or a device
+//! A regular file is written without a name, or beside its place, and moved there at the end. For stdout, a FIFO or a device
 //! it is kept in a temporary file until then: a reader that stops must not stop the run.
 //!
 //! A disk that hangs must not either. So a thread writes, and whoever has a line hands it over; at most
@@ -14,7 +14,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::files::{self, Target};
+use super::files::{self, Replacement, Target};
 use super::signals::Stop;
 
 /// How long a line may wait before it is handed over to be written.
@@ -38,8 +38,8 @@ pub struct Spool {
     path: PathBuf,
     file: File,
     out: Background,
-    /// The file beside its place, and that place.
-    beside: Option<(tempfile::NamedTempFile, PathBuf)>,
+    /// The same file, if it is to take a place.
+    replacement: Option<Replacement>,
 }
 
 impl Spool {
@@ -51,21 +51,21 @@ impl Spool {
     pub fn create(path: &Path, stop: Option<Stop>) -> io::Result<Self> {
         files::check_writable(path)?;
         let place = if files::is_stdout(path) { None } else { Some(files::target(path)?) };
-        let (file, beside) = match place {
+        let (file, replacement) = match place {
             Some(Target::Replaced(place)) => {
-                let file = files::temporary(&place)?;
-                (file.as_file().try_clone()?, Some((file, place)))
+                let new = Replacement::of(place)?;
+                (new.file.try_clone()?, Some(new))
             }
             _ => (tempfile::tempfile()?, None),
         };
         let out = Background::start(file.try_clone()?, stop)?;
-        Ok(Self { path: path.into(), file, out, beside })
+        Ok(Self { path: path.into(), file, out, replacement })
     }
 
     /// Whether it goes to a reader, who may come late or never, and not to a file.
     #[must_use]
     pub fn is_stream(&self) -> bool {
-        self.beside.is_none()
+        self.replacement.is_none()
     }
 
     /// Puts the whole file at its place. A device, a FIFO or stdout can block for ever.
@@ -73,11 +73,10 @@ impl Spool {
     /// # Errors
     /// The system's error.
     pub fn publish(self) -> io::Result<()> {
-        let Self { path, mut file, out, beside } = self;
+        let Self { path, mut file, out, replacement } = self;
         out.finish()?;
-        if let Some((named, place)) = beside {
-            file.sync_all()?;
-            return named.persist(place).map(drop).map_err(|error| error.error);
+        if let Some(replacement) = replacement {
+            return replacement.put();
         }
         file.rewind()?;
         if files::is_stdout(&path) {
@@ -196,16 +195,17 @@ mod tests {
         let mut spool = Spool::create(&path, None).unwrap();
         spool.write_all(b"one\n").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "older");
-        let beside = spool.beside.as_ref().unwrap().0.path().to_owned();
         spool.out.handed_over = Instant::now().checked_sub(FLUSH_EVERY).unwrap();
         spool.write_all(b"two\n").unwrap();
-        while fs::read_to_string(&beside).unwrap() != "one\ntwo\n" {
+        while spool.file.metadata().unwrap().len() < 8 {
             std::thread::yield_now();
         }
+        let names = || fs::read_dir(directory.path()).unwrap().count();
+        assert_eq!(names(), 1, "nothing is beside it that a killed process would leave");
         spool.write_all(b"three\n").unwrap();
         spool.publish().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\nthree\n");
-        assert!(!beside.exists());
+        assert_eq!(names(), 1);
     }
 
     /// A disk that hangs until somebody lets go, and then takes all or fails.

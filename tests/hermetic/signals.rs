@@ -122,6 +122,28 @@ fn a_command_ends_while_nobody_takes_what_it_prints() {
 }
 
 #[test]
+fn what_was_to_be_an_answer_key_leaves_nothing_when_the_process_ends_before_it_is_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = directory.path().join("key.ndjson");
+    for signal in ["INT", "TERM", "KILL"] {
+        // The events that nobody takes keep it from its end.
+        let (_unread, pipe) = full_pipe();
+        let mut producer = Producer::new(["generate", "--batch", "1000000", "--sleep-sec", "1"]);
+        producer.command().stdout(pipe);
+        let running = producer.set("ANSWER_KEY", &key).set("FAULTS", "late=0.5").start();
+        until_it_waits(&running);
+        running.signal(signal);
+        let state = format!("/proc/{}/stat", running.pid());
+        eventually("the end of the process", || {
+            let state = std::fs::read_to_string(&state).unwrap_or_default();
+            (state.is_empty() || state.contains(") Z")).then_some(())
+        });
+        let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().collect();
+        assert!(left.is_empty(), "{signal}: {left:?}");
+    }
+}
+
+#[test]
 fn generate_ends_while_nobody_takes_its_answer_key() {
     for signal in SIGNALS {
         let producer = Producer::new(["generate", "--batch", "3"]);
