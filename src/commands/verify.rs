@@ -227,7 +227,12 @@ fn audited(settings: &Settings, options: &VerifyOptions, past: &Past) -> Result<
             let again = options.report.len() > 1;
             Source::Lines(Box::new(input::Lines::open(path, again, &seed, &options.columns)?))
         }
-        None => Source::Logs(Box::new(cluster::Cluster::open(settings, options, &topics, past)?)),
+        None => Source::Logs(Box::new(cluster::Cluster::open(
+            settings,
+            options,
+            &topics,
+            (&plan, past),
+        )?)),
     };
     // A stage downstream may have a partitioner of its own.
     let are_known = options.topics.is_empty() && partitions::follow_from_keys(settings);

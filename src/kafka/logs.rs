@@ -56,6 +56,16 @@ pub struct Until {
     pub silent_for: Duration,
 }
 
+/// Where the reading of a log begins, if not at its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// At this offset.
+    At(i64),
+    /// At the first record with this timestamp or a later one, ms since 1970; at the start where there is
+    /// none.
+    Since(i64),
+}
+
 /// The logs of the topics of a run.
 pub struct Logs {
     merge: Merge,
@@ -82,8 +92,8 @@ impl fmt::Debug for Logs {
 }
 
 impl Logs {
-    /// Asks where the logs of these topics begin and end. Each is read from its start, or from a later
-    /// offset that `begins` has for a topic's number and a partition on this cluster.
+    /// Asks where the logs of these topics begin and end. Each is read from its start, or from where
+    /// `begins` says for a topic's number and a partition on this cluster.
     ///
     /// # Errors
     /// [`Unread`]: a topic is not there, may not be read, or the cluster does not answer in time.
@@ -91,7 +101,7 @@ impl Logs {
         client: &ClientConfig,
         topics: &[&str],
         within: Duration,
-        begins: impl Fn(Option<&str>, usize, i32) -> Option<i64>,
+        begins: impl Fn(Option<&str>, usize, i32) -> Option<Begin>,
     ) -> Result<Self, Unread> {
         let mut config = reader::config(client);
         let isolation = client.get(ISOLATION.0).unwrap_or(ISOLATION.1).to_owned();
@@ -114,10 +124,10 @@ impl Logs {
         }
         let left = deadline.saturating_duration_since(Instant::now());
         let cluster_id = asking.seen.client().cluster_id(left);
-        for (topic, log) in &mut partitions {
-            let begin = begins(cluster_id.as_deref(), *topic, log.partition);
-            log.read_from = begin.map_or(log.log_start, |at| at.clamp(log.log_start, log.end));
-            log.read_to = log.read_from;
+        for (number, name) in topics.iter().enumerate() {
+            let own = partitions.iter_mut().filter(|(of, _)| *of == number).map(|(_, log)| log);
+            let begins = |partition| begins(cluster_id.as_deref(), number, partition);
+            begin(&asking, name, own.collect(), (&begins, deadline));
         }
         let full = partitions.iter().filter(|(_, log)| log.end > log.read_from).count().max(1);
         let of_each = |(all, least): (usize, usize)| (all / full).max(least).to_string();
@@ -272,6 +282,35 @@ impl Asking {
         // What comes between the two questions must not look hidden.
         let whole = self.whole.as_ref().map(ends).transpose()?;
         Ok(Ends { seen: ends(&self.seen)?, whole })
+    }
+}
+
+/// Sets where the reading of a topic's partitions begins.
+fn begin(
+    asking: &Asking,
+    topic: &str,
+    mut logs: Vec<&mut LogPartition>,
+    (begins, deadline): (&dyn Fn(i32) -> Option<Begin>, Instant),
+) {
+    let begins: Vec<_> = logs.iter().map(|log| begins(log.partition)).collect();
+    let since = begins.iter().filter_map(|begin| match begin {
+        Some(Begin::Since(ms)) => Some(*ms),
+        _ => None,
+    });
+    // Where nobody tells, all is read.
+    let since = since.min().and_then(|ms| {
+        let partitions: Vec<_> = logs.iter().map(|log| log.partition).collect();
+        let place = (Edge::Since(ms), deadline);
+        edges(asking.seen.client(), topic, &partitions, place).ok()
+    });
+    for (log, begin) in logs.iter_mut().zip(begins) {
+        let at = match begin {
+            Some(Begin::At(offset)) => Some(offset),
+            Some(Begin::Since(_)) => since.as_ref().and_then(|of| of.get(&log.partition)).copied(),
+            None => None,
+        };
+        log.read_from = at.map_or(log.log_start, |at| at.clamp(log.log_start, log.end));
+        log.read_to = log.read_from;
     }
 }
 

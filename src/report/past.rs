@@ -256,6 +256,13 @@ impl PastRun {
         self.outcome == RUNNING
     }
 
+    /// Whether the report tells where the partitions of the run's own topic ended before the first record.
+    #[must_use]
+    pub fn has_start_offsets(&self, (number, name): (usize, &str)) -> bool {
+        let topic = &self.topics[number];
+        topic.topic == name && !topic.start_offsets.is_empty()
+    }
+
     /// Where a partition of a topic ended before the first record, if it is the run's own topic and the
     /// report tells. A partition that was added later began at 0, and one that was cut back is read from
     /// there.

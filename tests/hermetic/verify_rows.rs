@@ -543,3 +543,50 @@ fn several_reports_are_held_against_one_pipe() {
     let told = &finished.exits(0).stdout;
     assert_eq!(told.matches("CLOSED: run two: all 20 records are there").count(), 2, "{told}");
 }
+
+#[test]
+fn a_line_that_is_longer_than_any_record_is_counted_and_takes_no_more_memory_than_there_is_for_it()
+{
+    let lines = generated(&RUN);
+    let mut all = vec![b'x'; 130 << 20];
+    all.push(b'\n');
+    all.extend_from_slice(lines.as_bytes());
+    let finished = verified(&all, &[], &backfill());
+    let told = &finished.exits(0).stdout;
+    assert!(
+        told.contains("bad lines 1 lines cannot be read: 1; it has more than 64 MiB"),
+        "{told}"
+    );
+    assert!(finished.peak_kib < 200 << 10, "{} KiB", finished.peak_kib);
+}
+
+#[test]
+fn a_quote_that_nothing_closes_is_a_data_error_and_accuses_nobody() {
+    let text = table(&rows(), &ALL, ",", quoted);
+    let opened = |text: &str| text.replacen(",0.", ",\"0.", 1);
+    // The next quote closes it, so that two rows are one.
+    let two = verified(opened(&text), &[], &backfill());
+    let told = &two.exits(69).stdout;
+    assert!(
+        told.starts_with("UNDECIDED: run rows: ") && told.contains("bad lines 2 lines"),
+        "{told}"
+    );
+    let open = opened(&table(&rows(), &ALL, ",", plain));
+    let line = open.lines().position(|line| line.contains(",\"0.")).unwrap() + 1;
+    let refused = verified(open, &[], &backfill());
+    let says = format!("rows.txt line {line}: a quote opens in this row that nothing closes");
+    refused.exits(65).says(&says);
+    assert!(!refused.stdout.contains("missing"), "{}", refused.stdout);
+    // A field of several lines that is closed is one.
+    let several = text.replacen("\n", ",note\n", 1);
+    let several = several.lines().enumerate().map(|(line, row)| match line {
+        0 => format!("{row}\n"),
+        _ => format!("{row},\"two\nlines\"\n"),
+    });
+    is_closed(several.collect::<String>(), &[]);
+    // More than a row may have, as of a table of gigabytes.
+    let mut long = text.clone();
+    long.push('"');
+    long.push_str(&"x".repeat(65 << 20));
+    verified(long, &[], &backfill()).exits(65).says("is a quote not closed?");
+}

@@ -15,9 +15,10 @@ use crate::event_time::TopicLimits;
 use crate::exit::Exit;
 use crate::host::signals::Stop;
 use crate::host::{reporter, terminal};
-use crate::kafka::logs::{Logs, Until};
+use crate::kafka::logs::{Begin, Logs, Until};
 use crate::kafka::reader::{ReadRecord, Unread};
 use crate::kafka::{Config, config, topics};
+use crate::plan::Plan;
 use crate::report::past::PastRun;
 use crate::settings::{RecordHeaders, Settings};
 
@@ -44,6 +45,10 @@ impl Progress {
         }
     }
 }
+
+/// How long before the first event of a run the reading begins where only its time is known, ms: the clocks
+/// of machines differ.
+const BEFORE_MS: i64 = 3_600_000;
 
 /// How long the topics' configuration is waited for. It is asked for while the logs are read.
 const LIMITS_WITHIN: Duration = Duration::from_secs(2);
@@ -93,18 +98,31 @@ impl<'t> Cluster<'t> {
         settings: &Settings,
         options: &VerifyOptions,
         topics: &'t Topics,
-        past: &Past,
+        (plan, past): (&Plan, &Past),
     ) -> Result<Self, Problem> {
         let (client, within) = (&config::client(settings), options.timeout);
         let all = topics.all();
         let is_own = |kind: Kind| topics.of_event(kind) == [settings.topic(kind)];
         let run = past.run.as_ref();
+        let since = run.map(|run| {
+            let first =
+                plan.event_start().map_or(run.started_at, |start| start.min(run.started_at));
+            first.as_millisecond().saturating_sub(plan.most_set_back_ms()).saturating_sub(BEFORE_MS)
+        });
         // Before the run began there can be copies of its records, which are asked for; and no more.
         let begins = |cluster_id: Option<&str>, number: usize, partition: i32| {
             let (kind, _) = topics.find(all[number])?;
-            let is_of_it = is_own(kind) && of_cluster(run, cluster_id) == Origin::Own;
-            let run = run.filter(|_| is_of_it && !options.all)?;
-            run.start_offset((kind as usize, all[number]), partition)
+            let run = run.filter(|_| is_own(kind) && !options.all)?;
+            let has_offsets = run.has_start_offsets((kind as usize, all[number]));
+            match of_cluster(Some(run), cluster_id) {
+                Origin::Own if has_offsets => {
+                    let start = run.start_offset((kind as usize, all[number]), partition);
+                    start.map(Begin::At)
+                }
+                // Offsets would be those of another cluster; the times are its own.
+                Origin::Own | Origin::UnknownCluster if !has_offsets => since.map(Begin::Since),
+                _ => None,
+            }
         };
         let logs = Logs::open(client, &all, within, begins).map_err(|unread| problem(&unread))?;
         let origins = Kind::BOTH.map(|kind| match is_own(kind) {

@@ -371,8 +371,15 @@ impl<'l> Reader<'l, '_, '_> {
     }
 
     fn bad(&mut self, line: i64, problem: &str) {
-        self.account.unreadable += 1;
-        self.audit.unreadable();
+        self.bad_lines(line, problem, 1);
+    }
+
+    /// Counts so many lines, the first of which is named.
+    fn bad_lines(&mut self, line: i64, problem: &str, lines: u64) {
+        self.account.unreadable += lines;
+        for _ in 0..lines {
+            self.audit.unreadable();
+        }
         if self.account.first_unreadable.len() < MOST_BAD {
             let problem = problem.to_owned();
             self.account.first_unreadable.push(BadLine { line, problem });
@@ -381,7 +388,7 @@ impl<'l> Reader<'l, '_, '_> {
 
     /// The rows of a table with a header.
     fn table(&mut self, source: Source, delimiter: u8) -> Result<(), Problem> {
-        let (name, mut table, length) = source.table(delimiter);
+        let (name, mut table, bytes_read) = source.table(delimiter);
         let failed = |error: &csv::Error| match error.kind() {
             csv::ErrorKind::Io(error) if error.kind() != std::io::ErrorKind::InvalidData => {
                 (format!("cannot read {name}: {error}"), Exit::Unavailable)
@@ -392,8 +399,10 @@ impl<'l> Reader<'l, '_, '_> {
         let header = self.header(&header);
         let (mut first, mut bytes, mut record) = (Vec::new(), 0, ByteRecord::new());
         let (mut is_first, mut targets) = (true, header.clone());
+        let mut last = ByteRecord::new();
         loop {
-            length.set(0);
+            bytes_read.since_row.set(0);
+            std::mem::swap(&mut last, &mut record);
             let is_there = table.read_byte_record(&mut record).map_err(|error| failed(&error))?;
             if is_first {
                 if is_there {
@@ -422,6 +431,20 @@ impl<'l> Reader<'l, '_, '_> {
                 break;
             }
         }
+        // Whatever follows such a quote is in its row, and would seem to be missing.
+        if bytes_read.has_odd_quotes.get() && last.as_slice().contains(&b'\n') {
+            let line = last.position().map_or(0, csv::Position::line);
+            let text = format!(
+                "{name} line {line}: a quote opens in this row that nothing closes, and all lines behind \
+                 it are one row"
+            );
+            return Err((text, Exit::DataErr));
+        }
+        self.has_columns(&name)
+    }
+
+    /// Whether the columns that the command line names were there.
+    fn has_columns(&self, name: &str) -> Result<(), Problem> {
         let columns = self.columns;
         let has = |wanted: &&str| self.named.iter().any(|name| name.eq_ignore_ascii_case(wanted));
         match columns.wanted().find(|wanted| !has(wanted)) {
@@ -479,8 +502,10 @@ impl<'l> Reader<'l, '_, '_> {
                 return;
             }
             let (found, wanted) = (record.len(), targets.len());
-            return self
-                .bad(number, &format!("it has {found} columns; the first line has {wanted}"));
+            let problem = format!("it has {found} columns; the first line has {wanted}");
+            // A quote that was never meant makes one row of several lines, and each may be a record.
+            let lines = record.as_slice().iter().filter(|byte| **byte == b'\n').count();
+            return self.bad_lines(number, &problem, lines as u64 + 1);
         }
         let texts = texts(record, delimiter);
         let cells = cells_of(&texts, targets);

@@ -38,6 +38,9 @@ pub(in crate::kafka) enum Edge {
     Start,
     /// The one behind its last record, as far as the client's `isolation.level` lets it read.
     End,
+    /// That of its first record with this timestamp, ms since 1970, or a later one; no partition without
+    /// such a record is in the answer.
+    Since(i64),
 }
 
 /// What a cluster has.
@@ -200,6 +203,7 @@ impl<L> Client<L> {
         let place = match edge {
             Edge::Start => Offset::Beginning,
             Edge::End => Offset::End,
+            Edge::Since(ms) => Offset::Offset(ms.max(0)),
         };
         let mut asked = TopicPartitionList::new();
         for partition in partitions {
@@ -227,7 +231,9 @@ impl<L> Client<L> {
             }
             Ok((partition, offset))
         };
-        answers.map(end).collect()
+        let has_none = |(_, offset, code): &(i32, i64, c_int)| *offset < 0 && *code == 0;
+        let is_left_out = |answer: &_| matches!(edge, Edge::Since(_)) && has_none(answer);
+        answers.filter(|answer| !is_left_out(answer)).map(end).collect()
     }
 }
 

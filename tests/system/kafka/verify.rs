@@ -507,3 +507,27 @@ fn what_the_answer_key_declares_is_found_and_a_detector_that_knows_it_is_right()
         assert_eq!(is_whole, score["kind"] != "malformed", "{score}");
     }
 }
+
+#[test]
+fn reading_begins_an_hour_before_a_run_whose_report_has_no_offsets() {
+    let topics = Topics::create(cluster::plain(), "by-time");
+    let long_ago = (Timestamp::now() - SignedDuration::from_hours(3)).to_string();
+    topics.run().set("EVENT_START", long_ago).set("BATCH", "50").finish().exits(0);
+    let run = topics.run().set("SLEEP_SEC", "0").set("BATCH", "30").finish();
+    let mut report = run.exits(0).report().clone();
+    for topic in [0, 1] {
+        report["topics"][topic]["start_offsets"] = json!([]);
+    }
+    for (arguments, foreign) in [(&["--json"][..], 0), (&["--json", "--all"], 50)] {
+        let verify = Producer::new(["verify"]);
+        let file = verify.file("report.json", report.to_string());
+        let mut verify = verify;
+        verify.command.arg(file).args(arguments);
+        let finished = verify.finish();
+        let account: Value = serde_json::from_str(&finished.exits(0).stdout).unwrap();
+        for topic in account["topics"].as_array().unwrap() {
+            assert_eq!(topic["found"], json!(30), "{topic}");
+            assert_eq!(topic["read"]["foreign"]["records"], json!(foreign), "{topic}");
+        }
+    }
+}

@@ -163,9 +163,9 @@ impl Source {
     }
 
     /// The rows of a table, its header first.
-    pub(super) fn table(self, delimiter: u8) -> (String, csv::Reader<Bounded>, Rc<Cell<u64>>) {
-        let length = Rc::new(Cell::new(0));
-        let bounded = Bounded { reader: self.reader, length: Rc::clone(&length) };
+    pub(super) fn table(self, delimiter: u8) -> (String, csv::Reader<Bounded>, Rc<Bytes>) {
+        let bytes = Rc::new(Bytes::default());
+        let bounded = Bounded { reader: self.reader, bytes: Rc::clone(&bytes) };
         let is_plain = delimiter == b'|';
         let reader = csv::ReaderBuilder::new()
             .delimiter(delimiter)
@@ -173,22 +173,33 @@ impl Source {
             .trim(if is_plain { csv::Trim::All } else { csv::Trim::Headers })
             .flexible(true)
             .from_reader(bounded);
-        (self.name, reader, length)
+        (self.name, reader, bytes)
     }
+}
+
+/// What was read of a table.
+#[derive(Debug, Default)]
+pub(super) struct Bytes {
+    /// Bytes since the last row.
+    pub(super) since_row: Cell<u64>,
+    /// Whether the quotes so far are an odd number.
+    pub(super) has_odd_quotes: Cell<bool>,
 }
 
 /// Refuses a row that is longer than a line may be: a quote that nothing closes.
 pub(super) struct Bounded {
     reader: Box<dyn BufRead>,
-    /// Bytes since the last row.
-    length: Rc<Cell<u64>>,
+    bytes: Rc<Bytes>,
 }
 
 impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(buffer)?;
-        self.length.set(self.length.get() + read as u64);
-        if self.length.get() > LONGEST {
+        let quotes = buffer[..read].iter().filter(|byte| **byte == b'"').count();
+        let Bytes { since_row, has_odd_quotes } = &*self.bytes;
+        has_odd_quotes.set(has_odd_quotes.get() ^ (quotes % 2 == 1));
+        since_row.set(since_row.get() + read as u64);
+        if since_row.get() > LONGEST {
             let what = format!("a row has more than {LONGEST} bytes; is a quote not closed?");
             return Err(io::Error::new(io::ErrorKind::InvalidData, what));
         }
