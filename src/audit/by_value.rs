@@ -563,6 +563,8 @@ impl Audit<'_> {
             return false;
         }
         let host = json.field("host").and_then(Json::text);
+        // What stands for bytes that are no text says nothing of the host that it was.
+        let host = host.filter(|host| !host.contains(char::REPLACEMENT_CHARACTER));
         let is_of = |host: &str| {
             (0..plan.gpus())
                 .any(|gpu| plan.key_of(gpu).rsplit_once('/').is_some_and(|(own, _)| own == host))
@@ -952,6 +954,8 @@ impl Audit<'_> {
         if empty.is_empty() {
             return;
         }
+        // A value of no bytes is no tombstone: what is as it was sent goes first.
+        let all = empty.iter().map(|of| (of, true)).chain(empty.iter().map(|of| (of, false)));
         let plan = self.expectation.plan;
         let known = self.known(found);
         let missing = self.missing_records().into_iter();
@@ -960,7 +964,10 @@ impl Audit<'_> {
             faults.has(Fault::Tombstone) || faults.has(Fault::Malformed)
         };
         let missing: Vec<_> = missing.filter(|own| may_be(self, own)).collect();
-        for (number, read, _) in empty {
+        for ((number, read, _), is_exact) in all {
+            if found.found[*number].is_some() {
+                continue;
+            }
             let is = |audit: &mut Self, own: &Own| {
                 let seq = plan.shard().seq_at(own.1);
                 let taken = found.taken.get(own).copied().unwrap_or(0);
@@ -982,10 +989,13 @@ impl Audit<'_> {
                 let is_empty = |audit: &mut Self| {
                     audit.says(*own, at.unwrap_or_default()).is_some_and(|(said, _)| said.is_none())
                 };
-                is_open && read.is_of(own.0, key) && is_then && is_empty(audit)
+                let is_tombstone = audit.faults_of(*own).has(Fault::Tombstone);
+                let is_as_sent = is_tombstone == read.value().is_none();
+                let is_its = is_open && read.is_of(own.0, key) && is_then;
+                (is_as_sent || !is_exact) && is_its && is_empty(audit)
             };
             if let Some(own) = missing.iter().copied().find(|own| is(self, own)) {
-                found.assign(number, own);
+                found.assign(*number, own);
             }
         }
     }

@@ -590,3 +590,35 @@ fn a_quote_that_nothing_closes_is_a_data_error_and_accuses_nobody() {
     long.push_str(&"x".repeat(65 << 20));
     verified(long, &[], &backfill()).exits(65).says("is a quote not closed?");
 }
+
+#[test]
+fn no_value_and_an_empty_one_are_told_apart_and_bytes_that_are_no_text_are_not_lost() {
+    let mut run = backfill();
+    run.extend([("FAULTS", "tombstone=0.2,malformed=0.6"), ("BATCH", "150")]);
+    let (mut values, mut replaced) = (String::new(), 0);
+    for line in generated(&run).lines() {
+        let json: Value = serde_json::from_str(line).unwrap();
+        let bytes = match (&json["value_base64"], line.split_once(",\"value\":")) {
+            (Value::String(text), _) => data_encoding::BASE64.decode(text.as_bytes()).unwrap(),
+            (_, Some((_, value))) => value.as_bytes()[..value.len() - 1].to_vec(),
+            (_, None) => unreachable!("{line}"),
+        };
+        // As a converter of strings has it that puts U+FFFD for what is no text.
+        let text = String::from_utf8_lossy(&bytes);
+        replaced += u64::from(text.contains(char::REPLACEMENT_CHARACTER));
+        values.push_str(&format!("{text}\n"));
+    }
+    assert!(replaced > 0 && values.contains("\nnull\n") && values.contains("\n\n"));
+    let account = in_json(verified(&values, &["--json"], &run).exits(69));
+    let sum = |pointer: &str| -> u64 {
+        let topics = account["topics"].as_array().unwrap();
+        topics.iter().map(|topic| topic.pointer(pointer).and_then(Value::as_u64).unwrap()).sum()
+    };
+    assert_eq!(sum("/missing"), replaced, "{account}");
+    assert_eq!((sum("/read/first_altered"), sum("/repeated")), (0, 0), "{account}");
+    for topic in account["topics"].as_array().unwrap() {
+        for cause in topic["missing_by_cause"].as_array().unwrap() {
+            assert_eq!(cause["why"], "unmatched", "{cause}");
+        }
+    }
+}
