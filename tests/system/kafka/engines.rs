@@ -35,7 +35,7 @@ const RUN: [(&str, &str); 4] = [
 /// Every kind of fault that is in a value.
 const FAULTS: &str = "duplicate=0.05:2s,late=0.05:3s,out-of-order=0.05:9,clock-skew=0.05:-30s,drop=0.05,\
     tombstone=0.05,malformed=0.1,missing-field=0.05,null-field=0.05,wrong-type=0.05,extra-field=0.05,\
-    renamed-field=0.05,sentinel=0.05,failed-request=0.05,oversize=0.02:2000";
+    renamed-field=0.05,duplicate-key=0.05,sentinel=0.05,failed-request=0.05,oversize=0.02:2000";
 
 /// `duckdb` and `clickhouse local`, as far as the recipes use them.
 const DUCKDB: &str = "import sys, duckdb\nduckdb.connect().execute(sys.stdin.read())\n";
