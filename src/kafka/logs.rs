@@ -362,8 +362,15 @@ fn logs_of(
     let ends = asking.ends(topic, &partitions, deadline)?;
     let log = |(partition, start): (i32, i64)| {
         let (end, hidden_to) = ends.of(partition, start);
+        // They are two answers: the topic can have been made anew between them.
+        if end < start {
+            return Err(Unread::Failed(format!(
+                "topic {topic}: partition {partition} begins at offset {start} and ends at {end}: its \
+                 log was replaced meanwhile, or the broker is out of order"
+            )));
+        }
         let (log_start, read_from, read_to) = (start, start, start);
-        LogPartition {
+        Ok(LogPartition {
             partition,
             log_start,
             end,
@@ -371,9 +378,9 @@ fn logs_of(
             read_from,
             read_to,
             ..LogPartition::default()
-        }
+        })
     };
-    Ok(starts.into_iter().map(log).collect())
+    starts.into_iter().map(log).collect()
 }
 
 /// The partitions of a topic.

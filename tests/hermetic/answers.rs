@@ -69,12 +69,14 @@ struct Form<'a> {
     at: usize,
     codes: Vec<usize>,
     leader: Option<usize>,
+    /// All numbers, codes included, but for those with which a text or a list begins.
+    numbers: Vec<usize>,
 }
 
 impl<'a> Form<'a> {
     fn read(question: Question, answer: &'a [u8]) -> Self {
         let form = form(question).unwrap_or_else(|| panic!("no form of {question:?}"));
-        let mut read = Self { answer, at: 0, codes: Vec::new(), leader: None };
+        let mut read = Self { answer, at: 0, codes: Vec::new(), leader: None, numbers: Vec::new() };
         read.all(form.as_bytes());
         assert_eq!(read.at, answer.len(), "{form} is not the form of {answer:?}");
         read
@@ -87,14 +89,14 @@ impl<'a> Form<'a> {
             match part {
                 b'C' => {
                     self.codes.push(self.at);
-                    self.at += 2;
+                    self.number(2);
                 }
                 b'L' => {
                     self.leader = Some(self.at);
-                    self.at += 4;
+                    self.number(4);
                 }
-                b'1'..=b'8' => self.at += usize::from(part - b'0'),
-                b'u' => self.at += 16,
+                b'1'..=b'8' => self.number((part - b'0').into()),
+                b'u' => self.number(16),
                 b's' => self.skip(2),
                 b'b' => self.skip(4),
                 b'S' => self.at += self.varint().saturating_sub(1),
@@ -115,6 +117,11 @@ impl<'a> Form<'a> {
                 }
             }
         }
+    }
+
+    fn number(&mut self, bytes: usize) {
+        self.numbers.extend(self.at..self.at + bytes);
+        self.at += bytes;
     }
 
     fn skip(&mut self, length_bytes: usize) {
@@ -143,9 +150,22 @@ impl<'a> Form<'a> {
     }
 }
 
-/// librdkafka 2.12.1 sorts a list of brokers that is null as one of -1 places, which ends any program that
-/// uses it (`rd_kafka_parse_Metadata0`). What comes before is left as it is.
-const BEHIND_THE_COUNT_OF_BROKERS: usize = 6;
+/// Where nonsense goes. No other host and port is to hear of it. In metadata only numbers become others:
+/// librdkafka 2.12.1 ends any program that uses it when a list of brokers or partitions is null
+/// (`rd_kafka_parse_Metadata0`), or when it logs a topic for which nobody asked
+/// (`rd_kafka_DescribeTopicsResponse_parse`).
+fn places_for_nonsense(question: Question, answer: &[u8]) -> Vec<usize> {
+    let mut places: Vec<_> = match question.api == Api::Metadata as i16 {
+        true => Form::read(question, answer).numbers,
+        false => (0..answer.len()).collect(),
+    };
+    let host = b"127.0.0.1";
+    for (at, _) in answer.windows(host.len()).enumerate().filter(|(_, bytes)| bytes == host) {
+        let with_port = at - 1..at + host.len() + 4;
+        places.retain(|place| !with_port.contains(place));
+    }
+    places
+}
 
 /// Where the list ends whose form begins here.
 fn closing(form: &[u8]) -> usize {
@@ -249,17 +269,9 @@ impl Between for Changed {
                 sent.push(code);
             }
             What::Nonsense { rng, changed } => {
-                // No other host is to hear of it.
-                let host = b"127.0.0.1";
-                let hosts = answer.windows(host.len()).enumerate();
-                let hosts = hosts.filter(|(_, bytes)| bytes == host).map(|(at, _)| at);
-                let hosts: Vec<_> = hosts.collect();
-                let from = if self.api == Api::Metadata { BEHIND_THE_COUNT_OF_BROKERS } else { 0 };
+                let places = places_for_nonsense(question, answer);
                 for _ in 0..rng.random_range(0..4) {
-                    let at = rng.random_range(from..answer.len());
-                    if !hosts.iter().any(|host| (host - 1..host + 9).contains(&at)) {
-                        answer[at] = rng.random();
-                    }
+                    answer[places[rng.random_range(0..places.len())]] = rng.random();
                 }
                 *changed += 1;
             }
@@ -471,6 +483,61 @@ fn rights_that_are_taken_during_a_run_are_told_from_a_topic_that_is_gone() {
     let summary = finished.stderr.trim_end().lines().last().expect("a summary");
     assert!(summary.contains("this client may not see topic gpu.metrics.v1 any more"), "{summary}");
     assert!(!summary.contains("is not there any more"), "{summary}");
+}
+
+/// A broker whose logs begin behind their ends: a topic that was made anew between the two questions.
+#[derive(Default)]
+struct LateStart {
+    is_told: AtomicBool,
+}
+
+impl Between for LateStart {
+    fn answered(&self, question: Question, answer: &mut Vec<u8>) {
+        if question.api == Api::ListOffsets as i16 && !self.is_told.swap(true, Ordering::Relaxed) {
+            for code in Form::read(question, answer).codes {
+                // Behind the code and the time.
+                let offset = code + 2 + 8;
+                answer[offset..offset + 8].copy_from_slice(&1_000_i64.to_be_bytes());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_log_that_ends_before_it_begins_is_not_read() {
+    let (cluster, report) = cluster_with_a_run();
+    let switch = Switch::with(&cluster, Arc::new(LateStart::default()));
+    let finished = Command::Verify.through(&switch, &report).finish();
+    finished.exits(69);
+    let text = format!("{}{}", finished.stdout, finished.stderr);
+    let ends = "topic gpu.metrics.v1: partition 0 begins at offset 1000 and ends at ";
+    assert!(text.contains(ends), "{text}");
+}
+
+/// A broker that calls a partition by a number which no topic with so few has.
+struct FarPartition;
+
+impl Between for FarPartition {
+    fn answered(&self, question: Question, answer: &mut Vec<u8>) {
+        if question.api == Api::Metadata as i16 {
+            // Of a topic, and of its partitions, whose numbers follow.
+            if let [_, _, second, ..] = Form::read(question, answer).codes[..] {
+                answer[second + 2..second + 6].copy_from_slice(&41_984_i32.to_be_bytes());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_partition_that_there_cannot_be_is_not_asked_for() {
+    let (cluster, report) = cluster_with_a_run();
+    let switch = Switch::with(&cluster, Arc::new(FarPartition));
+    for command in [Command::Run, Command::Doctor, Command::Verify] {
+        let finished = command.through(&switch, &report).finish();
+        assert_ne!(finished.code, 0, "{command:?}: {}", finished.stderr);
+        let text = format!("{}{}", finished.stdout, finished.stderr);
+        assert!(text.contains("BadMessage (Local: Bad message format)"), "{command:?}: {text}");
+    }
 }
 
 /// A test of the codes, and one of nonsense, for each kind.

@@ -284,11 +284,17 @@ unsafe fn read_metadata(metadata: *const rd::rd_kafka_metadata) -> Metadata {
             let topic = (*metadata).topics.add(at);
             let partitions = 0..count((*topic).partition_cnt);
             let leader = partitions.clone().next().map(|at| (*(*topic).partitions.add(at)).leader);
+            let error = ErrorCode::of(code_at(&raw const (*topic).err)).err();
+            let ids = partitions.map(|at| (*(*topic).partitions.add(at)).id);
+            // librdkafka takes the number of a partition for its place in its own list, and reads behind
+            // the list's end if it is asked for another one.
+            let ids = ids.map(|id| Some(id).filter(|id| (0..(*topic).partition_cnt).contains(id)));
+            let ids: Option<Vec<_>> = ids.collect();
             TopicMetadata {
                 leader: leader.filter(|leader| *leader >= 0),
                 name: text_at((*topic).topic),
-                error: ErrorCode::of(code_at(&raw const (*topic).err)).err(),
-                partitions: partitions.map(|at| (*(*topic).partitions.add(at)).id).collect(),
+                error: error.or(ids.is_none().then(|| Code::BadMessage.into())),
+                partitions: ids.unwrap_or_default(),
             }
         });
         Metadata { brokers: brokers.collect(), topics: topics.collect() }
