@@ -69,7 +69,8 @@ fn a_topic_that_is_deleted_and_created_again_during_a_paced_run_costs_what_was_i
 fn a_topic_that_is_deleted_and_created_again_at_full_speed_costs_what_was_in_it() {
     let broker = cluster::plain();
     let topics = Topics::create(broker, "remadeflood");
-    let running = run(&topics, "600000", "0").start();
+    // So much takes a while to be read back on a busy machine.
+    let running = run(&topics, "600000", "0").set("DELIVERY_TIMEOUT_SEC", "120").start();
     topics.wait_for_records(20_000);
     remake(broker, &topics.metric);
     let finished = running.finish();
