@@ -66,6 +66,7 @@ pub async fn send(
     let batch = Batch { settings, seed, plan: &plan, cluster, stop, begins };
     let ended = batch.carry_out(&mut client).await;
     client.clear_bar();
+    client.sink.iter().for_each(KafkaSink::say_repeated);
     let nothing = |end| Ended { end, ..Ended::default() };
     let ended = ended.unwrap_or_else(|not_started| nothing(RunEnd::NotStarted(not_started)));
     let Ended { end, totals, lateness, faults, incidents, closing, cluster_id, starts } = ended;
@@ -136,6 +137,8 @@ impl Batch<'_> {
             return Ok(Ended::default());
         }
         ready::check_egress(cluster, "broker", settings.kafka_bootstrap.servers()).await?;
+        let endpoint: Vec<_> = settings.token_endpoint().into_iter().collect();
+        ready::check_egress(cluster, "token endpoint", &endpoint).await?;
         let sink = KafkaSink::start(&cluster.config, settings.delivery_timeout);
         let sink = client.sink.insert(sink.map_err(|error| ready::refusal(&error, stop))?);
         let schedule = Arc::new(ScheduleState::default());

@@ -1,6 +1,7 @@
 //! Kafka, through librdkafka: the only room that names the crate.
 
 pub mod admin;
+pub mod causes;
 pub mod closing;
 pub mod config;
 mod delivery_reports;

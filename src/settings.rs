@@ -40,7 +40,8 @@ pub use parse::{EventTimeGuard, LogFormat, Pace, RecordHeaders, RecordKey, time}
 pub use properties::{Librdkafka, Properties, PropertyError};
 pub use security::Oddity;
 pub use source::{
-    DEFAULT_ENV_FILE, ENV_FILE_VARIABLE, Inputs, Key, Origin, PastSettings, Resolved, profile_file,
+    DEFAULT_ENV_FILE, ENV_FILE_VARIABLE, Inputs, Key, Origin, PastSettings, Resolved,
+    may_hold_a_secret, profile_file,
 };
 pub use table::{DEFINITIONS, Settings};
 

@@ -8,8 +8,9 @@ use tracing::info;
 
 use crate::delivery::{Cause, NotStarted, Offsets};
 use crate::egress::resolve;
+use crate::event::Kind;
 use crate::host::signals::Stop;
-use crate::kafka::admin::{Bound, NotReady};
+use crate::kafka::admin::{Admin, Bound, NotReady};
 use crate::kafka::inquiry;
 use crate::kafka::producer::KafkaSink;
 use crate::settings::{Server, Settings};
@@ -38,6 +39,7 @@ pub(super) async fn wait_until_ready(
         check_advertised(cluster, bound, stop).await?;
     }
     let admin = sink.admin();
+    let asks = admin.clone();
     let topics = [
         (settings.topic_metric.clone(), "TOPIC_METRIC"),
         (settings.topic_token.clone(), "TOPIC_TOKEN"),
@@ -47,17 +49,57 @@ pub(super) async fn wait_until_ready(
         admin.wait_until_ready(topics, bound, cancelled)
     });
     match ready.await {
-        Ok(ends) => Ok(ends),
+        Ok(ends) => match lacks_every_right(settings, cluster, asks).await {
+            Some(denied) => Err(refusal(&denied, stop)),
+            None => Ok(ends),
+        },
         Err(error) => {
+            let error = explained(error, settings, asks).await;
             let mut not_started = refusal(&error, stop);
             if matches!(error, NotReady::Unreachable { .. }) {
-                let unresolved = unresolved(settings.kafka_bootstrap.servers()).await;
-                not_started.reason.push_str(&unresolved);
+                // librdkafka tells it of the last server at most.
+                if !not_started.reason.contains("has no address") {
+                    let unresolved = unresolved(settings.kafka_bootstrap.servers()).await;
+                    not_started.reason.push_str(&unresolved);
+                }
                 info!("`vm4-producer doctor` checks the way to the brokers step by step");
             }
             Err(not_started)
         }
     }
+}
+
+/// Why this client may write to none of the topics. Of one alone its records tell; for both the broker
+/// gives no producer id, which is told at any time from here on.
+async fn lacks_every_right(
+    settings: &Settings,
+    cluster: &Cluster,
+    admin: Admin,
+) -> Option<NotReady> {
+    if cluster.is_embedded {
+        return None;
+    }
+    let topics = Kind::BOTH.map(|kind| settings.topic(kind).to_owned());
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut refused = admin.refused(&topics.each_ref().map(String::as_str));
+        let all = topics.iter().all(|topic| refused.contains_key(topic));
+        refused.remove(&topics[0]).filter(|_| all)
+    });
+    asked.await.ok().flatten().map(NotReady::Denied)
+}
+
+/// Why this client is refused, by the topic that it may not write to: the broker names none where it gives
+/// no producer id.
+async fn explained(error: NotReady, settings: &Settings, admin: Admin) -> NotReady {
+    if !matches!(error, NotReady::Denied(_)) {
+        return error;
+    }
+    let topics = Kind::BOTH.map(|kind| settings.topic(kind).to_owned());
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut refused = admin.refused(&topics.each_ref().map(String::as_str));
+        topics.iter().find_map(|topic| refused.remove(topic))
+    });
+    asked.await.ok().flatten().map_or(error, NotReady::Denied)
 }
 
 /// The names that a resolver does not answer for: librdkafka waits for it without a word.
@@ -80,14 +122,7 @@ pub(super) fn refusal(error: &NotReady, stop: &Stop) -> NotStarted {
         (NotReady::Client(_), _) => Cause::Misconfigured,
         _ => Cause::Unavailable,
     };
-    let mut not_started = NotStarted::new(cause, error);
-    if not_started.reason.contains("sasl.username and sasl.password must be set") {
-        not_started.reason.push_str(
-            "; set RDKAFKA_SASL_USERNAME, and the password as the credential sasl.password or with \
-             RDKAFKA_SASL_PASSWORD",
-        );
-    }
-    not_started
+    NotStarted::new(cause, error)
 }
 
 /// Asks the cluster on a thread that may block; after a signal nobody waits for that thread.

@@ -11,6 +11,7 @@ use crate::event::Kind;
 use crate::event_time::{self, Conflict, Load, TopicLimits};
 use crate::faults::Fault;
 use crate::kafka::admin::Admin;
+use crate::kafka::causes;
 use crate::kafka::producer::KafkaSink;
 use crate::kafka::topics;
 use crate::settings::{EventTimeGuard, RecordKey, Settings};
@@ -188,6 +189,13 @@ pub(super) async fn cause(
     counts: &Counts,
     partitions: [usize; 2],
 ) -> Option<String> {
+    let denied = |(kind, _, failures): (Kind, &str, &Failures)| {
+        let is_denied = failures.class == FailureClass::Denied;
+        is_denied.then(|| causes::may_not_write(settings.topic(kind)).to_string())
+    };
+    if let Some(cause) = counts.failures().find_map(denied) {
+        return Some(cause);
+    }
     let refused = |(_, _, failures): (_, _, &Failures)| failures.class == FailureClass::Refused;
     if cluster.is_embedded || !counts.failures().any(refused) {
         return None;

@@ -15,9 +15,11 @@ use rustix::process::geteuid;
 use super::egress::silence;
 use super::outputs::{self, Outputs};
 use super::{cause_of_seed, exit_of, print_alone};
+use crate::event::Kind;
 use crate::exit::Exit;
 use crate::host::files;
 use crate::kafka::admin::{Bound, NotReady};
+use crate::kafka::causes::{self, Cause};
 use crate::kafka::{config, inquiry};
 use crate::plan::{Identity, MadeId, Plan};
 use crate::settings::{Inputs, LoadError, Server, Settings};
@@ -127,7 +129,7 @@ pub fn doctor(settings: Result<&Settings, &LoadError>, inputs: &Inputs, shown: S
         findings.extend(seed.as_ref().and_then(|seed| check_run_id(settings, seed)));
     }
     let servers = settings.kafka_bootstrap.servers();
-    let mut reach: Vec<_> = servers.iter().map(|server| check_reach("bootstrap", server)).collect();
+    let mut reach: Vec<_> = servers.iter().map(check_reach).collect();
     let reached = reach.iter().any(|finding| matches!(finding.result, Found::Well(_)));
     if reached {
         // One of them is all that a run needs.
@@ -236,19 +238,13 @@ fn check_run_id(settings: &Settings, seed: &Seed) -> Option<Finding> {
 }
 
 /// Resolves a server and connects to each of its addresses until one answers.
-fn check_reach(what: &str, server: &Server) -> Finding {
-    let name = format!("{what} {server}");
-    let addresses: Vec<SocketAddr> = match (server.host.as_str(), server.port).to_socket_addrs() {
-        Ok(addresses) => addresses.collect(),
-        Err(error) => {
-            let remedy = "correct the name, or the resolver's configuration";
-            return bad(name, format!("cannot be resolved: {error}"), remedy, Exit::Unavailable);
-        }
-    };
+fn reach(server: &Server) -> Result<SocketAddr, (String, bool)> {
+    let addresses = (server.host.as_str(), server.port).to_socket_addrs();
+    let addresses: Vec<_> = addresses.map_err(|error| (error.to_string(), false))?.collect();
     let mut problems = Vec::new();
     for address in &addresses {
         match TcpStream::connect_timeout(address, TCP_WITHIN) {
-            Ok(_) => return ok(name, format!("{address} accepts connections")),
+            Ok(_) => return Ok(*address),
             // The name of the check may say it all.
             Err(error) if address.to_string() == server.to_string() => {
                 problems.push(error.to_string());
@@ -256,24 +252,74 @@ fn check_reach(what: &str, server: &Server) -> Finding {
             Err(error) => problems.push(format!("{address}: {error}")),
         }
     }
-    let remedy = "start the broker, or correct the address; a time-out points to a packet filter";
-    bad(name, problems.join(", "), remedy, Exit::Unavailable)
+    Err((problems.join(", "), true))
+}
+
+/// Whether a bootstrap server can be reached.
+fn check_reach(server: &Server) -> Finding {
+    let name = format!("bootstrap {server}");
+    match reach(server) {
+        Ok(address) => ok(name, format!("{address} accepts connections")),
+        Err((error, false)) => {
+            let problem = format!("cannot be resolved: {error}");
+            bad(name, problem, causes::UNRESOLVED, Exit::Unavailable)
+        }
+        Err((error, true)) => {
+            let remedy = format!("{}; a time-out points to a packet filter", causes::REFUSED);
+            bad(name, error, remedy, Exit::Unavailable)
+        }
+    }
+}
+
+/// Whether a broker can be reached that the cluster named.
+fn check_advertised(settings: &Settings, server: &Server) -> Finding {
+    let name = format!("advertised {server}");
+    let error = match reach(server) {
+        Ok(address) => return ok(name, format!("{address} accepts connections")),
+        Err((error, is_resolved)) => {
+            if is_resolved {
+                error
+            } else {
+                format!("Failed to resolve: {error}")
+            }
+        }
+    };
+    let why = causes::unreached(&server.host, &error);
+    let bootstrap = settings.kafka_bootstrap.to_string();
+    let Cause { problem, remedy } =
+        causes::advertised(&bootstrap, &[(server.to_string(), why)].into());
+    bad(name, problem, remedy.unwrap_or_default(), Exit::Unavailable)
 }
 
 /// The findings, and the brokers that the cluster advertises.
 fn check_cluster(settings: &Settings, seed: Option<&Seed>) -> (Vec<Finding>, Vec<Server>) {
-    let bound = Bound::within(METADATA_WITHIN, settings.kafka_bootstrap.servers().len());
-    let cluster = match inquiry::describe(&config::client(settings), bound, &|| false) {
-        Ok(cluster) => cluster,
+    let bound = || Bound::within(METADATA_WITHIN, settings.kafka_bootstrap.servers().len());
+    let client = config::client(settings);
+    // Before anything else is asked: a client asks none but the brokers that it has learned of.
+    let brokers = match inquiry::brokers(&client, bound(), &|| false) {
+        Ok(brokers) => brokers,
         Err(silent) => return (vec![no_metadata(&silent)], Vec::new()),
     };
-    let brokers = cluster.brokers.clone();
+    let mut advertised: Vec<_> =
+        brokers.iter().map(|broker| check_advertised(settings, broker)).collect();
+    let is_reached = |finding: &Finding| matches!(finding.result, Found::Well(_));
+    if !advertised.iter().any(is_reached) {
+        return (advertised, brokers);
+    }
+    let needs = Kind::BOTH.map(|kind| settings.topic(kind));
+    let cluster = match inquiry::describe(&client, &needs, bound(), &|| false) {
+        Ok(cluster) => cluster,
+        Err(silent) => {
+            advertised.insert(0, no_metadata(&silent));
+            return (advertised, brokers);
+        }
+    };
     let mut findings = vec![ok("metadata", counted(brokers.len(), "advertised broker"))];
     findings.extend(topics::check(settings, &cluster));
     if let Some(seed) = seed {
         findings.extend(keys::check(settings, seed, &cluster));
     }
-    findings.extend(brokers.iter().map(|broker| check_reach("advertised", broker)));
+    findings.append(&mut advertised);
     (findings, brokers)
 }
 
@@ -284,5 +330,5 @@ fn counted(number: usize, what: &str) -> String {
 
 fn no_metadata(silent: &NotReady) -> Finding {
     let (remedy, exit) = silence(silent);
-    bad("metadata", silent.to_string(), remedy, exit)
+    bad("metadata", silent.in_parts().0, remedy, exit)
 }

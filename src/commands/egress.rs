@@ -48,6 +48,8 @@ impl EgressError {
     /// What to do, where the error does not say it itself.
     fn remedy(&self) -> String {
         match self {
+            // The error has its own remedy.
+            Self::NoMetadata(error) if error.in_parts().1.is_some() => String::new(),
             Self::NoMetadata(error) => {
                 format!("{}; `vm4-producer doctor` names the cause; ", silence(error).0)
             }
@@ -101,7 +103,9 @@ fn needed(settings: &Settings) -> Result<AllowList, EgressError> {
     let mut needed = addresses("broker", settings.kafka_bootstrap.servers())?;
     let servers = settings.kafka_bootstrap.servers().len();
     let (client, bound) = (config::client(settings), Bound::within(ANSWER_WITHIN, servers));
-    let cluster = inquiry::describe(&client, bound, &|| false)?;
+    let cluster = inquiry::describe(&client, &[], bound, &|| false)?;
+    let endpoint: Vec<_> = settings.token_endpoint().into_iter().collect();
+    needed.extend(addresses("token endpoint", &endpoint)?);
     needed.extend(addresses("advertised broker", &cluster.brokers)?);
 
     let mut allowed = settings.egress();
@@ -125,16 +129,18 @@ fn needed(settings: &Settings) -> Result<AllowList, EgressError> {
 }
 
 /// What to do about a cluster that does not describe itself, and the exit code of it.
-pub(super) fn silence(silent: &NotReady) -> (&'static str, Exit) {
-    match silent {
+pub(super) fn silence(silent: &NotReady) -> (String, Exit) {
+    let (otherwise, exit) = match silent {
         NotReady::Client(_) => ("correct the RDKAFKA_ settings", Exit::Config),
         NotReady::Denied(_) => {
             ("correct the credentials, or the cluster's rights for this client", Exit::NoPerm)
         }
+        NotReady::Exhausted(_) => ("raise the limit", Exit::OsErr),
         _ => (
             "check that the server is a Kafka broker and that RDKAFKA_SECURITY_PROTOCOL fits its \
              listener",
             Exit::Unavailable,
         ),
-    }
+    };
+    (silent.in_parts().1.unwrap_or_else(|| otherwise.to_owned()), exit)
 }

@@ -178,7 +178,7 @@ mod tests {
                  a prefix; expected addresses and prefixes separated by commas or spaces, as in \
                  10.0.1.0/24,2001:db8::7",
                 "vm4-producer@broken.service can reach nothing: /etc/vm4-producer/broken.env: line \
-                 1: \"BATCH 20\" has no \"=\"; expected KEY=value, or \"#\" before a comment",
+                 1: \"BATCH ...\" has no \"=\"; expected KEY=value, or \"#\" before a comment",
             ]
         );
         // What does not concern the list does not cost it.

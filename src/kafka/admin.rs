@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::causes::Cause;
 use super::delivery_reports::DeliveryReports;
 use super::native::{Client, Code, Edge, Metadata, topic_ids};
 use crate::delivery::Offsets;
@@ -17,16 +18,19 @@ use wait::{LEADER_SLICE, Wait};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotReady {
     /// No broker answered.
-    #[error("no broker answered within {} s: {last_error}", .within.as_secs_f64())]
+    #[error("no broker answered within {} s: {cause}", .within.as_secs_f64())]
     Unreachable {
         /// How long it was tried.
         within: Duration,
         /// What librdkafka saw last.
-        last_error: String,
+        cause: Cause,
     },
+    /// The brokers that the cluster named cannot be connected to.
+    #[error("{0}")]
+    Advertised(Cause),
     /// Every server answered, and none of them as Kafka does.
     #[error("{0}")]
-    NoKafka(String),
+    NoKafka(Cause),
     /// A topic is not there, and was not created on demand.
     #[error(
         "topic {topic} does not exist and the cluster did not create it: {reason}; create it, or name another with {setting}"
@@ -40,7 +44,7 @@ pub enum NotReady {
         setting: &'static str,
     },
     /// A partition has no leader that is ready.
-    #[error("partition {partition} of topic {topic} has no ready leader within {} s: {last_error}", .within.as_secs_f64())]
+    #[error("partition {partition} of topic {topic} has no ready leader within {} s: {cause}", .within.as_secs_f64())]
     NoLeader {
         /// The topic.
         topic: String,
@@ -49,32 +53,50 @@ pub enum NotReady {
         /// How long it was tried.
         within: Duration,
         /// What was answered last.
-        last_error: String,
+        cause: Cause,
     },
     /// The cluster refuses this client.
     #[error("the cluster refused access: {0}")]
-    Denied(String),
+    Denied(Cause),
     /// The system gives too little: descriptors, threads or memory.
     #[error("{0}")]
     Exhausted(String),
     /// librdkafka does not accept the configuration.
     #[error("librdkafka does not accept the configuration: {0}")]
-    Client(String),
+    Client(Cause),
     /// The client can send nothing, for another reason than its rights.
     #[error("the client cannot go on: {0}")]
-    Fatal(String),
+    Fatal(Cause),
     /// The caller asked to stop.
     #[error("stopped before the cluster was ready")]
     Cancelled,
 }
 
 impl NotReady {
-    /// Why a client does not even start, from librdkafka's words.
-    pub(super) fn of_start(error: &str) -> Self {
+    /// Why a client does not even start, from librdkafka's words and what is behind them.
+    pub(super) fn of_start(error: &str, cause: Cause) -> Self {
         match limits::is_exhausted(error) {
             Some(_) => Self::Exhausted(limits::described(error)),
-            None => Self::Client(error.to_owned()),
+            None => Self::Client(cause),
         }
+    }
+
+    /// The problem without its remedy, and the remedy, where one is known.
+    #[must_use]
+    pub fn in_parts(&self) -> (String, Option<String>) {
+        let mut bare = self.clone();
+        let cause = match &mut bare {
+            Self::Unreachable { cause, .. }
+            | Self::NoLeader { cause, .. }
+            | Self::Advertised(cause)
+            | Self::NoKafka(cause)
+            | Self::Denied(cause)
+            | Self::Client(cause)
+            | Self::Fatal(cause) => Some(cause),
+            Self::NoTopic { .. } | Self::Exhausted(_) | Self::Cancelled => None,
+        };
+        let remedy = cause.and_then(|cause| cause.remedy.take());
+        (bare.to_string(), remedy)
     }
 }
 
@@ -225,8 +247,9 @@ mod tests {
     fn a_client_that_does_not_start_lacks_something_of_the_system_or_is_misconfigured() {
         let error =
             "Client creation error: Failed to create thread: Resource temporarily unavailable (11)";
-        assert!(matches!(NotReady::of_start(error), NotReady::Exhausted(_)));
-        let refused = NotReady::of_start("No provider for SASL mechanism PLAIN");
+        let start = |error: &str| NotReady::of_start(error, Cause::bare(error));
+        assert!(matches!(start(error), NotReady::Exhausted(_)));
+        let refused = start("No provider for SASL mechanism PLAIN");
         assert!(matches!(refused, NotReady::Client(_)));
         assert_eq!(
             refused.to_string(),

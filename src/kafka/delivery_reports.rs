@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use rdkafka::config::RDKafkaLogLevel;
 use tokio::sync::Notify;
 
+use super::causes::Way;
 use super::config::longest_wait;
 use super::errors::failure;
 use super::heard::Heard;
@@ -58,7 +59,12 @@ pub(super) struct DeliveryReports {
 
 impl DeliveryReports {
     /// Of a run whose records are given up after `delivery_timeout`, and wait so long for their batch.
-    pub(super) fn new(delivery_timeout: Duration, linger: Duration, is_idempotent: bool) -> Self {
+    pub(super) fn new(
+        delivery_timeout: Duration,
+        linger: Duration,
+        is_idempotent: bool,
+        way: Way,
+    ) -> Self {
         // A cluster that answers nothing at all ends the run before, with its records unresolved.
         let timeout = delivery_timeout + 2 * GRACE;
         let timed_out = failure(Code::MessageTimedOut.into());
@@ -69,7 +75,7 @@ impl DeliveryReports {
             window: accounting.window().into(),
             accounting: Mutex::new(Some(accounting)),
             closed: OnceLock::new(),
-            heard: Mutex::default(),
+            heard: Mutex::new(Heard::of(way)),
             returned: Mutex::default(),
             handed_over: Default::default(),
             ended: AtomicU64::new(0),

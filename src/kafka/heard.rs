@@ -6,17 +6,22 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::statistics::{Broker, Statistics, Window};
 use tracing::{debug, warn};
 
-use super::errors::{class, other_protocol, plain};
+use super::causes::{Cause, Understood, Way, of_code};
 use super::native::{Code, ErrorCode};
 use crate::delivery::{FailureClass, LatencyParts, Share};
 use crate::host::limits;
 use crate::settings::Server;
 
+/// Different lines of the log that are counted; further ones are left to the debug level.
+const LINES: usize = 64;
+
 /// What was heard so far.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
+    /// How the client goes to the brokers.
+    pub(super) way: Way,
     /// Why the cluster refuses this client, if it does.
-    pub(super) denied: Option<String>,
+    pub(super) denied: Option<Cause>,
     /// What the system gives too little of.
     pub(super) exhausted: Option<String>,
     /// The brokers that the client has learned of, if it writes statistics.
@@ -24,25 +29,84 @@ pub(super) struct Heard {
     /// Where the time of the records went, if it writes statistics.
     pub(super) latency_parts: LatencyParts,
     /// The last error.
-    pub(super) last_error: Option<String>,
+    pub(super) last_error: Option<Cause>,
     /// The servers that answered in another protocol, each in words.
-    pub(super) other_protocol: BTreeMap<String, String>,
+    pub(super) other_protocol: BTreeMap<String, Cause>,
+    /// The brokers that the cluster named and that cannot be connected to, each with why.
+    pub(super) unreached: BTreeMap<String, String>,
+    /// What is wrong with the certificate of a broker.
+    certificate: Option<String>,
     /// Errors that are logged already.
     said: BTreeSet<ErrorCode>,
+    /// Lines that were logged, and how often each came again.
+    lines: BTreeMap<String, u64>,
 }
 
 impl Heard {
+    pub(super) fn of(way: Way) -> Self {
+        Self { way, ..Self::default() }
+    }
+
     pub(super) fn log(&mut self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        let text = plain(message);
-        self.other_protocol.extend(other_protocol(message));
+        if facility == "SSLCERTVRFY" {
+            let said = message.rsplit("callback failed: ").next();
+            self.certificate = said.map(str::to_owned);
+        }
+        let understood = self.understood(None, message);
+        let text = understood.cause.to_string();
         // Errors also come to `error`, which logs each of them once.
         match level {
-            RDKafkaLogLevel::Warning => warn!(target: "librdkafka", "{facility}: {text}"),
+            RDKafkaLogLevel::Warning if self.is_new(facility, &text) => {
+                warn!(target: "librdkafka", "{facility}: {text}");
+            }
+            RDKafkaLogLevel::Warning => {}
             _ => debug!(target: "librdkafka", "{facility}: {text}"),
         }
         // librdkafka calls a connection that was closed on it an error only at times.
         if facility == "FAIL" {
-            self.last_error = Some(text);
+            self.take(understood);
+        }
+    }
+
+    /// Whether a line is the first of its kind; the others are counted. Numbers make no other line.
+    fn is_new(&mut self, facility: &str, text: &str) -> bool {
+        let kind = text.split(|c: char| c.is_ascii_digit()).collect::<String>();
+        let line = format!("{facility}: {kind}");
+        if let Some(again) = self.lines.get_mut(&line) {
+            *again += 1;
+            return false;
+        }
+        if self.lines.len() >= LINES {
+            return false;
+        }
+        self.lines.insert(line, 0);
+        true
+    }
+
+    /// Says how often lines came again, once.
+    pub(super) fn say_repeated(&mut self) {
+        for (line, again) in &mut self.lines {
+            if *again > 0 {
+                let times = if *again == 1 { "once".to_owned() } else { format!("{again} times") };
+                warn!(target: "librdkafka", "{line}: said {times} more");
+                *again = 0;
+            }
+        }
+    }
+
+    fn understood(&self, code: Option<ErrorCode>, text: &str) -> Understood {
+        self.way.understood(code, text, self.certificate.as_deref())
+    }
+
+    /// Keeps what an error says.
+    fn take(&mut self, Understood { cause, class, other_protocol, unreached }: Understood) {
+        if let Some(server) = other_protocol {
+            self.other_protocol.insert(server, cause.clone());
+        }
+        self.unreached.extend(unreached);
+        match class {
+            FailureClass::Denied => self.denied = Some(cause),
+            _ => self.last_error = Some(cause),
         }
     }
 
@@ -58,21 +122,22 @@ impl Heard {
     }
 
     pub(super) fn error(&mut self, code: ErrorCode, reason: &str) {
-        self.other_protocol.extend(other_protocol(reason));
-        let text = if reason.is_empty() { code.to_string() } else { plain(reason) };
+        let mut understood = self.understood(Some(code), reason);
+        if reason.is_empty() {
+            understood.cause = of_code(code);
+        }
+        let text = understood.cause.to_string();
         if self.said.insert(code) {
             warn!(target: "librdkafka", "{text}");
         } else {
             debug!(target: "librdkafka", "{text}");
         }
         if limits::is_exhausted(&text).is_some() {
-            self.exhausted = Some(text.clone());
+            self.exhausted = Some(text);
         }
-        match class(code) {
-            FailureClass::Denied => self.denied = Some(text),
-            // This one only sums up the others, which say more.
-            _ if code.is(Code::AllBrokersDown) && self.last_error.is_some() => {}
-            _ => self.last_error = Some(text),
+        // This one only sums up the others, which say more.
+        if !code.is(Code::AllBrokersDown) || self.last_error.is_none() {
+            self.take(understood);
         }
     }
 }

@@ -7,9 +7,10 @@ use rdkafka::config::ClientConfig;
 
 use super::admin::wait::{Slices, Wait};
 use super::admin::{Bound, NotReady, advertised};
-use super::errors::class;
+use super::causes::Cause;
+use super::native::TopicConfig;
 use super::producer::KafkaSink;
-use crate::delivery::FailureClass;
+use super::topics::{self, ASIDE};
 use crate::settings::Server;
 
 /// How often a client says what it has learned.
@@ -21,40 +22,85 @@ pub struct Description {
     /// Address of each broker that the cluster advertises.
     pub brokers: Vec<Server>,
     /// Each topic: its partitions, or why they are not known.
-    pub topics: BTreeMap<String, Result<usize, TopicError>>,
+    pub topics: BTreeMap<String, Result<usize, String>>,
+    /// What this client may not do with a topic that a run needs.
+    pub refused: BTreeMap<String, Cause>,
+    /// What the cluster makes of a topic that a run needs and that is not there.
+    pub creation: Creation,
 }
 
-/// Why a topic cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text}")]
-pub struct TopicError {
-    text: String,
-    /// Whether this client may not use it.
-    pub is_denied: bool,
+/// Whether a cluster creates topics on demand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Creation {
+    /// It does not say, or was not asked.
+    #[default]
+    Unknown,
+    /// It does not.
+    Off,
+    /// It does, with so many partitions, and keeps records for so long; text as the broker has it.
+    On {
+        /// `num.partitions`.
+        partitions: Option<String>,
+        /// `log.retention.ms`.
+        retention_ms: Option<u64>,
+        /// `log.cleanup.policy`.
+        policy: Option<String>,
+    },
 }
 
-/// Asks a cluster for its brokers and all topics: a question for one by name creates it on many.
+/// Asks a cluster for its brokers and all topics, since a question for one by name creates it on many, and
+/// for this client's rights to those that a run `needs`.
 ///
 /// # Errors
 /// [`NotReady`], once `within` is over, or at once if waiting cannot help.
 pub fn describe(
     config: &ClientConfig,
+    needs: &[&str],
     bound: Bound,
     cancelled: &(dyn Fn() -> bool + Sync),
 ) -> Result<Description, NotReady> {
-    let metadata =
-        apart(config, bound, cancelled, |wait| wait.for_answer(None, Slices::first_contact()))?;
-    let topics = metadata.topics.iter().map(|topic| {
-        let state = match topic.error {
-            None => Ok(topic.partitions.len()),
-            Some(code) => Err(TopicError {
-                text: code.to_string(),
-                is_denied: class(code) == FailureClass::Denied,
-            }),
+    apart(config, bound, cancelled, |wait| {
+        let metadata = wait.for_answer(None, Slices::first_contact())?;
+        let topics = metadata.topics.iter().map(|topic| {
+            let state =
+                topic.error.map_or(Ok(topic.partitions.len()), |code| Err(code.to_string()));
+            (topic.name.clone(), state)
+        });
+        let topics: BTreeMap<_, _> = topics.collect();
+        let is_any_missing = needs.iter().any(|topic| !topics.contains_key(*topic));
+        let creation = match is_any_missing {
+            true => creation(wait.client.broker_config(metadata.answered_by, ASIDE)),
+            false => Creation::Unknown,
         };
-        (topic.name.clone(), state)
-    });
-    Ok(Description { brokers: advertised(&metadata), topics: topics.collect() })
+        let refused = topics::refused(wait.client, needs);
+        Ok(Description { brokers: advertised(&metadata), topics, refused, creation })
+    })
+}
+
+fn creation(config: TopicConfig) -> Creation {
+    let Ok(config) = config else { return Creation::Unknown };
+    let value = |name: &str| config.iter().find(|(found, _)| found == name)?.1.clone();
+    match value("auto.create.topics.enable").as_deref() {
+        Some("true") => Creation::On {
+            partitions: value("num.partitions"),
+            retention_ms: retention_ms(&value),
+            policy: value("log.cleanup.policy"),
+        },
+        Some(_) => Creation::Off,
+        None => Creation::Unknown,
+    }
+}
+
+/// How long a broker keeps records of a topic that says nothing of it: the first of these that is set.
+fn retention_ms(value: &dyn Fn(&str) -> Option<String>) -> Option<u64> {
+    let units = [
+        ("log.retention.ms", 1),
+        ("log.retention.minutes", 60_000),
+        ("log.retention.hours", 3_600_000),
+    ];
+    let of = |(name, ms): (&str, u64)| value(name)?.parse::<i64>().ok().map(|count| (count, ms));
+    let (count, ms) = units.into_iter().find_map(of)?;
+    u64::try_from(count).ok()?.checked_mul(ms)
 }
 
 /// Asks a cluster for its brokers alone.
@@ -110,6 +156,7 @@ fn apart<T>(
     let admin = sink.admin();
     let answer = question(&Wait { client: admin.client(), bound, cancelled });
     drop(admin);
+    sink.say_repeated();
     sink.close();
     answer
 }

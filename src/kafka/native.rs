@@ -37,6 +37,7 @@ mod headers;
 mod new_topic;
 mod topic_configs;
 mod topic_ids;
+mod topic_rights;
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{self, NonNull};
@@ -44,13 +45,14 @@ use std::sync::Arc;
 
 use rdkafka::bindings as rd;
 
-pub(super) use client::{Client, Edge, Metadata};
+pub(super) use client::{Client, Edge, Metadata, NotMade};
 pub(super) use code::{Code, ErrorCode};
 pub(super) use consumer::{Consumer, Fetched, FetchedRecord, PartitionQueue};
 pub(super) use events::{DeliveryReport, Events, Listener};
 pub(super) use headers::{HeaderList, HeaderPool};
 pub(super) use topic_configs::TopicConfig;
 pub(super) use topic_ids::topic_ids;
+pub(super) use topic_rights::{Rights, topic_rights};
 
 // The types of the arguments of `rd_kafka_producev`.
 use rd::rd_kafka_vtype_t as Argument;

@@ -13,11 +13,11 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
 
 use super::admin::{Admin, NotReady};
+use super::causes::Way;
 use super::config;
 use super::delivery_reports::DeliveryReports;
-use super::errors::class;
 use super::native::{
-    Client, Code, ErrorCode, Events, Handed, HeaderPool, Listener, Topic, UNASSIGNED,
+    Client, Code, ErrorCode, Events, Handed, HeaderPool, Listener, NotMade, Topic, UNASSIGNED,
 };
 use super::opaque::Opaque;
 use super::poll::{self, Told};
@@ -60,10 +60,16 @@ impl KafkaSink {
     pub fn start(config: &ClientConfig, delivery_timeout: Duration) -> Result<Self, NotReady> {
         // librdkafka's own default is off.
         let is_idempotent = config.get("enable.idempotence").is_some_and(is_true);
-        let reports = DeliveryReports::new(delivery_timeout, config::linger(config), is_idempotent);
-        let refused = |error: KafkaError| NotReady::of_start(&error.to_string());
+        let way = Way::of(config);
+        way.check().map_err(NotReady::Client)?;
+        let linger = config::linger(config);
+        let reports = DeliveryReports::new(delivery_timeout, linger, is_idempotent, way.clone());
+        let refused = |NotMade { error, said }| {
+            let error = error.to_string();
+            NotReady::of_start(&error, way.of_start(config, &error, &said))
+        };
         let producer = Arc::new(Client::producer(config, reports).map_err(refused)?);
-        let failed = |what| refused(KafkaError::ClientCreation(what));
+        let failed = |what| refused(KafkaError::ClientCreation(what).into());
         let events = Events::of(&producer).ok_or_else(|| failed("no memory".to_owned()))?;
         let (events, sending) = (Arc::new(events), Arc::new(AtomicBool::new(false)));
         let poller = {
@@ -110,13 +116,13 @@ impl KafkaSink {
     /// Why the cluster refuses this client, if it does.
     #[must_use]
     pub fn denied(&self) -> Option<String> {
-        self.reports().heard().denied.clone()
+        self.reports().heard().denied.as_ref().map(ToString::to_string)
     }
 
     /// The last error that librdkafka reported.
     #[must_use]
     pub fn last_error(&self) -> Option<String> {
-        self.reports().heard().last_error.clone()
+        self.reports().heard().last_error.as_ref().map(ToString::to_string)
     }
 
     /// Why nothing can be sent any more, if nothing can, and what that says about the cluster.
@@ -126,7 +132,17 @@ impl KafkaSink {
     #[must_use]
     pub fn fatal(&self) -> Option<(FailureClass, String)> {
         let (code, text) = self.producer.fatal_error()?;
-        Some((class(code), format!("{code}: {text}")))
+        let understood = self.reports().heard().way.understood(Some(code), &text, None);
+        let text = match understood.cause.remedy {
+            Some(_) => understood.cause.to_string(),
+            None => format!("{code}: {text}"),
+        };
+        Some((understood.class, text))
+    }
+
+    /// Logs how often the lines of librdkafka's log came that were logged once.
+    pub fn say_repeated(&self) {
+        self.reports().heard().say_repeated();
     }
 
     /// Begins to take back what has no delivery report: from here on nothing more is sent. What is on

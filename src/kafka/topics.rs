@@ -1,5 +1,6 @@
 //! The configuration of topics, asked of the cluster.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,10 +8,14 @@ use std::time::Duration;
 use rdkafka::config::ClientConfig;
 
 use super::admin::Admin;
+use super::causes::{self, Cause};
 use super::errors::class;
-use super::native::{Client, Code, ErrorCode, TopicConfig};
+use super::native::{Client, Code, ErrorCode, Rights, TopicConfig, topic_rights};
 use crate::delivery::FailureClass;
 use crate::event_time::TopicLimits;
+
+/// How long a broker may take to tell rights, or its own settings.
+pub(super) const ASIDE: Duration = Duration::from_secs(2);
 
 /// Asks for the limits of topics with a client made for it, in their order.
 ///
@@ -55,7 +60,13 @@ impl Admin {
     /// Whether this client may write to a topic; `None` if that is not known within this time.
     #[must_use]
     pub fn may_write(&self, topic: &str, within: Duration) -> Option<bool> {
-        self.client().may_write(topic, within)
+        topic_rights(self.client(), &[topic], within).remove(topic)?.ok()?
+    }
+
+    /// What this client may not do with these topics, as far as the cluster tells.
+    #[must_use]
+    pub fn refused(&self, topics: &[&str]) -> BTreeMap<String, Cause> {
+        refused(self.client(), topics)
     }
 
     /// Creates a compacted topic of one partition, unless there is a topic of this name; whether it did.
@@ -136,6 +147,23 @@ fn of(topic: TopicConfig) -> Result<TopicLimits, ErrorCode> {
     let settings = topic?;
     let value = |name: &str| settings.iter().find(|(found, _)| found == name)?.1.clone();
     Ok(TopicLimits::of(value))
+}
+
+/// What this client may not do with topics, as far as the cluster tells.
+pub(super) fn refused<L>(client: &Client<L>, topics: &[&str]) -> BTreeMap<String, Cause> {
+    if topics.is_empty() {
+        return BTreeMap::new();
+    }
+    let rights = topic_rights(client, topics, ASIDE);
+    let refused = rights.into_iter().filter_map(|(topic, rights): (_, Rights)| {
+        let cause = match rights {
+            Ok(Some(false)) => causes::may_not_write(&topic),
+            Err(code) if class(code) == FailureClass::Denied => causes::may_not_describe(&topic),
+            Ok(_) | Err(_) => return None,
+        };
+        Some((topic, cause))
+    });
+    refused.collect()
 }
 
 fn in_words(code: ErrorCode) -> String {

@@ -108,7 +108,7 @@ mod tests {
     fn a_file_that_breaks_the_syntax_is_left_alone() {
         assert_eq!(
             set(b"BATCH 1\n", "EGRESS_ALLOW", "::1").unwrap_err().to_string(),
-            "line 1: \"BATCH 1\" has no \"=\"; expected KEY=value, or \"#\" before a comment"
+            "line 1: \"BATCH ...\" has no \"=\"; expected KEY=value, or \"#\" before a comment"
         );
     }
 }

@@ -7,6 +7,8 @@
 use std::mem;
 use std::ops::Range;
 
+use super::definition;
+
 /// One `KEY=value` of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Assignment {
@@ -33,12 +35,15 @@ pub(super) enum EnvFileError {
     #[error("line 1: starts with a byte order mark; expected plain UTF-8 without one")]
     ByteOrderMark,
     /// A line holds text but no `=`.
-    #[error("line {line}: {text:?} has no \"=\"; expected KEY=value, or \"#\" before a comment")]
+    #[error(
+        "line {line}: {} has no \"=\"; expected KEY=value, or \"#\" before a comment",
+        key.as_ref().map_or("it".to_owned(), |key| format!("\"{key} ...\""))
+    )]
     NoEqualsSign {
         /// Line of the text, from 1.
         line: usize,
-        /// The text.
-        text: String,
+        /// Its first word, if that is a setting. The rest may be a secret.
+        key: Option<&'static str>,
     },
     /// The value holds a control character, which systemd does not accept.
     #[error("line {line}: the value of {key} holds a control character; expected printable text")]
@@ -49,9 +54,6 @@ pub(super) enum EnvFileError {
         key: String,
     },
 }
-
-/// Characters of a line that an error shows.
-const SHOWN: usize = 30;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -229,9 +231,9 @@ impl Reader {
     }
 
     fn no_equals_sign(&self) -> EnvFileError {
-        // A private key on lines of its own begins with what all of them have.
-        let text = self.key.chars().take(SHOWN).collect();
-        EnvFileError::NoEqualsSign { line: self.key_line, text }
+        let word = self.key.split([' ', '\t', ':']).next().unwrap_or_default();
+        let key = definition(word).map(|definition| definition.name);
+        EnvFileError::NoEqualsSign { line: self.key_line, key }
     }
 
     /// The end of the file completes an open value, also one with an open quote, as in systemd.
@@ -318,7 +320,7 @@ mod tests {
         for text in ["A=1\nBATCH 20\nB=2", "A=1\nBATCH 20"] {
             assert_eq!(
                 parse(text.as_bytes()).unwrap_err().to_string(),
-                "line 2: \"BATCH 20\" has no \"=\"; expected KEY=value, or \"#\" before a comment"
+                "line 2: \"BATCH ...\" has no \"=\"; expected KEY=value, or \"#\" before a comment"
             );
         }
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::{fmt, io};
 
-use super::source::{Key, Origin, Resolved};
+use super::source::{Origin, Resolved};
 use super::{definition, suggest};
 
 /// A value that a setting cannot have. Its text names setting, value, source and expectation.
@@ -28,12 +28,12 @@ impl SettingError {
         expected: &'static str,
     ) -> Self {
         let whole = resolved.expose();
-        let (value, because) = match (&resolved.key, whole.split_once('\n')) {
+        let (value, because) = match whole.split_once('\n') {
             // What follows may be an assignment of a secret.
-            (Key::Setting(_), Some((first, _))) => {
+            Some((first, _)) => {
                 (first, Some("it has more than one line; a quote may be open".into()))
             }
-            _ => (whole, because),
+            None => (whole, because),
         };
         Self {
             name: resolved.written(),
@@ -81,6 +81,11 @@ fn hint(refused: &Resolved, words: &[&'static str]) -> Option<String> {
 
 impl fmt::Display for SettingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.origin == Origin::Default && self.value.as_deref() == Some("") {
+            write!(f, "{} is not set: ", self.name)?;
+            self.because.iter().try_for_each(|because| write!(f, "{because}; "))?;
+            return write!(f, "expected {}", self.expected);
+        }
         write!(f, "{}: ", self.name)?;
         match &self.value {
             // A long value is cut: the head is enough to find it.
@@ -117,7 +122,7 @@ pub struct UnknownKey {
     pub path: PathBuf,
     /// Line of the key, from 1.
     pub line: usize,
-    /// The key as it stands there. Its value is not kept: it may be a secret.
+    /// The key as it stands there, if it looks like one. Its value is not kept: it may be a secret.
     pub key: String,
     /// What was probably meant, or what is expected.
     pub hint: String,

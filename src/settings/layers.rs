@@ -198,8 +198,10 @@ fn env_file_layers(
             let origin = Origin::EnvFile { path: path.into(), line: a.line };
             layers.push(Layer { origin, values: vec![(key, a.value)] });
         } else {
-            let hint = suggest::key(&a.key, librdkafka);
-            unknown.push(UnknownKey { path: path.into(), line: a.line, key: a.key, hint });
+            // A secret that ends with "=" is no key.
+            let key = if suggest::is_name(&a.key) { a.key } else { "(not shown)".to_owned() };
+            let hint = suggest::key(&key, librdkafka);
+            unknown.push(UnknownKey { path: path.into(), line: a.line, key, hint });
         }
     }
     Ok(layers)

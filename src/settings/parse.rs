@@ -117,6 +117,9 @@ pub(super) fn path(text: &str) -> Result<PathBuf, Refusal> {
     if text.is_empty() || text.contains('\0') {
         return Err(Refusal::Unexpected);
     }
+    if text.contains("://") {
+        return Err("it is a URL, and nothing is fetched from one".into());
+    }
     Ok(PathBuf::from(text))
 }
 

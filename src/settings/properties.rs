@@ -35,6 +35,25 @@ const RESERVED: &[(&str, &str)] = &[
     ("test.mock.num.brokers", "records would go to no cluster; `vm4-producer demo` does that"),
 ];
 
+/// What a client in Java calls some properties.
+const OF_JAVA: &[(&str, &str)] = &[
+    ("max.request.size", "message.max.bytes"),
+    ("buffer.memory", "queue.buffering.max.kbytes"),
+    ("ssl.truststore.certificates", "ssl.ca.pem"),
+    ("ssl.keystore.certificate.chain", "ssl.certificate.pem"),
+    ("ssl.keystore.key", "ssl.key.pem"),
+    ("sasl.oauthbearer.token.endpoint.uri", "sasl.oauthbearer.token.endpoint.url"),
+];
+
+/// What to do with a line of JAAS, which only a client in Java reads.
+pub(super) const NO_JAAS: &str = "librdkafka reads no JAAS line: RDKAFKA_SASL_USERNAME has its \
+    username, and the credential sasl.password its password";
+
+/// Whether a property, with dots, has a line of JAAS.
+pub(super) fn is_jaas(name: &str) -> bool {
+    name.ends_with("jaas.config")
+}
+
 /// The property of a name in any spelling: `LINGER_MS` is `linger.ms`.
 ///
 /// librdkafka's names have dots, but for a few that have underscores (`log_level`).
@@ -57,6 +76,9 @@ pub(super) fn check(property: &Resolved, librdkafka: Librdkafka) -> Result<(), S
         let because = format!("{name} is not free to set: {instead}");
         return Err(refuse(Some(because), "any other librdkafka property"));
     }
+    if is_jaas(name) {
+        return Err(refuse(Some(NO_JAAS.into()), "user and password as settings of their own"));
+    }
     if matches!(name, "acks" | "request.required.acks") && !matches!(value.trim(), "all" | "-1") {
         let because = "exit 0 could not mean that every record is in the log: a leader that \
                        acknowledges alone takes its records along when it is gone";
@@ -70,7 +92,9 @@ pub(super) fn check(property: &Resolved, librdkafka: Librdkafka) -> Result<(), S
                 }
                 _ => "a property of librdkafka's CONFIGURATION.md, dots written as underscores",
             };
-            let nearest = nearest(name, librdkafka);
+            let of_java = OF_JAVA.iter().find(|(java, _)| *java == name);
+            let of_java = of_java.map(|(_, ours)| (*ours).to_owned());
+            let nearest = of_java.or_else(|| nearest(name, librdkafka));
             let nearest = nearest.map_or(String::new(), |nearest| format!(", but {nearest:?}"));
             let because = format!("librdkafka has no property {name:?}{nearest}");
             // A misspelled password is one, too, whatever its property is called.
@@ -180,6 +204,16 @@ mod tests {
     }
 
     #[test]
+    fn what_a_client_in_java_has_is_translated() {
+        let refused = error("RDKAFKA_BUFFER_MEMORY", "1");
+        assert!(refused.contains(", but \"queue.buffering.max.kbytes\""), "{refused}");
+        let refused = error("RDKAFKA_SASL_JAAS_CONFIG", "PlainLoginModule password=\"hunter2\";");
+        assert!(
+            refused.contains("the value from the environment is not valid: librdkafka reads no")
+        );
+    }
+
+    #[test]
     fn the_value_of_a_misspelled_property_is_not_shown() {
         for name in ["RDKAFKA_SASL_PASWORD", "RDKAFKA_SASL_PASS", "RDKAFKA_SSL_KEY_PWD"] {
             assert!(!error(name, "hunter2").contains("hunter2"), "{}", error(name, "hunter2"));
@@ -196,6 +230,7 @@ mod tests {
             ("linger_ms", Some("linger.ms")),
             ("sasl.pasword", Some("sasl.password")),
             ("compression", None),
+            ("buffer.memory", None),
             ("lingér.ms", None),
         ] {
             assert_eq!(nearest(slip, librdkafka).as_deref(), meant, "{slip}");

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::Settings;
 use super::properties::Properties;
 use super::source::Resolved;
+use crate::net::Server;
 
 /// What is odd about settings that librdkafka takes, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,13 @@ impl Settings {
     #[must_use]
     pub fn without_effect(&self) -> Vec<Oddity> {
         without_effect(&self.properties)
+    }
+
+    /// The server that makes the tokens of OAUTHBEARER, if one is set.
+    #[must_use]
+    pub fn token_endpoint(&self) -> Option<Server> {
+        let url = self.properties.get("sasl.oauthbearer.token.endpoint.url")?;
+        Server::of_url(url.expose())
     }
 
     /// A file that a property names and that is not there, or cannot be read.

@@ -198,10 +198,15 @@ impl Resolved {
 
     /// Whether the value must never be shown.
     pub(super) fn is_secret(&self) -> bool {
+        let has_user = self.value.contains("://") && self.value.contains('@');
         match &self.key {
             // A URL may have a password in front of it.
-            Key::Setting(name) => *name == "KAFKA_BOOTSTRAP" && self.value.contains('@'),
-            Key::Property(name) => matches!(self.origin, Origin::Credential(_)) || is_secret(name),
+            Key::Setting(name) => {
+                has_user || (*name == "KAFKA_BOOTSTRAP" && self.value.contains('@'))
+            }
+            Key::Property(name) => {
+                matches!(self.origin, Origin::Credential(_)) || has_user || may_hold_a_secret(name)
+            }
         }
     }
 
@@ -241,8 +246,9 @@ pub(super) fn read_small_file(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Whether the name alone says that the value must never be shown.
-fn is_secret(property: &str) -> bool {
-    ["password", "secret", "passphrase", ".pem", "sasl.username", "oauthbearer.config"]
-        .iter()
-        .any(|part| property.contains(part))
+#[must_use]
+pub fn may_hold_a_secret(property: &str) -> bool {
+    const PARTS: [&str; 7] =
+        ["password", "secret", "passphrase", ".pem", "sasl.username", "oauthbearer.config", "jaas"];
+    PARTS.iter().any(|part| property.contains(part))
 }

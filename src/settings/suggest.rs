@@ -10,6 +10,7 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("BOOTSTRAP_SERVERS", "KAFKA_BOOTSTRAP"),
     ("BROKER", "KAFKA_BOOTSTRAP"),
     ("BROKERS", "KAFKA_BOOTSTRAP"),
+    ("KAFKA_BROKER", "KAFKA_BOOTSTRAP"),
     ("KAFKA_BROKERS", "KAFKA_BOOTSTRAP"),
     ("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_BOOTSTRAP"),
     ("COUNT", "BATCH"),
@@ -67,6 +68,21 @@ fn near<'a>(typed: &str, words: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     found.into_iter().map(|(_, word)| word).collect()
 }
 
+/// Longer than any name of a setting or a property.
+const NAME_MAX: usize = 64;
+
+/// Whether a text looks like somebody's name for a setting: words of one case, or with one capital, and
+/// with their digits at the end. A password or a key in base64 does not.
+pub(super) fn is_name(text: &str) -> bool {
+    let is_word = |word: &str| {
+        let letters = word.trim_end_matches(|c: char| c.is_ascii_digit());
+        let small = letters.chars().skip(1).all(char::is_lowercase);
+        let all = |is: fn(char) -> bool| letters.chars().all(is);
+        all(char::is_uppercase) || all(char::is_lowercase) || (all(char::is_alphabetic) && small)
+    };
+    text.chars().count() <= NAME_MAX && text.split(['_', '.', '-', ' ', '\t']).all(is_word)
+}
+
 /// What to say about a key of an env file that is none.
 pub(super) fn key(typed: &str, librdkafka: Librdkafka) -> String {
     if typed == ENV_FILE_VARIABLE {
@@ -76,6 +92,9 @@ pub(super) fn key(typed: &str, librdkafka: Librdkafka) -> String {
         && typed.starts_with("export")
     {
         return format!("leave `export` out: {}=...", rest.trim());
+    }
+    if properties::is_jaas(&typed.to_ascii_lowercase().replace('_', ".")) {
+        return properties::NO_JAAS.into();
     }
     match meant(typed, librdkafka).as_slice() {
         [] => format!("expected a setting, as {DEFAULT_ENV_FILE} lists them, or {PREFIX}PROPERTY"),

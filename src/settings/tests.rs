@@ -1,5 +1,7 @@
 //! Sources, precedence, and what a bad value says.
 
+mod secrets;
+
 use super::*;
 use crate::kafka::properties::check as librdkafka;
 use crate::workload::arrivals::Law;
@@ -569,7 +571,7 @@ fn no_error_shows_a_secret_that_is_at_the_wrong_place() {
     let key = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7hunter2";
     let pem = format!("RDKAFKA_SSL_KEY_PEM=-----BEGIN PRIVATE KEY-----\n{key}\n");
     let error = world().env_file(&pem).error();
-    assert!(error.contains("line 2: \"MIIE") && !error.contains("hunter2"), "{error}");
+    assert!(error.contains("line 2: it has no") && !error.contains("MIIE"), "{error}");
 }
 
 #[test]

@@ -42,6 +42,16 @@ fn a_run_whose_brokers_are_on_the_list_delivers() {
     only_v4.set("BATCH", "2").finish().exits(0);
 }
 
+#[test]
+fn a_token_endpoint_that_the_list_blocks_is_named_before_anything_is_asked() {
+    let cluster = Cluster::start();
+    let endpoint = "https://10.7.7.7:8443/token";
+    let run = Producer::run(&cluster.bootstrap()).set("VM4_EGRESS_IN_FORCE", "127.0.0.1");
+    let run = run.set("RDKAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL", endpoint);
+    let finished = run.set("RDKAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT").finish();
+    finished.exits(78).says("blocks token endpoint 10.7.7.7:8443 (10.7.7.7); it allows 127.0.0.1;");
+}
+
 /// `egress` against a cluster, with an env file of this content.
 fn egress(arguments: &[&str], bootstrap: &str, env_file: &str) -> (Producer, std::path::PathBuf) {
     let producer = Producer::new([&["egress"], arguments].concat());
@@ -120,7 +130,7 @@ fn nothing_is_applied_where_the_need_is_not_known() {
 
     let (command, _) = egress(&[], &nobody(), "");
     let finished = command.finish();
-    finished.exits(69).says("`vm4-producer doctor` names the cause; exit 69 (UNAVAILABLE)");
+    finished.exits(69).says("; start the broker, or correct the address; exit 69 (UNAVAILABLE)");
 }
 
 #[test]

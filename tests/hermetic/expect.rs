@@ -164,7 +164,7 @@ fn what_cannot_be_expected_has_its_exit_code_and_a_sentence() {
     fails(&["--window", "1m", "--partitions", "0"], &RUN, 64, "0 is not in 1..=100000");
     fails(&["--window", "1m", "--report", "/no/such.json"], &[], 66, "cannot read /no/such.json");
     let seed = ("RUN_SEED", "1");
-    let text = "EVENT_START: \"\" from default is not valid: expect needs it, or --report FILE";
+    let text = "EVENT_START is not set: expect needs it, or --report FILE";
     fails(&window, &[seed], 78, text);
     fails(&window, &[start], 64, "RUN_SEED is not set; name the report of the run");
     let endless = [seed, start, ("SLEEP_SEC", "0"), ("DURATION_SEC", "1m")];

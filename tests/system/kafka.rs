@@ -16,6 +16,7 @@ mod engines;
 mod expect;
 mod limits;
 mod loss;
+mod matrix;
 mod mixtures;
 mod outage;
 mod proxy;

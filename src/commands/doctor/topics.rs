@@ -5,7 +5,8 @@ use crate::batch::topic_limits;
 use crate::event::Kind;
 use crate::event_time::{Conflict, TopicLimits};
 use crate::exit::Exit;
-use crate::kafka::inquiry::{self, Description, Journal};
+use crate::kafka::causes::{self, Cause};
+use crate::kafka::inquiry::{self, Creation, Description, Journal};
 use crate::kafka::{config, topics};
 use crate::settings::{EventTimeGuard, Settings};
 
@@ -15,7 +16,8 @@ const PARTITIONS: usize = 3;
 /// Checks both topics.
 pub(super) fn check(settings: &Settings, cluster: &Description) -> Vec<Finding> {
     let mut findings = check_topics(settings, cluster);
-    if findings.iter().all(|topic| matches!(topic.result, Found::Well(_))) {
+    let topics = findings.iter().filter(|finding| finding.name.starts_with("topic "));
+    if topics.into_iter().all(|topic| matches!(topic.result, Found::Well(_))) {
         findings.extend(check_limits(settings, cluster));
     }
     let run_topic = settings.run_topic.as_deref();
@@ -26,14 +28,11 @@ pub(super) fn check(settings: &Settings, cluster: &Description) -> Vec<Finding> 
 /// Whether a run can describe itself in `RUN_TOPIC`.
 fn check_run_topic(settings: &Settings, cluster: &Description, topic: &str) -> Finding {
     let name = format!("RUN_TOPIC {topic}");
-    let odd = |problem: &str, remedy: String| Finding {
-        name: name.clone(),
-        result: Found::Odd(problem.to_owned(), remedy),
-    };
     let bootstrap = &settings.kafka_bootstrap;
     let partitions = match cluster.topics.get(topic) {
         None => {
             return odd(
+                name,
                 "does not exist, or this client is not allowed to see it; a run creates it where it may",
                 format!(
                     "kafka-topics.sh --bootstrap-server {bootstrap} --create --topic {topic} \
@@ -41,10 +40,7 @@ fn check_run_topic(settings: &Settings, cluster: &Description, topic: &str) -> F
                 ),
             );
         }
-        Some(Err(error)) => {
-            let exit = if error.is_denied { Exit::NoPerm } else { Exit::Unavailable };
-            return bad(name, error.to_string(), "grant this client Write on the topic", exit);
-        }
+        Some(Err(error)) => return bad(name, error, "see the broker's log", Exit::Unavailable),
         Some(Ok(partitions)) => *partitions,
     };
     let asked = inquiry::journal(&config::client(settings), topic, topic_limits::ANSWER_WITHIN);
@@ -57,6 +53,7 @@ fn check_run_topic(settings: &Settings, cluster: &Description, topic: &str) -> F
             Exit::NoPerm,
         ),
         Ok(Journal { compacts: Some(false), .. }) => odd(
+            name,
             "is not compacted: what runs say there expires",
             format!(
                 "kafka-configs.sh --bootstrap-server {bootstrap} --alter --entity-type topics \
@@ -79,32 +76,72 @@ fn check_topics(settings: &Settings, cluster: &Description) -> Vec<Finding> {
     let command = format!("kafka-topics.sh --bootstrap-server {bootstrap} --create");
     let check = |(topic, setting): (&String, &str)| {
         let created = format!("{command} --topic {topic} --partitions {partitions}");
-        check_topic(topic, setting, &created, cluster)
+        let names = cluster.topics.keys().chain(named.iter().map(|(topic, _)| *topic));
+        let other = causes::collides(topic, names.map(String::as_str));
+        check_topic(topic, (setting, &created, other), cluster)
     };
-    named.map(check).into()
+    let mut findings: Vec<_> = named.map(check).into();
+    let count = |(topic, _): (&String, &str)| cluster.topics.get(topic)?.as_ref().ok().copied();
+    if let [Some(metric), Some(token)] = named.map(count)
+        && metric != token
+    {
+        findings.push(odd(
+            "partitions",
+            format!("{metric} of {}, and {token} of {}", named[0].0, named[1].0),
+            "give both topics the same number: a pair's key is in the same partition of both only then",
+        ));
+    }
+    findings
 }
 
-fn check_topic(topic: &str, setting: &str, created: &str, cluster: &Description) -> Finding {
+fn odd(name: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Finding {
+    Finding { name: name.into(), result: Found::Odd(problem.into(), remedy.into()) }
+}
+
+fn check_topic(
+    topic: &str,
+    (setting, created, other): (&str, &str, Option<&str>),
+    cluster: &Description,
+) -> Finding {
     let name = format!("topic {topic}");
-    let Some(found) = cluster.topics.get(topic) else {
-        let remedy = format!(
-            "create it, or name another with {setting}; a run creates it only where the cluster \
-             creates topics on demand; {created}"
-        );
-        return bad(
-            name,
-            "does not exist, or this client is not allowed to see it",
-            remedy,
-            Exit::Unavailable,
-        );
-    };
-    match found {
-        Ok(partitions) => ok(name, counted(*partitions, "partition")),
-        Err(error) if error.is_denied => {
-            bad(name, error.to_string(), "grant this client Write on the topic", Exit::NoPerm)
-        }
-        Err(error) => bad(name, error.to_string(), "see the broker's log", Exit::Unavailable),
+    if let Some(Cause { problem, remedy }) = cluster.refused.get(topic) {
+        return bad(name, problem, remedy.clone().unwrap_or_default(), Exit::NoPerm);
     }
+    match (cluster.topics.get(topic), other, &cluster.creation) {
+        (Some(Ok(partitions)), _, _) => ok(name, counted(*partitions, "partition")),
+        (Some(Err(error)), _, _) => bad(name, error, "see the broker's log", Exit::Unavailable),
+        (None, Some(other), _) => {
+            let remedy = format!("name another with {setting}, or delete {other}");
+            bad(name, causes::collision(topic, other), remedy, Exit::Unavailable)
+        }
+        (None, None, Creation::On { .. }) => odd(
+            name,
+            created_on_demand(&cluster.creation),
+            format!("or create it before; {created}"),
+        ),
+        (None, None, creation) => {
+            let whether = match creation {
+                Creation::Off => "this cluster creates none on demand (auto.create.topics.enable)",
+                _ => "a run creates it only where the cluster creates topics on demand",
+            };
+            let remedy = format!("create it, or name another with {setting}; {whether}; {created}");
+            let problem = "does not exist, or this client is not allowed to see it";
+            bad(name, problem, remedy, Exit::Unavailable)
+        }
+    }
+}
+
+/// What a run would get that has its topic created.
+fn created_on_demand(creation: &Creation) -> String {
+    let Creation::On { partitions, retention_ms, policy } = creation else { return String::new() };
+    let mut with = Vec::new();
+    with.extend(partitions.as_ref().map(|n| format!("num.partitions={n}")));
+    with.extend(retention_ms.map(|ms| format!("log.retention.ms={ms}")));
+    with.extend(policy.as_ref().map(|policy| format!("log.cleanup.policy={policy}")));
+    let with = with.join(", ");
+    format!(
+        "does not exist; a run has the cluster create it with the broker's own settings ({with})"
+    )
 }
 
 /// Whether the topics take and keep what a run would send.
@@ -126,6 +163,7 @@ fn check_limits(settings: &Settings, cluster: &Description) -> Vec<Finding> {
         found.copied().unwrap_or(1)
     });
     let conflicts = topic_limits::conflicts(settings, &limits, partitions);
+    let differing = differing(settings, &limits);
     let found = topics.iter().zip(&limits).zip(conflicts);
     let findings = found.map(|((topic, limits), conflict)| match conflict {
         None => ok(name(topic), kept(limits)),
@@ -134,7 +172,30 @@ fn check_limits(settings: &Settings, cluster: &Description) -> Vec<Finding> {
         }
         Some(Conflict { problem, remedy }) => bad(name(topic), problem, remedy, Exit::Config),
     });
-    findings.collect()
+    findings.chain(differing).collect()
+}
+
+/// What two topics keep of one run that is not the same.
+fn differing(settings: &Settings, limits: &[TopicLimits; 2]) -> Option<Finding> {
+    let policy = |limits: &TopicLimits| if limits.compacts { "compact" } else { "delete" };
+    let retention = |limits: &TopicLimits| match limits.retention {
+        Some(kept) => format!("{} s", kept.as_secs()),
+        None => "for ever".to_owned(),
+    };
+    let differs = |name: &str, [metric, token]: [String; 2]| {
+        (metric != token).then(|| format!("{name} {metric} and {token}"))
+    };
+    let both = limits.each_ref();
+    let found = [
+        differs("cleanup.policy", both.map(|limits| policy(limits).to_owned())),
+        differs("retention.ms", both.map(retention)),
+    ];
+    let found: Vec<_> = found.into_iter().flatten().collect();
+    let topics = format!("{} and {}", settings.topic_metric, settings.topic_token);
+    (!found.is_empty()).then(|| {
+        let remedy = "give both topics the same, or expect pairs of which one record is gone";
+        odd("topics", format!("{topics} differ: {}", found.join(", ")), remedy)
+    })
 }
 
 fn kept(limits: &TopicLimits) -> String {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::super::causes::{self, Cause};
 use super::super::delivery_reports::DeliveryReports;
 use super::super::errors::class;
 use super::super::native::{Client, Code, Edge, ErrorCode, Metadata};
@@ -48,8 +49,19 @@ impl Wait<'_> {
         self.bound.deadline.saturating_duration_since(Instant::now())
     }
 
-    fn last_error(&self) -> Option<String> {
+    fn last_error(&self) -> Option<Cause> {
         self.client.listener().heard().last_error.clone()
+    }
+
+    /// The brokers that were named by another server, if it is they that cannot be connected to.
+    fn advertised(&self) -> Option<NotReady> {
+        let heard = self.client.listener().heard();
+        let bootstrap = &heard.way.bootstrap;
+        let is_told = |server: &String| !bootstrap.split(',').any(|own| own == server);
+        let mut unreached = heard.unreached.clone();
+        unreached.retain(|server, _| is_told(server));
+        let is_any = !unreached.is_empty();
+        is_any.then(|| NotReady::Advertised(causes::advertised(bootstrap, &unreached)))
     }
 
     /// What makes further waiting pointless.
@@ -66,9 +78,11 @@ impl Wait<'_> {
         }
         drop(heard);
         if let Some((code, text)) = self.client.fatal_error() {
-            return Err(match class(code) {
-                FailureClass::Denied => NotReady::Denied(text),
-                _ => NotReady::Fatal(text),
+            let heard = self.client.listener().heard();
+            let understood = heard.way.understood(Some(code), &text, None);
+            return Err(match understood.class {
+                FailureClass::Denied => NotReady::Denied(understood.cause),
+                _ => NotReady::Fatal(understood.cause),
             });
         }
         Ok(())
@@ -80,14 +94,22 @@ impl Wait<'_> {
         if heard.other_protocol.len() < self.bound.servers.max(1) {
             return Ok(());
         }
-        let answers: Vec<_> = heard.other_protocol.values().cloned().collect();
-        Err(NotReady::NoKafka(answers.join("; ")))
+        let mut answers = heard.other_protocol.values();
+        let first = answers.next().cloned().unwrap_or_else(|| Cause::bare(""));
+        let problems = answers.map(|cause| cause.problem.as_str());
+        let problem: Vec<_> = std::iter::once(first.problem.as_str()).chain(problems).collect();
+        Err(NotReady::NoKafka(Cause { problem: problem.join("; "), remedy: first.remedy }))
     }
 
     fn unreachable(&self) -> NotReady {
-        let nothing = || "neither an answer nor an error came back".to_owned();
-        let last_error = self.last_error().unwrap_or_else(nothing);
-        NotReady::Unreachable { within: self.bound.within, last_error }
+        if let Some(advertised) = self.advertised() {
+            return advertised;
+        }
+        let cause = match self.last_error() {
+            Some(cause) => self.client.listener().heard().way.at_first(&cause),
+            None => Cause::bare("neither an answer nor an error came back"),
+        };
+        NotReady::Unreachable { within: self.bound.within, cause }
     }
 
     /// Metadata of a topic, or of all, from the first broker that answers.
@@ -134,10 +156,18 @@ impl Wait<'_> {
             let until = *until.get_or_insert(self.bound.deadline.min(now + TOPIC_GRACE));
             // Another question needs some time too.
             if now + TOPIC_POLL >= until {
+                let reason = self.collision(name).unwrap_or(reason);
                 return Err(NotReady::NoTopic { topic: name.into(), reason, setting });
             }
             std::thread::sleep(TOPIC_POLL);
         }
+    }
+
+    /// The topic that keeps this one from being created, in words, if the cluster names one in time.
+    fn collision(&self, topic: &str) -> Option<String> {
+        let metadata = self.client.metadata(None, LEADER_SLICE.min(self.left())).ok()?;
+        let names = metadata.topics.iter().map(|topic| topic.name.as_str());
+        Some(causes::collision(topic, causes::collides(topic, names)?))
     }
 
     /// Asks the leader of each partition for the partition's end, some at the same time.
@@ -183,12 +213,15 @@ impl Wait<'_> {
             match self.end(topic, partition, left.min(LEADER_SLICE)) {
                 Ok(end) => return Ok(end),
                 Err(code) if left.is_zero() => {
+                    if let Some(advertised) = self.advertised() {
+                        return Err(advertised);
+                    }
                     let topic = topic.to_owned();
                     let is_late = code.is(Code::OperationTimedOut);
                     let last_error = is_late.then(|| self.last_error()).flatten();
-                    let last_error = last_error.unwrap_or_else(|| code.to_string());
+                    let cause = last_error.unwrap_or_else(|| Cause::bare(code.to_string()));
                     let within = self.bound.within;
-                    return Err(NotReady::NoLeader { topic, partition, within, last_error });
+                    return Err(NotReady::NoLeader { topic, partition, within, cause });
                 }
                 Err(code) => check_denied(code)?,
             }
@@ -231,7 +264,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn check_denied(code: ErrorCode) -> Result<(), NotReady> {
     match class(code) {
-        FailureClass::Denied => Err(NotReady::Denied(code.to_string())),
+        FailureClass::Denied => Err(NotReady::Denied(causes::of_code(code))),
         _ => Ok(()),
     }
 }
@@ -250,9 +283,10 @@ fn topic_state(metadata: &Metadata, topic: NamedTopic<'_>) -> Result<Option<Stri
         Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::LeaderNotAvailable) => {
             Ok(Some(code.to_string()))
         }
-        _ if class(code) == FailureClass::Denied => {
-            Err(NotReady::Denied(format!("topic {name}: {code}")))
-        }
+        _ if class(code) == FailureClass::Denied => Err(NotReady::Denied(Cause {
+            problem: format!("topic {name}: {code}"),
+            ..causes::may_not_describe(name)
+        })),
         _ => Err(NotReady::NoTopic { topic: name.into(), reason: code.to_string(), setting }),
     }
 }

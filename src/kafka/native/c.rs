@@ -34,6 +34,7 @@ unsafe extern "C" {
         client: *mut rd::rd_kafka_t,
         partitions: *const rd::rd_kafka_topic_partition_list_t,
     ) -> c_int;
+    pub(super) fn rd_kafka_error_code(error: *const rd::rd_kafka_error_t) -> c_int;
     pub(super) fn rd_kafka_event_error(event: *mut rd::rd_kafka_event_t) -> c_int;
     pub(super) fn rd_kafka_ConfigResource_error(
         resource: *const rd::rd_kafka_ConfigResource_t,

@@ -1,7 +1,8 @@
 //! A client of librdkafka, and what it is asked.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::ffi::{CString, c_int};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,96 @@ pub(in crate::kafka) struct Client<L> {
     listener: Arc<L>,
 }
 
+/// Why there is no client, and what librdkafka logged meanwhile.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub(in crate::kafka) struct NotMade {
+    pub(in crate::kafka) error: KafkaError,
+    pub(in crate::kafka) said: Vec<String>,
+}
+
+impl From<KafkaError> for NotMade {
+    fn from(error: KafkaError) -> Self {
+        Self { error, said: Vec::new() }
+    }
+}
+
+thread_local! {
+    /// What a client that is being made logs on this thread.
+    static SAID: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What librdkafka logs when it makes no client. The wrapper has its log go to a queue of the client, which is
+/// lost with it; so it is made once more, with a function for its log.
+fn said_at_start(config: &ClientConfig, kind: RDKafkaType) -> Vec<String> {
+    let Ok(native) = config.create_native_config() else { return Vec::new() };
+    let mut text = [0; TEXT_BYTES];
+    // SAFETY: the configuration is alive. It is the client's if there is one, and ours otherwise.
+    unsafe {
+        rd::rd_kafka_conf_set_log_cb(native.ptr(), Some(keep_line));
+        let client = rd::rd_kafka_new(kind, native.ptr(), text.as_mut_ptr(), text.len());
+        if !client.is_null() {
+            std::mem::forget(native);
+            rd::rd_kafka_destroy(client);
+        }
+    }
+    SAID.take()
+}
+
+/// Called for each line of the log of a client that is being made.
+unsafe extern "C" fn keep_line(
+    _client: *const rd::rd_kafka_t,
+    _level: c_int,
+    _facility: *const c_char,
+    line: *const c_char,
+) {
+    // SAFETY: the text ends in a nul, and lives as long as the call.
+    let line = unsafe { text_at(line) };
+    SAID.with_borrow_mut(|said| said.push(line));
+}
+
+/// Called for each certificate of a broker: takes those that OpenSSL takes, and says what is wrong with
+/// another one. librdkafka's own text is the same for all of them.
+unsafe extern "C" fn judge_certificate(
+    _client: *mut rd::rd_kafka_t,
+    _broker: *const c_char,
+    _id: i32,
+    x509_error: *mut c_int,
+    _depth: c_int,
+    _certificate: *const c_char,
+    _size: usize,
+    words: *mut c_char,
+    room: usize,
+    _opaque: *mut c_void,
+) -> c_int {
+    // SAFETY: the place is readable, and there is room for so many bytes of text, the last one a nul.
+    unsafe {
+        let number = *x509_error;
+        if number == 0 {
+            return 1;
+        }
+        let text = of_certificate(number);
+        let length = text.len().min(room.saturating_sub(1));
+        if room > 0 {
+            ptr::copy_nonoverlapping(text.as_ptr().cast::<c_char>(), words, length);
+            words.add(length).write(0);
+        }
+    }
+    0
+}
+
+/// What is wrong with a certificate, by the number that OpenSSL gives it (x509_vfy.h).
+fn of_certificate(number: i32) -> String {
+    match number {
+        9 => "it is not valid yet".to_owned(),
+        10 => "it has expired".to_owned(),
+        18 => "it is self-signed, and not the CA's that is trusted".to_owned(),
+        19..=21 => "its CA is not trusted".to_owned(),
+        62 | 64 => "it is for another name than the one that was connected to".to_owned(),
+        number => format!("OpenSSL's error {number}"),
+    }
+}
+
 /// Which offset of a partition is asked for.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::kafka) enum Edge {
@@ -48,6 +139,8 @@ pub(in crate::kafka) enum Edge {
 pub(in crate::kafka) struct Metadata {
     /// Host and port of each broker.
     pub(in crate::kafka) brokers: Vec<(String, i32)>,
+    /// The broker that answered.
+    pub(in crate::kafka) answered_by: i32,
     pub(in crate::kafka) topics: Vec<TopicMetadata>,
 }
 
@@ -73,10 +166,7 @@ impl<L> Client<L> {
     ///
     /// # Errors
     /// What librdkafka says: the configuration is not valid, or the system gives too little.
-    pub(in crate::kafka) fn producer(
-        config: &ClientConfig,
-        listener: L,
-    ) -> Result<Self, KafkaError> {
+    pub(in crate::kafka) fn producer(config: &ClientConfig, listener: L) -> Result<Self, NotMade> {
         Self::start(config, RDKafkaType::RD_KAFKA_PRODUCER, rd::RD_KAFKA_EVENT_DR, listener)
     }
 
@@ -84,7 +174,7 @@ impl<L> Client<L> {
     ///
     /// # Errors
     /// As for a producer.
-    pub(super) fn consumer(config: &ClientConfig, listener: L) -> Result<Self, KafkaError> {
+    pub(super) fn consumer(config: &ClientConfig, listener: L) -> Result<Self, NotMade> {
         Self::start(config, RDKafkaType::RD_KAFKA_CONSUMER, 0, listener)
     }
 
@@ -93,11 +183,16 @@ impl<L> Client<L> {
         kind: RDKafkaType,
         events: c_int,
         listener: L,
-    ) -> Result<Self, KafkaError> {
+    ) -> Result<Self, NotMade> {
         let native = config.create_native_config()?;
         // SAFETY: the configuration is alive, and no client has it yet.
-        unsafe { rd::rd_kafka_conf_set_events(native.ptr(), EVENTS | events) };
-        let handle = rdkafka::client::Client::new(config, native, kind, DefaultClientContext)?;
+        unsafe {
+            rd::rd_kafka_conf_set_events(native.ptr(), EVENTS | events);
+            rd::rd_kafka_conf_set_ssl_cert_verify_cb(native.ptr(), Some(judge_certificate));
+        }
+        let handle = rdkafka::client::Client::new(config, native, kind, DefaultClientContext);
+        let handle =
+            handle.map_err(|error| NotMade { error, said: said_at_start(config, kind) })?;
         Ok(Self { handle, listener: Arc::new(listener) })
     }
 
@@ -297,6 +392,10 @@ unsafe fn read_metadata(metadata: *const rd::rd_kafka_metadata) -> Metadata {
                 partitions: ids.unwrap_or_default(),
             }
         });
-        Metadata { brokers: brokers.collect(), topics: topics.collect() }
+        Metadata {
+            brokers: brokers.collect(),
+            answered_by: (*metadata).orig_broker_id,
+            topics: topics.collect(),
+        }
     }
 }

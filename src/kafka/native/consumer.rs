@@ -12,7 +12,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::client::{Client, c_name, code_at};
+use super::client::{Client, NotMade, c_name, code_at};
 use super::code::{Code, ErrorCode};
 use super::events::{Event, Queue};
 use super::{bytes_at, c, headers};
@@ -44,7 +44,7 @@ impl Consumer {
     ///
     /// # Errors
     /// What librdkafka says.
-    pub(in crate::kafka) fn start(config: &ClientConfig) -> Result<Self, KafkaError> {
+    pub(in crate::kafka) fn start(config: &ClientConfig) -> Result<Self, NotMade> {
         let client = Client::consumer(config, ())?;
         // SAFETY: the client is alive, and outlives the queue. What else it has to tell comes to this
         // queue, too.

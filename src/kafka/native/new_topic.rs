@@ -1,4 +1,4 @@
-//! Creates a topic, and tells what this client may do with one.
+//! Creates a topic.
 
 use std::ffi::{c_char, c_int};
 use std::ptr::{self, NonNull};
@@ -14,9 +14,6 @@ use super::{c, text_at};
 
 /// Has the broker choose how many replicas there are, as its own default says.
 const REPLICAS_OF_THE_BROKER: c_int = -1;
-
-/// `RD_KAFKA_ACL_OPERATION_WRITE`, as an integer: a broker may send any.
-const WRITE: c_int = rd::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_WRITE as c_int;
 
 /// A topic that is to be made.
 struct NewTopic(NonNull<rd::rd_kafka_NewTopic_t>);
@@ -93,50 +90,6 @@ impl<L> Client<L> {
             let words = rd::rd_kafka_topic_result_error_string(result);
             let words = (!words.is_null()).then(|| text_at(words));
             ErrorCode::of(c::rd_kafka_topic_result_error(result)).map_err(|code| (code, words))
-        }
-    }
-
-    /// Whether this client may write to a topic; `None` where the cluster does not tell.
-    pub(in crate::kafka) fn may_write(&self, topic: &str, within: Duration) -> Option<bool> {
-        let name = c_name(topic).ok()?;
-        // SAFETY: the client is alive, and outlives the queue.
-        let queue = unsafe { Queue::own(rd::rd_kafka_queue_new(self.ptr())) }?;
-        let mut names = [name.as_ptr()];
-        // SAFETY: client, queue and name are alive; all is copied before the call returns. An error that
-        // an option is refused with is destroyed by nobody else.
-        unsafe {
-            let asked = rd::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), 1);
-            let operation = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
-            let options = rd::rd_kafka_AdminOptions_new(self.ptr(), operation);
-            let mut text = [0; 128];
-            let (text, size): (*mut c_char, _) = (text.as_mut_ptr(), text.len());
-            c::rd_kafka_AdminOptions_set_request_timeout(options, millis(within), text, size);
-            let refused = rd::rd_kafka_AdminOptions_set_include_authorized_operations(options, 1);
-            if !refused.is_null() {
-                rd::rd_kafka_error_destroy(refused);
-            }
-            rd::rd_kafka_DescribeTopics(self.ptr(), asked, options, queue.ptr());
-            rd::rd_kafka_AdminOptions_destroy(options);
-            rd::rd_kafka_TopicCollection_destroy(asked);
-        }
-        let event = answer(&queue, within, || false).ok()?;
-        // SAFETY: the event is ours, and what it has lives as long; each list has as many places as it
-        // says. An operation has the size of an integer, and is read as one.
-        unsafe {
-            let answer = rd::rd_kafka_event_DescribeTopics_result(event.ptr());
-            if answer.is_null() {
-                return None;
-            }
-            let mut count = 0;
-            let topics = rd::rd_kafka_DescribeTopics_result_topics(answer, &raw mut count);
-            let topic = *NonNull::new(topics).filter(|_| count > 0)?.as_ptr();
-            if !rd::rd_kafka_TopicDescription_error(topic).is_null() {
-                return None;
-            }
-            let mut count = 0;
-            let may = rd::rd_kafka_TopicDescription_authorized_operations(topic, &raw mut count);
-            let may = may.cast::<c_int>();
-            (!may.is_null()).then(|| (0..count).any(|at| *may.add(at) == WRITE))
         }
     }
 }

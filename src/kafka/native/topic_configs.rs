@@ -1,4 +1,4 @@
-//! The configuration of topics.
+//! The configuration of topics and brokers.
 
 use std::ffi::c_char;
 use std::ptr::NonNull;
@@ -17,7 +17,7 @@ const SLICE: Duration = Duration::from_millis(50);
 /// How long librdkafka may take to say that nobody answered.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The settings of a topic: name and value, or why they are not known.
+/// The settings of a topic or a broker: name and value, or why they are not known.
 pub(in crate::kafka) type TopicConfig = Result<Vec<(String, Option<String>)>, ErrorCode>;
 
 impl<L> Client<L> {
@@ -31,11 +31,29 @@ impl<L> Client<L> {
         within: Duration,
         stopped: impl Fn() -> bool,
     ) -> Result<Vec<TopicConfig>, ErrorCode> {
+        self.configs(topics.iter().map(|topic| Resource::topic(topic)), within, stopped)
+    }
+
+    /// Asks a broker for its own settings.
+    ///
+    /// # Errors
+    /// Why they are not known.
+    pub(in crate::kafka) fn broker_config(&self, broker: i32, within: Duration) -> TopicConfig {
+        let answer = self.configs(std::iter::once(Resource::broker(broker)), within, || false)?;
+        answer.into_iter().next().unwrap_or(Err(Code::BadMessage.into()))
+    }
+
+    fn configs(
+        &self,
+        resources: impl Iterator<Item = Option<Resource>>,
+        within: Duration,
+        stopped: impl Fn() -> bool,
+    ) -> Result<Vec<TopicConfig>, ErrorCode> {
         let no_memory = || ErrorCode::from(Code::CriticalSystemResource);
         // SAFETY: the client is alive, and outlives the queue.
         let queue = unsafe { Queue::own(rd::rd_kafka_queue_new(self.ptr())) };
         let queue = queue.ok_or_else(no_memory)?;
-        let asked = topics.iter().map(|topic| Resource::topic(topic).ok_or_else(no_memory));
+        let asked = resources.map(|resource| resource.ok_or_else(no_memory));
         let asked = asked.collect::<Result<Vec<_>, _>>()?;
         let mut places: Vec<_> = asked.iter().map(|resource| resource.0.as_ptr()).collect();
         // SAFETY: client, queue and resources are alive; all is copied before the call returns.
@@ -86,8 +104,15 @@ struct Resource(NonNull<rd::rd_kafka_ConfigResource_t>);
 
 impl Resource {
     fn topic(name: &str) -> Option<Self> {
+        Self::of(rd::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC, name)
+    }
+
+    fn broker(id: i32) -> Option<Self> {
+        Self::of(rd::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_BROKER, &id.to_string())
+    }
+
+    fn of(kind: rd::rd_kafka_ResourceType_t, name: &str) -> Option<Self> {
         let name = c_name(name).ok()?;
-        let kind = rd::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
         // SAFETY: the name ends in a nul, and is copied.
         NonNull::new(unsafe { rd::rd_kafka_ConfigResource_new(kind, name.as_ptr()) }).map(Self)
     }

@@ -27,7 +27,7 @@ fn what_is_wrong_with_an_env_file_is_in_the_journal_after_a_reload(release: Rele
     machine.run(&["systemctl", "daemon-reload"]).success();
     let entries = machine.journal(&["-t", "vm4-producer-generator"]);
     let said: Vec<_> = entries.iter().filter_map(|entry| entry["MESSAGE"].as_str()).collect();
-    let problem = "vm4-producer.service can reach nothing: /etc/vm4-producer.env: line 1: \"BATCH 2\" \
+    let problem = "vm4-producer.service can reach nothing: /etc/vm4-producer.env: line 1: \"BATCH ...\" \
                    has no \"=\"; expected KEY=value, or \"#\" before a comment";
     assert_eq!(said, [problem]);
     assert_eq!(entries[0]["PRIORITY"], "3");

@@ -19,6 +19,8 @@ subjectKeyIdentifier = hash
 [server]
 basicConstraints = CA:FALSE
 subjectAltName = IP:127.0.0.1
+[client]
+basicConstraints = CA:FALSE
 ";
 
 /// The longest that making one key and certificate may take.
@@ -32,6 +34,10 @@ pub struct Certificates {
     pub chain: String,
     /// The broker's private key, PKCS #8.
     pub key: String,
+    /// A client's certificate by the same authority.
+    pub client: String,
+    /// The client's private key.
+    pub client_key: String,
 }
 
 impl Certificates {
@@ -41,12 +47,16 @@ impl Certificates {
         let path = directory.path();
         fs::write(path.join("config"), CONFIG).expect("openssl's configuration to be written");
         request(path, "authority", &[]);
-        request(path, "server", &["-CA", "authority.pem", "-CAkey", "authority.key"]);
+        for name in ["server", "client"] {
+            request(path, name, &["-CA", "authority.pem", "-CAkey", "authority.key"]);
+        }
         let read = |name| fs::read_to_string(path.join(name)).expect("what openssl wrote");
         Self {
             authority: read("authority.pem"),
             chain: read("server.pem"),
             key: read("server.key"),
+            client: read("client.pem"),
+            client_key: read("client.key"),
         }
     }
 }

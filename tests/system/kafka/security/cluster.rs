@@ -29,7 +29,7 @@ pub fn secure() -> &'static Secure {
 
 impl Secure {
     fn start() -> Self {
-        let Certificates { authority, chain, key } = Certificates::make();
+        let Certificates { authority, chain, key, .. } = Certificates::make();
         let users = ["ann", "bob", "carl", "dora"];
         let users = users.map(|user| format!("user_{user}=\"{PASSWORD}\"")).join(" ");
         let module = "org.apache.kafka.common.security";
