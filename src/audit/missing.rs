@@ -373,6 +373,11 @@ impl Gone<'_> {
         } else if self.is_all_gone {
             evidence
                 .push_str("; no record of the run is there, so the topic may have been made anew");
+            if self.log.is_some_and(|log| log.read_from > log.log_start) {
+                evidence.push_str(
+                    ", or its log cut back to before the run: --all tells who wrote there",
+                );
+            }
         }
         evidence
     }
@@ -575,6 +580,10 @@ mod tests {
         assert_eq!(evidence, format!("{places}; from offset 60 on a leader of epoch 3 wrote"));
         let (_, evidence) = Gone { is_all_gone: true, ..gone }.why();
         assert!(evidence.ends_with("so the topic may have been made anew"), "{evidence}");
+        let part = LogPartition { read_from: log.log_start + 1, ..log };
+        let (_, evidence) = Gone { is_all_gone: true, log: Some(&part), ..gone }.why();
+        let says = "anew, or its log cut back to before the run: --all tells who wrote there";
+        assert!(evidence.ends_with(says), "{evidence}");
         let why = |gone: Gone<'_>| gone.why().0;
         assert_eq!(
             why(Gone { source: compacted(Some(true)), ..gone }),

@@ -148,7 +148,7 @@ fn described(
         let is_file = run.ends_with(".json");
         (text, if is_file { Exit::NoInput } else { Exit::Usage })
     })?;
-    let stop = Stop::listen()
+    let stop = Stop::listen_briefly()
         .map_err(|error| (format!("cannot listen to signals: {error}"), Exit::OsErr))?;
     let stopped = || stop.received().count() > 0;
     let read = run_topic::read(&config::client(settings), &topic, run, options.timeout, stopped);

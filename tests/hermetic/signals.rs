@@ -81,6 +81,7 @@ fn a_command_ends_while_a_server_says_nothing() {
     let verify = ["verify", "--run", "r", "--run-seed", "5", "--timeout", "100"];
     for (args, says) in [
         (&verify[..], HAS_SEED),
+        (&["verify", "r", "--run-topic", "runs", "--timeout", "100"], ""),
         (&["run", "--delivery-timeout-sec", "100"], HAS_SEED),
         (&["egress"], ""),
         (&["doctor"], ""),

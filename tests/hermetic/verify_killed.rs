@@ -177,3 +177,26 @@ fn a_run_whose_topic_does_not_take_its_description_sends_nothing() {
     let run = cluster.run().set("RUN_TOPIC", TOPICS[0]).finish();
     run.exits(78).says("RUN_TOPIC").says("the events of the run go to this topic");
 }
+
+#[test]
+fn the_topic_of_runs_tells_the_first_setting_that_differs() {
+    let cluster = with_runs();
+    let run = cluster.run().set("RUN_TOPIC", RUNS).set("RUN_SEED", "7").set("BATCH", "30");
+    let run = run.set("WORKLOAD", "code").finish();
+    let id = run.exits(0).report()["run_id"].as_str().unwrap().to_owned();
+    // More than one differs, so that no digest tells it.
+    let verify = |topic: &str| {
+        let verify = Producer::new(["verify", "--run", &id, "--batch", "31", "--run-topic", topic]);
+        verify.set("KAFKA_BOOTSTRAP", cluster.bootstrap()).finish()
+    };
+    let says = format!("the settings are not those of run {id}: its name ends with ");
+    verify(RUNS)
+        .exits(65)
+        .says(&says)
+        .says("; as topic runs tells, BATCH is 31 here and was 30 there");
+    let contradicted = described(&cluster, &id, &["--workload", "chat"]);
+    contradicted
+        .exits(64)
+        .says(&format!("--workload chat: the run of {id}/0/1 in topic runs had "));
+    assert!(described(&cluster, &id, &[]).exits(0).stdout.starts_with("CLOSED"));
+}
