@@ -176,7 +176,10 @@ impl<'p> Audit<'p> {
 
     /// Takes the next record that was read.
     pub fn read(&mut self, read: &Read<'_>) {
-        let read = &self.ignored.without(read);
+        let mut read = self.ignored.without(&read.tamed());
+        let streams = &self.topics[read.kind as usize].streams;
+        read.partition = read.partition.filter(|number| streams.has_room((read.topic, *number)));
+        let read = &read;
         self.topics[read.kind as usize].has_order |= read.partition.is_some();
         // Where both events are in one topic, either's records are at its offsets.
         let both = Kind::BOTH.into_iter().filter(|kind| *kind == read.kind || self.is_one);

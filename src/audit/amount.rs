@@ -6,7 +6,8 @@ use serde::Serialize;
 /// Amounts, to three significant digits, and the largest of them exactly.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Spread {
-    histogram: Option<Histogram<u64>>,
+    /// Apart: each partition has some spreads, and most are empty.
+    histogram: Option<Box<Histogram<u64>>>,
     largest: Option<(u64, u64)>,
 }
 
@@ -28,7 +29,7 @@ impl Spread {
     pub(super) fn add(&mut self, amount: u64, seq: u64) {
         if self.histogram.is_none() {
             // Three digits are what the histogram takes.
-            self.histogram = Histogram::new(3).ok();
+            self.histogram = Histogram::new(3).ok().map(Box::new);
         }
         if let Some(histogram) = &mut self.histogram {
             histogram.saturating_record(amount);
@@ -43,7 +44,7 @@ impl Spread {
         if let Some(theirs) = &other.histogram {
             match &mut self.histogram {
                 // Both grow as they must.
-                Some(own) => drop(own.add(theirs)),
+                Some(own) => drop(own.add(theirs.as_ref())),
                 own => *own = Some(theirs.clone()),
             }
         }

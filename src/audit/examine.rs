@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::compare::{Change, differences, shortened};
-use super::moment::MS;
+use super::moment::{MS, within_calendar};
 use super::record::Read;
 use super::rows::Row;
 use crate::event::Kind;
@@ -325,7 +325,7 @@ pub(super) fn ts_of(value: Option<&[u8]>) -> Option<i64> {
         let json: Value = serde_json::from_slice(value).ok()?;
         match json.get("ts")? {
             Value::String(text) => Some(text.parse::<Timestamp>().ok()?.as_millisecond()),
-            ms => ms.as_i64(),
+            ms => ms.as_i64().map(within_calendar),
         }
     };
     quick.or_else(slowly)

@@ -9,6 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
+use super::moment::within_calendar;
 use crate::workload::seed::RawFields;
 
 /// Most arrays and objects within each other that are taken apart. `serde_json` has the same limit.
@@ -84,7 +85,7 @@ impl<'a> Json<'a> {
     pub(super) fn ts_ms(&self) -> Option<i64> {
         match &self.field("ts")?.node {
             Node::Text(text) => Some(text.parse::<Timestamp>().ok()?.as_millisecond()),
-            Node::Number(ms) => ms.whole(),
+            Node::Number(ms) => ms.whole().map(within_calendar),
             _ => None,
         }
     }

@@ -10,6 +10,12 @@ pub(super) const MS: i128 = 1_000_000;
 /// Nanoseconds of a second.
 const SECOND: i128 = 1_000 * MS;
 
+/// The nearest time that a calendar has, ms since 1970: a record may claim any, and sums with others must
+/// have room.
+pub(super) fn within_calendar(ms: i64) -> i64 {
+    ms.clamp(Timestamp::MIN.as_millisecond(), Timestamp::MAX.as_millisecond())
+}
+
 /// A moment in time as a text or a number tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
@@ -86,7 +92,8 @@ impl Moment {
     /// Milliseconds since 1970, rounded down.
     #[must_use]
     pub fn ms(&self) -> i64 {
-        i64::try_from(self.ns.div_euclid(MS)).unwrap_or_default()
+        let ms = self.ns.div_euclid(MS).clamp(i64::MIN.into(), i64::MAX.into());
+        within_calendar(i64::try_from(ms).unwrap_or_default())
     }
 
     /// The unit of its last digit, nanoseconds.

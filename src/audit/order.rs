@@ -9,8 +9,11 @@ use super::amount::{Amounts, Spread};
 /// Lateness that a stream processor may be set to allow, ms.
 const ALLOWED_MS: [u64; 8] = [0, 1_000, 5_000, 10_000, 60_000, 300_000, 3_600_000, 86_400_000];
 
-/// Highest seqs that are kept of a partition, to see how far behind one a record is.
-const KEPT: usize = 16_384;
+/// Highest seqs that are kept of all partitions, to see how far behind one a record is: 4 MiB.
+const KEPT: usize = 1 << 18;
+
+/// Most and fewest that are kept of one.
+const OF_ONE: std::ops::RangeInclusive<usize> = 64..=16_384;
 
 /// The order of the records of one topic.
 #[derive(Debug, Default)]
@@ -68,8 +71,14 @@ impl Order {
         Self { keys: vec![None; gpus], ..Self::default() }
     }
 
-    /// The first copy of a record, as the next of its partition.
-    pub(super) fn read(&mut self, stream: &mut Stream, seq: u64, gpu: usize, ts_ms: Option<i64>) {
+    /// The first copy of a record, as the next of its partition, which is one of so many.
+    pub(super) fn read(
+        &mut self,
+        (stream, of): (&mut Stream, usize),
+        seq: u64,
+        gpu: usize,
+        ts_ms: Option<i64>,
+    ) {
         stream.read += 1;
         match (stream.time_ms, ts_ms) {
             (Some(time), Some(ts_ms)) if ts_ms < time => self.late(time.abs_diff(ts_ms), seq),
@@ -82,8 +91,12 @@ impl Order {
                 self.displacement.add(stream.read - stream.peaks[behind].1, seq);
             }
             _ => {
-                if stream.peaks.len() == KEPT {
-                    stream.peaks.pop_front();
+                let kept = (KEPT / of.max(1)).clamp(*OF_ONE.start(), *OF_ONE.end());
+                if stream.peaks.len() >= kept {
+                    stream.peaks.drain(..=stream.peaks.len() - kept);
+                    if stream.peaks.capacity() > 2 * kept {
+                        stream.peaks.shrink_to(kept);
+                    }
                 }
                 stream.peaks.push_back((seq, stream.read));
             }
@@ -128,7 +141,7 @@ mod tests {
     fn account(read: &[(u64, usize, i64)]) -> OrderAccount {
         let (mut order, mut stream) = (Order::new(2), Stream::default());
         for (seq, gpu, ts_ms) in read {
-            order.read(&mut stream, *seq, *gpu, Some(*ts_ms));
+            order.read((&mut stream, 1), *seq, *gpu, Some(*ts_ms));
         }
         order.account()
     }

@@ -1,13 +1,13 @@
 //! Where the first copies of the latest records were: what a copy and a twin are held against.
 //!
-//! Partitions and topics are read side by side, so only what was read lately is asked for. What is
-//! older is forgotten.
-
-use std::collections::VecDeque;
+//! Partitions and topics are read side by side, so only what was read lately is asked for. Each place has
+//! one entry, which it shares with those that are a multiple of [`REMEMBERED`] away, and the latest of them
+//! is kept: of records in their order that is all of the last ones, and of records in any order each costs
+//! the same.
 
 use super::seen::{CHUNK, LENGTH};
 
-/// Chunks that are kept: 3 MiB.
+/// Chunks that are kept: 4 MiB.
 const KEPT: usize = 32;
 
 /// Records of a topic whose places are known.
@@ -36,45 +36,42 @@ impl Place {
     }
 }
 
-/// Stands for a record that was not read.
-const NOWHERE: Place = Place { pair_ms: 0, topic: 0, offset: 0, partition: i32::MIN };
+/// An entry: the record that has it, and where that was.
+type Entry = Option<(u64, Place)>;
 
 /// The places of one topic.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    /// With their numbers, in the order in which they were begun. There are so few that a search is
-    /// quicker than a hash.
-    chunks: VecDeque<(u64, Box<[Place]>)>,
+    /// Entries in chunks, each made when it is first needed.
+    chunks: Vec<Option<Box<[Entry]>>>,
+}
+
+/// The chunk of a place, and the entry in it.
+fn entry_of(place: u64) -> (usize, usize) {
+    ((place / CHUNK % KEPT as u64) as usize, (place % CHUNK) as usize)
 }
 
 impl Places {
     /// Notes where the first copy of a record is.
     pub(super) fn note(&mut self, place: u64, at: Place) {
-        let number = place / CHUNK;
-        let is_its = |(kept, _): &(u64, _)| *kept == number;
-        let index = self.chunks.iter().rposition(is_its).unwrap_or_else(|| {
-            if self.chunks.len() == KEPT {
-                self.chunks.pop_front();
-            }
-            self.chunks.push_back((number, vec![NOWHERE; LENGTH].into()));
-            self.chunks.len() - 1
-        });
-        self.chunks[index].1[(place % CHUNK) as usize] = at;
+        let (chunk, entry) = entry_of(place);
+        if self.chunks.len() <= chunk {
+            self.chunks.resize_with(chunk + 1, || None);
+        }
+        let entries = self.chunks[chunk].get_or_insert_with(|| vec![None; LENGTH].into());
+        entries[entry] = Some((place, at));
     }
 
     /// All that are known.
     pub(super) fn all(&self) -> impl Iterator<Item = (u64, Place)> {
-        let chunks = self.chunks.iter();
-        let places =
-            chunks.flat_map(|(number, chunk)| (number * CHUNK..).zip(chunk.iter().copied()));
-        places.filter(|(_, at)| *at != NOWHERE)
+        self.chunks.iter().flatten().flat_map(|entries| entries.iter().copied().flatten())
     }
 
     /// Where a record that was read was; `None` if that is forgotten.
     pub(super) fn of(&self, place: u64) -> Option<Place> {
-        let (_, chunk) = self.chunks.iter().rev().find(|(kept, _)| *kept == place / CHUNK)?;
-        let at = chunk[(place % CHUNK) as usize];
-        (at != NOWHERE).then_some(at)
+        let (chunk, entry) = entry_of(place);
+        let (kept, at) = self.chunks.get(chunk)?.as_ref()?[entry]?;
+        (kept == place).then_some(at)
     }
 }
 

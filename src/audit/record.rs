@@ -1,5 +1,6 @@
 //! A record as it was read, wherever it came from.
 
+use super::moment::within_calendar;
 use super::rows::{Cell, Row};
 use crate::event::Kind;
 
@@ -42,6 +43,17 @@ impl Read<'_> {
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         let mut headers = self.headers?.iter();
         headers.find(|(found, _)| *found == name).map(|(_, value)| *value)
+    }
+
+    /// The same with numbers of which sums and differences have room: a line may claim any.
+    pub(super) fn tamed(self) -> Self {
+        const FAR: i64 = 1 << 60;
+        Self {
+            offset: self.offset.clamp(-FAR, FAR),
+            timestamp_ms: self.timestamp_ms.map(within_calendar),
+            seen_at_ms: self.seen_at_ms.map(within_calendar),
+            ..self
+        }
     }
 
     /// The run that it names.

@@ -39,6 +39,7 @@ pub(super) fn is_event(json: &Json<'_>) -> bool {
 impl Audit<'_> {
     /// Which of the two events a record is, whatever `read` has for it; `None` if nothing tells.
     pub fn kind_of(&mut self, read: &Read<'_>) -> Option<Kind> {
+        let read = &read.tamed();
         if let Some(kind) = by_fields(read.value) {
             return Some(kind);
         }

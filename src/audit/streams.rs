@@ -9,6 +9,9 @@ use super::places::Place;
 use super::record::Read;
 use super::slots::Slot;
 
+/// Most partitions that are told apart: a line may claim any.
+const MOST: usize = 1 << 14;
+
 /// One partition of a topic.
 #[derive(Debug, Default)]
 struct Partition {
@@ -47,6 +50,11 @@ impl Streams {
         Self { order: Order::new(gpus), ..Self::default() }
     }
 
+    /// Whether there is room for what is kept of a partition.
+    pub(super) fn has_room(&self, partition: (u16, i32)) -> bool {
+        self.partitions.len() < MOST || self.partitions.contains_key(&partition)
+    }
+
     /// Notes where a record is, whosever it is.
     pub(super) fn at(&mut self, read: &Read<'_>) {
         if let Some(partition) = read.partition {
@@ -69,6 +77,7 @@ impl Streams {
         ts_ms: Option<i64>,
         kept: Kept,
     ) {
+        let partitions = self.partitions.len();
         let partition = self.partitions.entry((at.topic, at.partition)).or_default();
         if kept.is_first {
             partition.firsts += 1;
@@ -80,7 +89,7 @@ impl Streams {
                 partition.span = Some((lowest.min(seq), highest.max(seq)));
                 partition.offsets.is(seq);
             }
-            self.order.read(&mut partition.order, seq, gpu, ts_ms);
+            self.order.read((&mut partition.order, partitions), seq, gpu, ts_ms);
         } else {
             let copied = Copied {
                 seq,

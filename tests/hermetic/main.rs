@@ -14,6 +14,7 @@
 
 mod answer_key;
 mod answers;
+mod arbitrary_records;
 mod bar;
 mod captures;
 mod causes;
