@@ -13,3 +13,4 @@ pub mod signals;
 pub mod spool;
 pub mod systemctl;
 pub mod terminal;
+pub mod user;

@@ -7,7 +7,10 @@ use tracing::warn;
 use super::columns::{self, Side};
 use super::{complain, print};
 use crate::exit::Exit;
-use crate::host::journal::{self, PastRun};
+use crate::host::journal::{self, PastRun, words};
+
+/// The outcome of a run of which nothing is to be said.
+const DELIVERED: &str = "delivered";
 
 /// Columns of a unit's name; the names are the user's own and may be long.
 const UNIT_WIDTH: usize = 12;
@@ -44,7 +47,7 @@ fn table(runs: &[PastRun]) -> String {
     let [left, right] = [Side::Left, Side::Right];
     let sides = [left, left, left, right, right, right];
     let mut text: String = columns::lines(sides, &rows).map(|line| line + "\n").collect();
-    if let Some(run) = runs.iter().rev().find(|run| run.outcome != "delivered") {
+    if let Some(run) = runs.iter().rev().find(|run| run.outcome != DELIVERED) {
         let unit = shown_unit(&run.unit);
         // Writing to a String cannot fail.
         let _infallible = writeln!(text, "\n{} {unit}: {}", time(run), run.summary);
@@ -54,12 +57,18 @@ fn table(runs: &[PastRun]) -> String {
 
 fn row(run: &PastRun) -> [String; 6] {
     let planned = run.planned.map(|planned| format!("/{}", short(planned))).unwrap_or_default();
+    let acknowledged = match run.acknowledged {
+        Some(count) => short(count),
+        None if run.outcome == words::NOT_STARTED => "0".to_owned(),
+        None => "?".to_owned(),
+    };
+    let exit_code = run.exit_code.map(|code| code.to_string());
     [
         time(run),
         shown_unit(&run.unit),
         run.outcome.clone(),
-        run.exit_code.to_string(),
-        format!("{}{planned}", short(run.acknowledged)),
+        run.signal.clone().or(exit_code).unwrap_or_default(),
+        format!("{acknowledged}{planned}"),
         run.elapsed_sec.map(duration).unwrap_or_default(),
     ]
 }
@@ -68,10 +77,18 @@ fn time(run: &PastRun) -> String {
     run.ended_at.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// The unit in a column: an instance of this package by its profile, others by their name.
+/// The unit in a column: an instance of this package by its profile, others by their name, those of a
+/// user's own manager behind the user's number.
 fn shown_unit(unit: &str) -> String {
+    if let Some((manager, own)) = unit.split_once(".service/") {
+        let uid = manager.strip_prefix("user@").unwrap_or(manager);
+        return short_unit(&format!("{uid}/{}", own.strip_suffix(".service").unwrap_or(own)));
+    }
     let name = unit.strip_suffix(".service").unwrap_or(unit);
-    let name = name.strip_prefix("vm4-producer").filter(|p| p.starts_with('@')).unwrap_or(name);
+    short_unit(name.strip_prefix("vm4-producer").filter(|p| p.starts_with('@')).unwrap_or(name))
+}
+
+fn short_unit(name: &str) -> String {
     if name.chars().count() <= UNIT_WIDTH {
         return name.to_owned();
     }
@@ -112,14 +129,17 @@ mod tests {
             ended_at: "2026-11-27T07:00:10.5Z".parse().unwrap(),
             unit: unit.to_owned(),
             outcome: outcome.to_owned(),
-            exit_code,
+            exit_code: Some(exit_code),
+            signal: None,
+            result: None,
+            invocation: None,
             run: None,
             seed: None,
             planned: Some(40),
-            generated: 40,
-            acknowledged: 40,
-            failed: 0,
-            unresolved: 0,
+            generated: Some(40),
+            acknowledged: Some(40),
+            failed: Some(0),
+            unresolved: Some(0),
             elapsed_sec: Some(9.503),
             rate_per_sec: None,
             summary: "40 of 40".to_owned(),
@@ -130,7 +150,7 @@ mod tests {
     fn a_table_has_a_line_a_run_and_the_reason_of_the_last_failure() {
         let failed = PastRun {
             planned: None,
-            acknowledged: 0,
+            acknowledged: Some(0),
             elapsed_sec: None,
             summary: "nothing was sent: BATCH".to_owned(),
             ..run("vm4-producer@site-a.service", "misconfigured", 78)
@@ -148,10 +168,27 @@ mod tests {
     }
 
     #[test]
+    fn a_run_without_a_summary_has_the_signal_and_what_is_known() {
+        let killed = PastRun {
+            exit_code: None,
+            signal: Some("KILL".to_owned()),
+            planned: None,
+            acknowledged: None,
+            ..run("user@1000.service/load.service", "killed", 0)
+        };
+        let none =
+            PastRun { acknowledged: None, planned: None, ..run("a.service", "not-started", 226) };
+        let text = table(&[killed, none]);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[1], "2026-11-27 07:00:10  1000/load  killed       KILL        ?  9.5 s");
+        assert_eq!(lines[2], "2026-11-27 07:00:10  a          not-started   226        0  9.5 s");
+    }
+
+    #[test]
     fn the_widest_values_fit_a_terminal() {
         let widest = PastRun {
             planned: Some(9_999_999),
-            acknowledged: 9_999_999,
+            acknowledged: Some(9_999_999),
             elapsed_sec: Some(31_535_999.0),
             ..run(&format!("vm4-producer@{}.service", "x".repeat(128)), "misconfigured", 143)
         };

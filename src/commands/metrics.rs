@@ -11,7 +11,7 @@ use super::{print, refuse};
 use crate::delivery;
 use crate::exit::{DOCUMENTED, Exit};
 use crate::host::files;
-use crate::host::journal::PastRun;
+use crate::host::journal::{PastRun, words};
 
 /// Prints the metrics of the last `count` runs, or replaces a file by them atomically.
 #[must_use]
@@ -71,9 +71,21 @@ fn gauges(runs: &[PastRun]) -> Vec<Gauge> {
         },
         of_last(
             "vm4_producer_last_run_exit_code",
-            "The exit code of the last run of the unit.",
-            |run| Some(run.exit_code.into()),
+            "The exit code of the last run of the unit; 128 and the signal's number if one ended it, -1 if \
+             it has none.",
+            |run| Some(exit_code(run)),
         ),
+        of_last(
+            "vm4_producer_last_run_success",
+            "1 if systemd takes the last run of the unit for a success; 0 if it failed, was killed, or \
+             could not be started.",
+            |run| Some(if run.is_success() { 1.0 } else { 0.0 }),
+        ),
+        Gauge {
+            name: "vm4_producer_last_run_result",
+            help: "1 for the word that systemd has for the result of the last run of the unit.",
+            values: last.iter().filter_map(|(unit, run)| result(unit, run)).collect(),
+        },
         of_last(
             "vm4_producer_last_run_duration_seconds",
             "How long the last run of the unit took.",
@@ -111,22 +123,61 @@ fn seconds(run: &PastRun) -> f64 {
 }
 
 fn last_success(runs: &[&PastRun]) -> Option<(String, f64)> {
-    let success = runs.iter().rev().find(|run| run.exit_code == Exit::Success.code());
+    let delivered = delivery::word(Exit::Success);
+    let success = runs.iter().rev().find(|run| run.outcome == delivered);
     Some((label(runs.last()?), success.map_or(0.0, |run| seconds(run))))
 }
 
-fn records(unit: &str, run: &PastRun) -> [(String, f64); 3] {
+/// The exit code as a shell has it.
+fn exit_code(run: &PastRun) -> f64 {
+    match (run.exit_code, &run.signal) {
+        (_, Some(signal)) => number_of(signal).map_or(-1.0, |number| f64::from(128 + number)),
+        (Some(code), None) => code.into(),
+        (None, None) => -1.0,
+    }
+}
+
+/// The number of a signal that can end a process, as Linux has it on most machines.
+fn number_of(signal: &str) -> Option<u8> {
+    const NUMBERS: [(&str, u8); 14] = [
+        ("HUP", 1),
+        ("INT", 2),
+        ("QUIT", 3),
+        ("ILL", 4),
+        ("TRAP", 5),
+        ("ABRT", 6),
+        ("BUS", 7),
+        ("FPE", 8),
+        ("KILL", 9),
+        ("SEGV", 11),
+        ("PIPE", 13),
+        ("ALRM", 14),
+        ("TERM", 15),
+        ("SYS", 31),
+    ];
+    NUMBERS.iter().find(|(name, _)| *name == signal).map(|(_, number)| *number)
+}
+
+fn result(unit: &str, run: &PastRun) -> Option<(String, f64)> {
+    let result = run.result.as_ref()?;
+    Some((format!("{unit},result=\"{}\"", escaped(result)), 1.0))
+}
+
+/// What became of the records; nothing where nobody has said it.
+fn records(unit: &str, run: &PastRun) -> Vec<(String, f64)> {
     let states = [
         ("acknowledged", run.acknowledged),
         ("failed", run.failed),
         ("unresolved", run.unresolved),
     ];
-    states.map(|(state, count)| (format!("{unit},state=\"{state}\""), count as f64))
+    let known = states.into_iter().filter_map(|(state, count)| Some((state, count?)));
+    known.map(|(state, count)| (format!("{unit},state=\"{state}\""), count as f64)).collect()
 }
 
 /// How many runs of a unit had each outcome, those that none had included.
 fn outcomes(runs: &[&PastRun]) -> Vec<(String, f64)> {
-    let words: BTreeSet<_> = DOCUMENTED.iter().map(|(exit, _)| delivery::word(*exit)).collect();
+    let of_exits = DOCUMENTED.iter().map(|(exit, _)| delivery::word(*exit));
+    let words: BTreeSet<_> = of_exits.chain(words::ALL).collect();
     let unit = runs.last().map(|run| label(run)).unwrap_or_default();
     let counts = words.into_iter().map(|word| {
         let count = runs.iter().filter(|run| run.outcome == word).count();
@@ -144,14 +195,17 @@ mod tests {
             ended_at: jiff::Timestamp::from_microsecond(second * 1_000_000 + 500_000).unwrap(),
             unit: unit.to_owned(),
             outcome: outcome.to_owned(),
-            exit_code,
+            exit_code: Some(exit_code),
+            signal: None,
+            result: None,
+            invocation: None,
             run: None,
             seed: None,
             planned: None,
-            generated: 5,
-            acknowledged: 3,
-            failed: 2,
-            unresolved: 0,
+            generated: Some(5),
+            acknowledged: Some(3),
+            failed: Some(2),
+            unresolved: Some(0),
             elapsed_sec: Some(1.25),
             rate_per_sec: None,
             summary: String::new(),
@@ -181,6 +235,37 @@ mod tests {
         }
         // A bound that no run has is no line, and no help for it.
         assert!(!text.contains("planned"), "{text}");
+    }
+
+    #[test]
+    fn a_killed_run_is_the_last_run_and_no_success() {
+        let killed = PastRun {
+            exit_code: None,
+            signal: Some("KILL".to_owned()),
+            result: Some("oom-kill".to_owned()),
+            generated: None,
+            acknowledged: None,
+            failed: None,
+            unresolved: None,
+            ..run("a", 3, "oom-killed", 0)
+        };
+        let text = exposition(&[run("a", 1, "delivered", 0), killed]);
+        for line in [
+            "vm4_producer_last_run_timestamp_seconds{unit=\"a\"} 3.5",
+            "vm4_producer_last_success_timestamp_seconds{unit=\"a\"} 1.5",
+            "vm4_producer_last_run_exit_code{unit=\"a\"} 137",
+            "vm4_producer_last_run_success{unit=\"a\"} 0",
+            "vm4_producer_last_run_result{unit=\"a\",result=\"oom-kill\"} 1",
+            "vm4_producer_recent_runs{unit=\"a\",outcome=\"oom-killed\"} 1",
+            "vm4_producer_recent_runs{unit=\"a\",outcome=\"killed\"} 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
+        }
+        // Nobody knows them.
+        assert!(!text.contains("last_run_records"), "{text}");
+        let none = PastRun { exit_code: None, ..run("a", 4, "not-started", 0) };
+        let text = exposition(&[none]);
+        assert!(text.contains("vm4_producer_last_run_exit_code{unit=\"a\"} -1\n"), "{text}");
     }
 
     #[test]

@@ -38,6 +38,9 @@ pub const SUMMARY: &str = "vm4_producer::summary";
 /// gone before the journal looks at it, as one is that fails in its settings.
 pub(super) const UNIT_FIELD: &str = "VM4_UNIT";
 
+/// Field of a summary with systemd's name for the start, for the same reason as [`UNIT_FIELD`].
+pub(super) const INVOCATION_FIELD: &str = "VM4_INVOCATION";
+
 /// Fields of the summary event; the journal has them as `VM4_NAME`.
 pub const SUMMARY_FIELDS: [&str; 11] = [
     "run",
@@ -162,7 +165,9 @@ fn journal() -> Option<[Dispatch; 2]> {
     };
     let id = ("MESSAGE_ID", SUMMARY_MESSAGE_ID.to_owned());
     let unit = own_unit().map(|unit| (UNIT_FIELD, unit));
-    let summary = layer()?.with_custom_fields(std::iter::once(id).chain(unit));
+    let invocation = std::env::var("INVOCATION_ID").ok().map(|id| (INVOCATION_FIELD, id));
+    let fields = std::iter::once(id).chain(unit).chain(invocation);
+    let summary = layer()?.with_custom_fields(fields);
     Some([Dispatch::new(registry().with(layer()?)), Dispatch::new(registry().with(summary))])
 }
 

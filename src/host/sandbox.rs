@@ -15,7 +15,7 @@ const PRIVATE_TMP: &str = "/systemd-private-";
 const PRIVATE: [&str; 4] = ["/tmp", "/var/tmp", "/dev/shm", "/run"];
 
 /// The UIDs that systemd makes up for units whose user does not exist.
-const MADE_UP: std::ops::RangeInclusive<u32> = 61_184..=65_519;
+pub(super) const MADE_UP: std::ops::RangeInclusive<u32> = 61_184..=65_519;
 
 /// What is odd about this process in its unit, and about the files that these settings name; nothing
 /// elsewhere.

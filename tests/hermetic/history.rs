@@ -12,6 +12,8 @@ use crate::process::install;
 fn entry(second: u64, unit: &str, outcome: &str, exit: u8, acknowledged: u64) -> Value {
     json!({
         "__REALTIME_TIMESTAMP": format!("{}", (1_764_226_800 + second) * 1_000_000),
+        "MESSAGE_ID": vm4_producer::host::log::SUMMARY_MESSAGE_ID,
+        "_UID": "10001",
         "_SYSTEMD_UNIT": unit,
         "MESSAGE": format!("{acknowledged} of 40 planned records delivered; exit {exit}"),
         "VM4_RUN": format!("run-{second}"),
@@ -50,7 +52,8 @@ fn ten() -> Vec<Value> {
     entries
 }
 
-/// The command with a journalctl that prints these entries, and keeps its arguments in `asked`.
+/// The command with a journalctl that prints these entries, and keeps its last arguments in `asked`; it
+/// knows one unit, with a start of systemd's, and one that only an entry of somebody names.
 fn asked(args: &[&str], entries: &[Value], more: &str) -> (Finished, String) {
     let producer = Producer::new(args);
     let lines: String = entries.iter().map(|entry| format!("{entry}\n")).collect();
@@ -58,7 +61,9 @@ fn asked(args: &[&str], entries: &[Value], more: &str) -> (Finished, String) {
     let directory = producer.directory().to_owned();
     let kept = tempfile::NamedTempFile::new().unwrap();
     let script = format!(
-        "#!/bin/sh\nprintf '%s ' \"$@\" >{}\n/bin/cat {}\n{more}\n",
+        "#!/bin/sh\ncase \"$*\" in\n*'--field UNIT') echo vm4-producer.service; echo ssh.service; exit;;\n\
+         *'--field VM4_UNIT') echo cron.service; exit;;\nesac\n\
+         printf '%s ' \"$@\" >{}\n/bin/cat {}\n{more}\n",
         kept.path().display(),
         journal.display()
     );
@@ -88,28 +93,128 @@ ended (UTC)          unit          outcome        exit  records   took
     assert_eq!(finished.exits(0).stdout, expected);
     assert!(expected.lines().all(|line| line.len() <= 80));
     let id = vm4_producer::host::log::SUMMARY_MESSAGE_ID;
-    assert!(asked.contains(&format!("--lines=10 MESSAGE_ID={id} ")), "{asked}");
-    assert!(!asked.contains("_SYSTEMD_UNIT="), "{asked}");
+    assert!(asked.contains(&format!("--lines=80 MESSAGE_ID={id} + _PID=1 _UID=0 ")), "{asked}");
+    assert!(asked.contains(" UNIT=vm4-producer.service "), "{asked}");
+    for not in ["_SYSTEMD_UNIT=", "ssh.service", "cron.service"] {
+        assert!(
+            !asked.contains(&format!(" {not}")) && !asked.contains(&format!("={not}")),
+            "{asked}"
+        );
+    }
 }
 
 #[test]
 fn a_run_is_a_json_object_with_all_its_figures() {
-    let (finished, asked) =
-        asked(&["history", "--json", "-u", "vm4-producer@site-a"], &ten()[7..9], "");
+    let (finished, _) = asked(&["history", "--json"], &ten()[7..9], "");
     let lines = finished.exits(0).stdout.lines();
     let runs: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(
         runs[0],
         json!({
             "ended_at": "2025-11-27T07:07:00Z", "unit": "vm4-producer.service",
-            "outcome": "unavailable", "exit_code": 69, "run": "run-420", "seed": 7,
+            "outcome": "unavailable", "exit_code": 69, "signal": null, "result": null,
+            "invocation": null, "run": "run-420", "seed": 7,
             "planned": 40, "generated": 40, "acknowledged": 0, "failed": 40, "unresolved": 0,
             "elapsed_sec": 9.5, "rate_per_sec": 4.2,
             "summary": "0 of 40 planned records delivered; exit 69",
         })
     );
     assert_eq!((&runs[1]["run"], &runs[1]["planned"]), (&Value::Null, &Value::Null));
-    assert!(asked.contains("_SYSTEMD_UNIT=vm4-producer@site-a.service"), "{asked}");
+    // Those of one unit alone.
+    let of_site = ["history", "--json", "-u", "vm4-producer@site-a"];
+    let (finished, asked) = asked(&of_site, &ten()[7..9], "");
+    assert_eq!(finished.exits(0).stdout.lines().count(), 1);
+    for field in ["_SYSTEMD_UNIT", "_SYSTEMD_USER_UNIT", "VM4_UNIT", "UNIT"] {
+        assert!(
+            asked.contains(&format!(" {field}=vm4-producer@site-a.service ")),
+            "{field}: {asked}"
+        );
+    }
+}
+
+/// What systemd itself wrote of nine units of which each came to another end, on two releases, taken from
+/// their journals.
+const CAPTURED: [(&str, &str); 2] = [
+    ("252", include_str!("journal/bookworm.ndjson")),
+    ("257", include_str!("journal/trixie.ndjson")),
+];
+
+fn captured(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn every_start_is_a_row_with_systemd_s_own_word_for_its_end() {
+    for (release, text) in CAPTURED {
+        let (finished, _) = asked(&["history", "--json"], &captured(text), "");
+        let lines = finished.exits(0).stdout.lines();
+        let runs: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+        // One of them was started twice.
+        assert_eq!(runs.len(), 10, "{release}: {runs:?}");
+        let null = Value::Null;
+        for (unit, outcome, exit_code, signal, result) in [
+            ("kill", "killed", null.clone(), json!("KILL"), "signal"),
+            ("timeout", "timed-out", null.clone(), json!("TERM"), "timeout"),
+            ("dog", "timed-out", null.clone(), json!("ABRT"), "watchdog"),
+            ("ns", "not-started", json!(226), null.clone(), "exit-code"),
+            ("cred", "not-started", json!(243), null.clone(), "exit-code"),
+            ("user", "not-started", json!(217), null.clone(), "exit-code"),
+            ("dep", "not-started", null.clone(), null.clone(), "dependency"),
+            ("ok", "unreported", null.clone(), null.clone(), "success"),
+            ("stop", "unreported", null.clone(), null.clone(), "success"),
+        ] {
+            let unit = format!("vm4-producer@{unit}.service");
+            let run = runs.iter().find(|run| run["unit"] == unit.as_str()).expect(&unit);
+            assert_eq!(run["outcome"], outcome, "{release} {run}");
+            assert_eq!(
+                (&run["exit_code"], &run["signal"]),
+                (&exit_code, &signal),
+                "{release} {run}"
+            );
+            assert_eq!(run["result"], result, "{release} {run}");
+            assert_eq!(run["acknowledged"], null, "{release} {run}");
+        }
+    }
+}
+
+#[test]
+fn a_start_that_systemd_could_not_make_says_why() {
+    for (release, text) in CAPTURED {
+        let (finished, _) = asked(&["history", "-u", "vm4-producer@ns"], &captured(text), "");
+        let table = &finished.exits(0).stdout;
+        assert!(table.contains("  @ns   not-started   226        0  0."), "{release}: {table}");
+        let why = "@ns: systemd: Failed to set up mount namespacing: ";
+        assert!(
+            table.contains(why) && table.contains("/no/such: No such file"),
+            "{release}: {table}"
+        );
+    }
+}
+
+#[test]
+fn a_killed_run_is_the_last_run_of_the_metrics() {
+    let unit = "vm4-producer@kill.service";
+    for (release, text) in CAPTURED {
+        let mut entries = vec![entry(0, unit, "delivered", 0, 40)];
+        entries[0]["__REALTIME_TIMESTAMP"] = "1764226799000000".into();
+        entries.extend(captured(text));
+        // What somebody else says afterwards does not count.
+        let mut forged = entry(3600, unit, "delivered", 0, 40);
+        forged["_UID"] = "10002".into();
+        forged["VM4_UNIT"] = unit.into();
+        forged.as_object_mut().unwrap().remove("_SYSTEMD_UNIT");
+        entries.push(forged);
+        let (finished, _) = asked(&["metrics"], &entries, "");
+        let text = &finished.exits(0).stdout;
+        for line in [
+            format!("vm4_producer_last_run_exit_code{{unit=\"{unit}\"}} 137"),
+            format!("vm4_producer_last_run_success{{unit=\"{unit}\"}} 0"),
+            format!("vm4_producer_last_run_result{{unit=\"{unit}\",result=\"signal\"}} 1"),
+            format!("vm4_producer_last_success_timestamp_seconds{{unit=\"{unit}\"}} 1764226799"),
+        ] {
+            assert!(text.lines().any(|found| found == line), "{release}: {line} is not in {text}");
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What the documents and the examples beside them promise: past runs, metrics, alerts, rhythms.
 
+use serde_json::Value;
+
 use super::installed::{ENV_FILE, Installed, UNIT};
 use super::on_every_release;
 use crate::common::blocks;
@@ -74,6 +76,97 @@ fn history_and_metrics_have_ten_runs_of_five_outcomes(release: Release) {
     );
 
     the_metrics_say_the_same(machine);
+    starts_without_a_summary_are_runs_too(&installed);
+}
+
+/// The last of `history --json` for a unit.
+fn last_run(machine: &Machine, unit: &str) -> Value {
+    machine.run(&["journalctl", "--sync"]).success();
+    let told = machine.run(&["vm4-producer", "history", "--json", "-n", "1", "-u", unit]);
+    serde_json::from_str(&told.success().stdout).expect("a run")
+}
+
+/// What ends a run without its own word: a signal, a hang, and systemd that cannot start it.
+fn starts_without_a_summary_are_runs_too(installed: &Installed) {
+    let machine = &installed.machine;
+    let runs = || machine.run(&["vm4-producer", "history", "--json"]).stdout.lines().count();
+    let before = runs();
+    let begin = || {
+        let before = installed.topics.counts()[0];
+        machine.run(&["systemctl", "start", "--no-block", UNIT]).success();
+        machine.wait_until("records arrive", || installed.topics.counts()[0] > before);
+    };
+    // As the kernel does it for want of memory.
+    begin();
+    machine.run(&["systemctl", "kill", "--signal=KILL", UNIT]).success();
+    machine.wait_until("it is gone", || machine.show(UNIT, "ActiveState") == "failed");
+    let run = last_run(machine, UNIT);
+    assert_eq!((&run["outcome"], &run["signal"]), (&"killed".into(), &"KILL".into()), "{run}");
+    let metrics = machine.run(&["vm4-producer", "metrics"]).success().stdout;
+    assert_eq!(promtool::check(&metrics), "", "{metrics}");
+    let label = "unit=\"vm4-producer.service\"";
+    for line in [
+        format!("vm4_producer_last_run_exit_code{{{label}}} 137"),
+        format!("vm4_producer_last_run_success{{{label}}} 0"),
+        format!("vm4_producer_last_run_result{{{label},result=\"signal\"}} 1"),
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} in {metrics}");
+    }
+    let doctor = machine.run(&["vm4-producer", "doctor"]).stdout;
+    assert!(
+        doctor.contains("warn  unit vm4-producer.service: loaded; result of the last run: signal")
+    );
+    // What another user says in the unit's name changes nothing.
+    forge(machine);
+    assert_eq!(last_run(machine, UNIT), run);
+    // systemd ends it.
+    installed.drop_in(UNIT, "[Service]\nTimeoutStartSec=1\nTimeoutStopSec=2\n");
+    let settings = machine.read(ENV_FILE);
+    machine.put(ENV_FILE, format!("{settings}DELIVERY_TIMEOUT_SEC=1\n"), 0o644);
+    begin();
+    machine.run(&["systemctl", "kill", "--signal=STOP", UNIT]).success();
+    assert!(crate::tools::comes_true(std::time::Duration::from_secs(40), || {
+        machine.show(UNIT, "ActiveState") == "failed"
+    }));
+    let run = last_run(machine, UNIT);
+    assert_eq!(
+        (&run["outcome"], &run["result"]),
+        (&"timed-out".into(), &"timeout".into()),
+        "{run}"
+    );
+    // It cannot be started.
+    for (line, exit_code, why) in [
+        ("BindReadOnlyPaths=/no/such", 226, "/no/such"),
+        ("LoadCredentialEncrypted=mine:/no/such", 243, "credentials"),
+    ] {
+        installed.drop_in(UNIT, &format!("[Service]\n{line}\n"));
+        assert_eq!(machine.run(&["systemctl", "start", UNIT]).code, 1);
+        let run = last_run(machine, UNIT);
+        assert_eq!(
+            (&run["outcome"], &run["exit_code"]),
+            (&"not-started".into(), &exit_code.into()),
+            "{run}"
+        );
+        assert!(run["summary"].as_str().is_some_and(|text| text.contains(why)), "{run}");
+    }
+    // A row a start, and no more.
+    assert_eq!(runs(), before + 4);
+    let table = machine.run(&["vm4-producer", "history", "-n", "5"]).success().stdout;
+    eprintln!("{}:\n{table}", machine.name());
+}
+
+/// Has another user write a summary in the unit's name.
+fn forge(machine: &Machine) {
+    let fields = [
+        format!("MESSAGE_ID={}", vm4_producer::host::log::SUMMARY_MESSAGE_ID),
+        "MESSAGE=40 of 40".to_owned(),
+        format!("VM4_UNIT={UNIT}"),
+        "VM4_OUTCOME=delivered\nVM4_PLANNED=40\nVM4_GENERATED=40\nVM4_ACKNOWLEDGED=40".to_owned(),
+        "VM4_FAILED=0\nVM4_UNRESOLVED=0\nVM4_EXIT_CODE=0".to_owned(),
+    ];
+    machine.put("/run/forged", fields.join("\n") + "\n", 0o644);
+    let logger = "setpriv --reuid=10002 --regid=10002 --clear-groups logger --journald=/run/forged";
+    machine.shell(logger).success();
 }
 
 fn the_metrics_say_the_same(machine: &Machine) {
@@ -139,7 +232,7 @@ fn the_example_that_notifies_tells_how_each_batch_ended(release: Release) {
             .iter()
             .any(|entry| entry["MESSAGE"].as_str().is_some_and(|line| line.starts_with(words)))
     };
-    for (more, code, result) in [("", 0, "success"), ("BATCH=many\n", 78, "exit-code")] {
+    for (more, code, result) in [("", "0", "success"), ("BATCH=many\n", "78", "exit-code")] {
         machine.put(ENV_FILE, format!("{settings}{more}"), 0o644);
         // The second one fails.
         machine.run(&["systemctl", "start", UNIT]);
@@ -150,6 +243,20 @@ fn the_example_that_notifies_tells_how_each_batch_ended(release: Release) {
             called(&format!("vm4-producer.service: {result}, exit {code}, journalctl ")),
             "{result}"
         );
+    }
+    // A signal has a name, which such a check does not take for an exit code.
+    machine.put(ENV_FILE, format!("{settings}SLEEP_SEC=0.01\nBATCH=100000\n"), 0o644);
+    let before = installed.topics.counts()[0];
+    for (signal, end, said) in [
+        ("KILL", "fail", "vm4-producer.service: signal, exit KILL, journalctl "),
+        ("TERM", "0", "vm4-producer.service: success, exit 143, journalctl "),
+    ] {
+        machine.run(&["systemctl", "start", "--no-block", UNIT]).success();
+        machine.wait_until("records arrive", || installed.topics.counts()[0] > before);
+        machine.run(&["systemctl", "kill", &format!("--signal={signal}"), UNIT]).success();
+        machine.wait_until("the check is called", || {
+            called(said) && called(&format!("https://hc.example/uuid/{end}"))
+        });
     }
 }
 
