@@ -3,6 +3,7 @@
 use std::io;
 
 use clap::builder::PossibleValue;
+use clap::{Arg, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
@@ -61,10 +62,44 @@ const UNITS: &[(&str, &str)] = &[
 pub fn man() -> Exit {
     let mut page = Vec::new();
     match write_page(&mut page) {
-        Ok(()) => print_alone(&String::from_utf8_lossy(&page)),
+        Ok(()) => print_alone(&wrapped(&String::from_utf8_lossy(&page))),
         // Writing to memory does not fail.
         Err(_) => Exit::Software,
     }
+}
+
+/// Columns of a line of the page's source: man pages have short lines, as mandoc wants them.
+const COLUMNS: usize = 80;
+
+/// The page with its text in short lines, which roff fills anew. A term stays on its line.
+fn wrapped(page: &str) -> String {
+    let mut text = String::new();
+    let mut before = "";
+    for line in page.lines() {
+        let is_fixed = line.len() <= COLUMNS || line.starts_with(['.', '\'']) || before == ".TP";
+        before = line;
+        if is_fixed {
+            text.push_str(line);
+            text.push('\n');
+            continue;
+        }
+        let mut column = 0;
+        for word in line.split(' ') {
+            // Such a line would be a request.
+            let is_request = word.starts_with(['.', '\'']);
+            if column > 0 && column + 1 + word.len() > COLUMNS && !is_request && !word.is_empty() {
+                text.push('\n');
+                column = 0;
+            } else if column > 0 {
+                text.push(' ');
+                column += 1;
+            }
+            text.push_str(word);
+            column += word.len();
+        }
+        text.push('\n');
+    }
+    text
 }
 
 /// Prints the completion script of a shell.
@@ -126,7 +161,7 @@ fn list(page: &mut Roff, items: &[(&str, &str)]) {
 }
 
 fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
-    let man = Man::new(cli::command())
+    let man = Man::new(described())
         .title("VM4-PRODUCER")
         .date(released())
         .manual("User Commands")
@@ -152,6 +187,7 @@ fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
     list(&mut more, &REQUIRED);
     more.control("SH", ["UNITS"]);
     list(&mut more, UNITS);
+    more.control("PP", []);
     more.text([roman(
         "systemctl edit UNIT changes a unit by a drop-in. Settings belong into the env files, not into an \
          Environment= there, which the generator, egress and doctor do not see. \
@@ -166,11 +202,27 @@ fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
     ))]);
     more.control("SH", ["EXAMPLES"]);
     for (line, what) in cli::EXAMPLES {
-        more.control("TP", []).text([bold(*line)]).text([roman(*what)]);
+        // The other way round, a term could not be wrapped.
+        more.control("TP", []).text([roman(*what)]).text([bold(*line)]);
     }
     more.control("SH", ["SEE ALSO"])
         .text([roman("systemd.exec(5), systemctl(1), journalctl(1), kcat(1)")]);
     more.to_writer(page)
+}
+
+/// The command line with everything that the page is to say of it: clap_mangen leaves out the text of what
+/// `-h` does not show, and short names that are aliases.
+fn described() -> Command {
+    cli::command().mut_args(|arg| {
+        let short = arg.get_all_short_aliases().unwrap_or_default();
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default() + &values(&arg);
+        let hides = arg.get_action().takes_values();
+        let arg = arg.hide_short_help(false).hide_possible_values(hides).help(help);
+        match (arg.get_short(), short.first()) {
+            (None, Some(alias)) => arg.short(*alias),
+            _ => arg,
+        }
+    })
 }
 
 fn synopsis() -> Roff {
@@ -178,6 +230,45 @@ fn synopsis() -> Roff {
     section.control("SH", ["SYNOPSIS"]);
     section.text([bold("vm4-producer"), roman(" ["), italic("COMMAND"), roman("] [OPTIONS]")]);
     section
+}
+
+/// Whether an argument is of its command alone, not a setting.
+fn is_own(arg: &Arg) -> bool {
+    arg.get_help_heading().is_none() && !arg.is_global_set() && !arg.is_hide_set()
+}
+
+/// The words that an argument takes, where they are not in its text.
+fn values(arg: &Arg) -> String {
+    if arg.is_hide_possible_values_set() || !arg.get_action().takes_values() {
+        return String::new();
+    }
+    let values = arg.get_possible_values();
+    let values: Vec<_> = values.iter().map(PossibleValue::get_name).collect();
+    if values.is_empty() { String::new() } else { format!(" [{}]", values.join(", ")) }
+}
+
+/// An option or an operand of a command, and what it is.
+fn describe(section: &mut Roff, arg: &Arg) {
+    let value = arg.get_value_names().and_then(|names| names.first());
+    let value = value.filter(|_| arg.get_action().takes_values());
+    let short = arg.get_short().map(|short| bold(format!("-{short}")));
+    let long = arg.get_long().map(|long| bold(format!("--{long}")));
+    let mut term: Vec<_> = short.into_iter().collect();
+    if !term.is_empty() && long.is_some() {
+        term.push(roman(", "));
+    }
+    term.extend(long);
+    if let Some(value) = value {
+        let gap = if term.is_empty() { "" } else { " " };
+        term.extend([roman(gap), italic(value.as_str())]);
+    }
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default() + &values(arg);
+    let default: Vec<_> = arg.get_default_values().iter().map(|v| v.to_string_lossy()).collect();
+    let default = match default.join(",") {
+        text if text.is_empty() || arg.is_hide_default_value_set() => String::new(),
+        text => format!(" [default: {text}]"),
+    };
+    section.control("TP", []).text(term).text([roman(help + &default)]);
 }
 
 /// The commands, each with the options that only it has. One page describes them all.
@@ -189,12 +280,16 @@ fn commands() -> Roff {
         for arg in command.get_arguments() {
             if arg.is_positional() {
                 term.push(italic(format!(" {}", arg.get_value_names().map_or("", |n| &n[0]))));
-            } else if arg.get_help_heading().is_none() {
-                term.push(roman(format!(" [--{}]", arg.get_long().unwrap_or_default())));
             }
         }
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
         section.control("TP", []).text(term).text([roman(about)]);
+        let own: Vec<_> = command.get_arguments().filter(|arg| is_own(arg)).collect();
+        if !own.is_empty() {
+            section.control("RS", []);
+            own.into_iter().for_each(|arg| describe(&mut section, arg));
+            section.control("RE", []);
+        }
     }
     section
 }

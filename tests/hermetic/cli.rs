@@ -544,7 +544,7 @@ fn completions_and_man_page_come_from_the_same_definitions() {
     let page = command(&["man"]);
     page.exits(0);
     let text = page.stdout.replace("\\-", "-");
-    assert!(text.contains("\\fBgenerate\\fR [--values]"), "{text}");
+    assert!(text.contains("\\fBgenerate\\fR\n"), "{text}");
     assert!(!text.contains("vm4-producer-run"), "there is one page, not one a command");
     for definition in vm4_producer::settings::DEFINITIONS {
         assert!(text.contains(&format!("--{}", definition.flag())), "{}", definition.name);
@@ -552,6 +552,34 @@ fn completions_and_man_page_come_from_the_same_definitions() {
     for (exit, _) in vm4_producer::exit::DOCUMENTED {
         assert!(text.contains(&exit.to_string()), "{exit}");
     }
+}
+
+#[test]
+fn every_option_of_the_man_page_has_a_text() {
+    let page = command(&["man"]).exits(0).stdout.replace("\\-", "-");
+    let lines: Vec<_> = page.lines().collect();
+    let terms = lines.iter().enumerate().filter(|(at, line)| {
+        at.checked_sub(1).is_some_and(|before| lines[before] == ".TP") && line.contains("-")
+    });
+    let mut options = 0;
+    for (at, term) in terms {
+        let text = lines.get(at + 1).copied().unwrap_or_default();
+        assert!(!text.is_empty() && !text.starts_with('.'), "{term} is followed by {text:?}");
+        options += usize::from(term.starts_with("\\fB-"));
+    }
+    assert!(options > 60, "{options} options");
+    for (option, text) in [
+        ("-b", "bootstrap servers"),
+        ("--apply", "Write the line"),
+        ("-n", "How many, counted from the last"),
+    ] {
+        let term = lines.iter().position(|line| line.starts_with(&format!("\\fB{option}\\fR")));
+        let term = term.unwrap_or_else(|| panic!("{option} is not in {page}"));
+        assert!(lines[term + 1].starts_with(text), "{option}: {}", lines[term + 1]);
+    }
+    // A paragraph of its own, not the end of the item above.
+    let unit_edit = lines.iter().position(|line| line.starts_with("systemctl edit UNIT"));
+    assert_eq!(unit_edit.map(|at| lines[at - 1]), Some(".PP"));
 }
 
 #[test]
