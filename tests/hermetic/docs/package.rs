@@ -14,20 +14,24 @@ use vm4_producer::settings::{DEFINITIONS, ENV_FILE_VARIABLE, Inputs, Settings};
 
 use super::{is_generated, part_is_generated, read, root};
 
+/// What an administrator edits.
 const ENV_FILE: &str = "packaging/vm4-producer.env";
+/// Every setting, to copy lines from.
+const EXAMPLE: &str = "packaging/examples/vm4-producer.env";
 const CATALOG: &str = "packaging/vm4-producer.catalog";
 
-const ENV_FILE_HEAD: &str = "\
-# Settings of vm4-producer. `vm4-producer doctor` shows which are in force, and why.
+const EXAMPLE_HEAD: &str = "\
+# Every setting of vm4-producer, commented out, with its default: copy a line to /etc/vm4-producer.env and
+# take its \"#\" away to set one. `vm4-producer doctor` shows which are in force, and why.
 #
-# Every setting is here, commented out, with its default: take the \"#\" away to set one. The syntax is
-# that of EnvironmentFile= in systemd.exec(5). A flag and the process environment beat this file; a
-# profile, /etc/vm4-producer/NAME.env, beats it too. An unknown key is an error.
+# The syntax is that of EnvironmentFile= in systemd.exec(5). A flag and the process environment beat the
+# file; a profile, /etc/vm4-producer/NAME.env, beats it too. An unknown key is an error.
 #
-# After a change of KAFKA_BOOTSTRAP or EGRESS_ALLOW: systemctl daemon-reload
+# After a change of KAFKA_BOOTSTRAP or EGRESS_ALLOW: systemctl daemon-reload; for brokers that have names,
+# vm4-producer egress --apply. Before Debian 13 a reload also changes what a running batch can reach.
 ";
 
-const ENV_FILE_TAIL: &str = "
+const EXAMPLE_TAIL: &str = "
 # Every property of librdkafka is a setting too, RDKAFKA_ in front, capitals, dots as underscores:
 #
 #   RDKAFKA_SECURITY_PROTOCOL=SASL_SSL
@@ -35,7 +39,7 @@ const ENV_FILE_TAIL: &str = "
 #   RDKAFKA_SASL_USERNAME=vm4
 #   RDKAFKA_SSL_CA_LOCATION=/etc/vm4-producer/shared/ca.pem
 #
-# No secret belongs in this file, which everybody may read. Put the password into
+# No secret belongs in that file, which everybody may read. Put the password into
 # /etc/credstore/vm4-producer.sasl.password (root, mode 0600), and the unit passes it on as a
 # credential; likewise ssl.key.pem, ssl.key.password, ssl.keystore.password and
 # sasl.oauthbearer.client.secret. For a profile the name starts with vm4-producer@NAME instead.
@@ -57,13 +61,13 @@ fn comment(text: &str) -> String {
 }
 
 #[test]
-fn the_env_file_of_the_package_has_every_setting_with_its_default() {
+fn the_example_of_the_package_has_every_setting_with_its_default() {
     let settings = DEFINITIONS.iter().map(|definition| {
         let default = definition.default.unwrap_or_default();
         format!("\n{}\n#{}={default}\n", comment(definition.help), definition.name)
     });
     let settings: String = settings.collect();
-    is_generated(ENV_FILE, &format!("{ENV_FILE_HEAD}{settings}{ENV_FILE_TAIL}"));
+    is_generated(EXAMPLE, &format!("{EXAMPLE_HEAD}{settings}{EXAMPLE_TAIL}"));
 }
 
 /// Name and value of every setting that this env file leads to.
@@ -78,13 +82,28 @@ fn loaded(env_file: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_env_file_of_the_package_sets_nothing() {
-    assert_eq!(loaded(&read(ENV_FILE)), loaded(""));
+fn the_env_file_of_the_package_sets_nothing_and_names_no_setting_that_a_release_could_change() {
+    for file in [ENV_FILE, EXAMPLE] {
+        assert_eq!(loaded(&read(file)), loaded(""), "{file}");
+    }
+    // Everybody edits it, so a release that changes it asks everybody. The list is in the example.
+    let file = read(ENV_FILE);
+    assert!(file.lines().count() <= 12, "{file}");
+    assert!(file.contains("/usr/share/doc/vm4-producer/examples/vm4-producer.env"), "{file}");
+    let lines = file.lines().filter(|line| line.starts_with('#') && line.contains('='));
+    let named: Vec<_> = DEFINITIONS
+        .iter()
+        .filter(|definition| {
+            lines.clone().any(|line| line.contains(&format!("{}=", definition.name)))
+        })
+        .map(|definition| definition.name)
+        .collect();
+    assert_eq!(named, ["KAFKA_BOOTSTRAP"]);
 }
 
 #[test]
-fn uncommenting_every_line_of_the_env_file_gives_exactly_the_defaults() {
-    let file = read(ENV_FILE);
+fn uncommenting_every_line_of_the_example_gives_exactly_the_defaults() {
+    let file = read(EXAMPLE);
     let uncommented = file.lines().filter_map(|line| {
         let line = line.strip_prefix('#')?;
         line.starts_with(|c: char| c.is_ascii_uppercase()).then_some(line)
@@ -95,7 +114,7 @@ fn uncommenting_every_line_of_the_env_file_gives_exactly_the_defaults() {
 }
 
 #[test]
-fn the_credentials_that_the_env_file_names_are_those_that_the_units_load() {
+fn the_credentials_that_the_example_names_are_those_that_the_units_load() {
     let unit = read("systemd/vm4-producer.service");
     let loaded: Vec<_> = unit
         .lines()
@@ -103,7 +122,7 @@ fn the_credentials_that_the_env_file_names_are_those_that_the_units_load() {
         .collect();
     assert!(!loaded.is_empty());
     for property in loaded {
-        assert!(ENV_FILE_TAIL.contains(property), "{property}");
+        assert!(EXAMPLE_TAIL.contains(property), "{property}");
     }
 }
 

@@ -2,13 +2,15 @@
 # Boots a writable copy of the root $2 as the machine $1. Runs inside the namespaces of inside.sh,
 # so that nothing here is visible outside and nothing has to be unmounted.
 #
-# With a package $3, the root becomes an image that has it and was never booted.
+# $3 is "bpf", without which systemd cannot filter. With a package $4, the root becomes an image that has
+# it and was never booted.
 #
 # The memory file system over /run carries the copy, and hides from the host the lock files that
 # systemd-nspawn would otherwise leave there when it is killed.
 set -e
 name=$1
-package=${3:-}
+calls=$3
+package=${4:-}
 cd "$2"
 mount -t tmpfs -o mode=755 "$name" /run
 mkdir /run/upper /run/work /run/root
@@ -24,9 +26,9 @@ if [ -n "$package" ]; then
     rm /run/root/etc/machine-id
 fi
 
-# Without the capabilities and the bpf system call, systemd switches IPAddressDeny= off silently.
+# Without the capabilities and the system call bpf, systemd switches IPAddressDeny= off silently.
 export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
 exec systemd-nspawn --register=no --keep-unit --quiet --directory=/run/root --machine="$name" \
     --boot --private-network --capability=all --console=read-only --resolv-conf=off \
     --timezone=off --link-journal=no \
-    --system-call-filter="bpf @keyring @memlock perf_event_open"
+    --system-call-filter="$calls @keyring @memlock perf_event_open"

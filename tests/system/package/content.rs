@@ -48,6 +48,7 @@ drwxr-xr-x ./usr/share/doc/vm4-producer/examples/
 -rw-r--r-- ./usr/share/doc/vm4-producer/examples/vm4-producer-metrics.timer
 -rw-r--r-- ./usr/share/doc/vm4-producer/examples/vm4-producer-notify.conf
 -rw-r--r-- ./usr/share/doc/vm4-producer/examples/vm4-producer-notify@.service
+-rw-r--r-- ./usr/share/doc/vm4-producer/examples/vm4-producer.env
 -rw-r--r-- ./usr/share/doc/vm4-producer/sbom.cdx.json
 drwxr-xr-x ./usr/share/fish/
 drwxr-xr-x ./usr/share/fish/vendor_completions.d/
