@@ -78,6 +78,10 @@ pub async fn send(
     };
     let sent = |kind| sent_all.then(|| totals.counts.topic(kind).generated());
     let [metric, token] = plan.planned_records();
+    let ended_at = Timestamp::now();
+    if let Some(problem) = clock_problem(plan.identity.started_at, ended_at) {
+        warn!("{problem}");
+    }
     let run = Run {
         seed_sha256: Some(seed.sha256()),
         plan_sha256: Some(plan::digest(settings, seed, plan.identity.run_seed)),
@@ -91,10 +95,20 @@ pub async fn send(
         incidents,
         closing,
         end,
-        ended_at: Timestamp::now(),
+        ended_at,
         elapsed: started.elapsed(),
     };
     (Report::new(settings, run), client)
+}
+
+/// What there is to say of a clock that went back during a run.
+fn clock_problem(started_at: Timestamp, ended_at: Timestamp) -> Option<String> {
+    (ended_at < started_at).then(|| {
+        format!(
+            "the system's clock went back during the run: its report has {ended_at:.3} as the end, which is \
+             before the start, {started_at:.3}; elapsed_sec is right"
+        )
+    })
 }
 
 /// How a batch ended.
@@ -284,7 +298,12 @@ impl Batch<'_> {
             let (counts, partitions) = (&totals.counts, totals.partitions);
             topics = topic_limits::cause(settings, cluster, counts, partitions).await;
         }
+        let egress = match &cluster.egress {
+            Some(policy) if totals.counts.total_missing() > 0 => policy.changed().await,
+            _ => None,
+        };
         Evidence {
+            egress,
             ending: ended.ending,
             sent_all: ended.sent_all,
             stopped_again: stop.received().again,
@@ -329,4 +348,23 @@ fn announce(settings: &Settings, plan: &Plan) {
         host,
         "run {run}{part}, RUN_SEED {seed}, host {host} ({source}): sending {number} to {metric} and {token}"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_went_back_during_the_run_is_told() {
+        let [earlier, later] =
+            ["2026-01-01T00:00:00Z", "2026-01-01T01:00:00.5Z"].map(|at| at.parse().unwrap());
+        assert_eq!(clock_problem(earlier, later), None);
+        assert_eq!(
+            clock_problem(later, earlier).as_deref(),
+            Some(
+                "the system's clock went back during the run: its report has 2026-01-01T00:00:00.000Z as the \
+                 end, which is before the start, 2026-01-01T01:00:00.500Z; elapsed_sec is right"
+            )
+        );
+    }
 }

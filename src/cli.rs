@@ -172,6 +172,16 @@ impl Action {
         }
     }
 
+    /// Whether the command is about the systemd unit, or does for root what the unit does.
+    pub(crate) fn is_of_the_unit(&self) -> bool {
+        match self {
+            Self::Doctor { tcp, .. } => !tcp,
+            Self::Egress { .. } => true,
+            Self::Verify { options, .. } => options.input.is_none(),
+            _ => false,
+        }
+    }
+
     /// The report, and the id, of the past run that it is about.
     pub(crate) fn asks_about(&self) -> Option<(Option<&Path>, Option<&str>)> {
         match self {
@@ -192,7 +202,7 @@ pub(crate) struct PastRuns {
     #[arg(short = 'n', long = "lines", value_name = "RUNS", default_value_t = 1440)]
     pub(crate) count: u32,
     /// Only those of this unit, as in vm4-producer@site-a
-    #[arg(short, long)]
+    #[arg(short, long, value_hint = clap::ValueHint::Other)]
     pub(crate) unit: Option<String>,
 }
 

@@ -13,6 +13,7 @@ mod outputs;
 pub mod run;
 pub mod seed_file;
 mod summary;
+pub(crate) mod unit;
 pub mod verify;
 
 use std::io::{self, Write};

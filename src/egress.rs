@@ -8,17 +8,20 @@
 //! [`apply`] writes `EGRESS_ALLOW`.
 
 pub mod apply;
+pub mod filter;
 mod required;
 pub mod resolve;
 pub mod systemd_generator;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::allow_list::AllowList;
 use crate::net::Server;
 use crate::settings::Settings;
+use filter::Filter;
 use required::RequiredServer;
 pub use required::{AddressFilter, RequiredAddresses, UnknownAddresses, family};
 
@@ -42,6 +45,8 @@ pub struct EgressPolicy {
     allowed: AllowList,
     family: AddressFilter,
     profile: Option<String>,
+    /// The servers of the run that were checked, each with its role.
+    checked: Arc<Mutex<Vec<(&'static str, Server)>>>,
 }
 
 impl EgressPolicy {
@@ -74,7 +79,7 @@ impl EgressPolicy {
 
     fn new(settings: &Settings, allowed: AllowList) -> Self {
         let (family, profile) = (family(settings), settings.profile.clone());
-        Self { allowed, family, profile }
+        Self { allowed, family, profile, checked: Arc::default() }
     }
 
     /// Checks that the list has every address of these servers, each group with its role in front.
@@ -108,9 +113,44 @@ impl EgressPolicy {
         servers: &[Server],
     ) -> Result<(), EgressViolation> {
         let (policy, servers) = (self.clone(), servers.to_vec());
+        let checked = servers.iter().map(|server| (role, server.clone()));
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner).extend(checked);
         let check = move || policy.check(&[(role, &servers)], RESOLVE_WITHIN);
         // A check that itself failed blocks nothing.
         tokio::task::spawn_blocking(check).await.unwrap_or(Ok(()))
+    }
+
+    /// What the kernel does for this policy.
+    #[must_use]
+    pub fn filter(&self) -> Filter {
+        filter::probe(&self.allowed)
+    }
+
+    /// Why servers that were on the list when the run began cannot be reached any more, as far as the
+    /// unit is the reason: their names have new addresses, or systemd has put another list on the unit.
+    pub async fn changed(&self) -> Option<String> {
+        let policy = self.clone();
+        tokio::task::spawn_blocking(move || policy.find_change()).await.ok().flatten()
+    }
+
+    fn find_change(&self) -> Option<String> {
+        let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let groups: Vec<_> =
+            checked.iter().map(|(role, server)| (*role, std::slice::from_ref(server))).collect();
+        if let Err(violation) = self.check(&groups, RESOLVE_WITHIN) {
+            return Some(format!("a name has other addresses since the run began: {violation}"));
+        }
+        let required = RequiredAddresses::resolve(self.family, &groups, RESOLVE_WITHIN);
+        let stopped = required.servers.iter().find_map(|server| {
+            let addresses = server.addresses.as_ref().ok()?.iter();
+            let stopped = addresses.copied().find(|a| filter::stops(*a) == Filter::InForce)?;
+            Some((server, stopped))
+        });
+        let (RequiredServer { name, .. }, address) = stopped?;
+        Some(format!(
+            "the unit's filter now stops {name} ({address}), which was on its list when the run began: \
+             systemd before 257 puts the list that a daemon-reload reads on a running batch, too"
+        ))
     }
 
     /// Describes the server's addresses that the allow list blocks; `None` if it blocks none.
@@ -188,7 +228,8 @@ mod tests {
 
     fn policy(allowed: &str) -> EgressPolicy {
         let allowed = allowed.parse().unwrap();
-        EgressPolicy { allowed, family: |_| true, profile: Some("site-a".into()) }
+        let profile = Some("site-a".into());
+        EgressPolicy { allowed, family: |_| true, profile, checked: Arc::default() }
     }
 
     fn server(host: &str) -> Server {

@@ -72,6 +72,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use cli::{Action, Invocation};
+use commands::unit::given;
 use commands::verify::{Past, recall};
 use egress::systemd_generator;
 use exit::Exit;
@@ -92,6 +93,10 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
     if args.peek().is_some_and(|name| systemd_generator::is_name(name)) {
         return systemd_generator::main(args.skip(1));
     }
+    let args = args.collect::<Vec<_>>();
+    if given::is_asked(args.get(1).map(OsString::as_os_str)) {
+        return given::say(args.get(2).map(OsString::as_os_str));
+    }
     let Invocation { action, flags, style } = match cli::parse(args) {
         Ok(invocation) => invocation,
         Err(error) => return explain_usage(error),
@@ -102,7 +107,8 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
     let environment = std::env::vars_os().collect();
     let now = jiff::Timestamp::now();
     let mut inputs = Inputs { flags, environment, command_defaults, now, ..Inputs::default() };
-    let (given, mut past) = (inputs.clone(), Past::default());
+    let seen = if action.is_of_the_unit() { commands::unit::look(&mut inputs) } else { None };
+    let (own, mut past) = (inputs.clone(), Past::default());
     let format = inputs.log_format();
     if let Some((report, run)) = action.asks_about() {
         match recall(report, run, &mut inputs) {
@@ -117,10 +123,10 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
         Action::Doctor { tcp, all, json, .. } => {
             let shown = commands::doctor::Shown { tcp_only: tcp, all, json };
             // Errors are findings here; the log would say them twice.
-            commands::doctor::doctor(settings().as_ref(), &inputs, shown)
+            commands::doctor::doctor(settings().as_ref(), &inputs, &seen, shown)
         }
         Action::Egress { apply, .. } => with_settings(false, settings(), format, |s| {
-            commands::egress::egress(s, &inputs, apply)
+            commands::egress::egress(s, &inputs, &seen, apply)
         }),
         Action::Run(_) => with_settings(true, settings(), format, commands::run::run),
         Action::Demo(_) => with_settings(true, settings(), format, commands::demo::demo),
@@ -134,7 +140,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> Exit {
             commands::expect::expect(s, &options, &past)
         }),
         Action::Verify { options, .. } => with_settings(false, settings(), format, |s| {
-            commands::verify::verify_all(s, &options, &past, &given)
+            commands::verify::verify_all(s, &options, &past, &own)
         }),
         other => without_settings(other, format),
     }

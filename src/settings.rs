@@ -40,7 +40,7 @@ pub use parse::{EventTimeGuard, LogFormat, Pace, RecordHeaders, RecordKey, time}
 pub use properties::{Librdkafka, Properties, PropertyError};
 pub use security::Oddity;
 pub use source::{
-    DEFAULT_ENV_FILE, ENV_FILE_VARIABLE, Inputs, Key, Origin, PastSettings, Resolved,
+    DEFAULT_ENV_FILE, ENV_FILE_VARIABLE, Inputs, Key, Origin, PastSettings, Resolved, UnitInputs,
     may_hold_a_secret, profile_file,
 };
 pub use table::{DEFINITIONS, Settings};
@@ -251,6 +251,15 @@ pub fn egress(inputs: &Inputs) -> Result<AllowList, LoadError> {
     let servers = read(layers.get("KAFKA_BOOTSTRAP"), bootstrap::bootstrap, bad);
     let more = read_optional(layers.get("EGRESS_ALLOW"), parse::prefixes, bad).flatten();
     problems.unless_any(servers.map(|servers| egress_of(&servers, more.as_ref())))
+}
+
+/// The profile of these inputs, whose other values need not be valid; `None` if there is none, or if it
+/// cannot be known.
+#[must_use]
+pub fn profile(inputs: &Inputs) -> Option<String> {
+    let (layers, _) = Layers::read(inputs, |_, _| Ok(())).ok()?;
+    let profile = layers.get("PROFILE").filter(|profile| !profile.expose().is_empty())?;
+    parse::profile(profile.expose()).ok()
 }
 
 /// The definition of a setting.

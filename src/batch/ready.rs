@@ -62,6 +62,11 @@ pub(super) async fn wait_until_ready(
                     let unresolved = unresolved(settings.kafka_bootstrap.servers()).await;
                     not_started.reason.push_str(&unresolved);
                 }
+                if let Some(policy) = &cluster.egress
+                    && let Some(change) = policy.changed().await
+                {
+                    not_started.reason = format!("{change}; {}", not_started.reason);
+                }
                 info!("`vm4-producer doctor` checks the way to the brokers step by step");
             }
             Err(not_started)

@@ -14,6 +14,7 @@ use rustix::process::geteuid;
 
 use super::egress::silence;
 use super::outputs::{self, Outputs};
+use super::unit::Seen;
 use super::{cause_of_seed, exit_of, print_alone};
 use crate::event::Kind;
 use crate::exit::Exit;
@@ -87,6 +88,10 @@ fn skipped(name: impl Into<String>, why: impl Into<String>) -> Finding {
     Finding { name: name.into(), result: Found::Skipped(why.into()) }
 }
 
+fn odd(name: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Finding {
+    Finding { name: name.into(), result: Found::Odd(problem.into(), remedy.into()) }
+}
+
 fn bad(
     name: impl Into<String>,
     problem: impl Into<String>,
@@ -100,7 +105,12 @@ fn bad(
 ///
 /// The exit code is that of the first check that failed: the one a run would end with.
 #[must_use]
-pub fn doctor(settings: Result<&Settings, &LoadError>, inputs: &Inputs, shown: Shown) -> Exit {
+pub(crate) fn doctor(
+    settings: Result<&Settings, &LoadError>,
+    inputs: &Inputs,
+    seen: &Seen,
+    shown: Shown,
+) -> Exit {
     let settings = match settings {
         Ok(settings) => settings,
         Err(error) => {
@@ -145,7 +155,7 @@ pub fn doctor(settings: Result<&Settings, &LoadError>, inputs: &Inputs, shown: S
         findings.extend(found);
         brokers = advertised;
     }
-    findings.extend(unit::check_unit(settings, inputs, &brokers));
+    findings.extend(unit::check_unit(settings, inputs, seen, &brokers));
     conclude(&findings, Some(settings), shown)
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
+use super::unit::{self, Seen};
 use super::{complain, print};
 use crate::allow_list::AllowList;
 use crate::egress::apply::{ApplyError, SETTING, apply};
@@ -29,8 +30,8 @@ enum EgressError {
     #[error(transparent)]
     Apply(#[from] ApplyError),
     #[error(
-        "Environment= of a drop-in sets {} for {unit}, and the list is made without it; set it in \
-         {file} instead", settings.join(", ")
+        "a drop-in (Environment= or EnvironmentFile=) sets {} for {unit}, and the list is made without \
+         it; set it in {file} instead", settings.join(", ")
     )]
     OnlyInUnit { settings: Vec<&'static str>, unit: String, file: String },
 }
@@ -61,14 +62,18 @@ impl EgressError {
 
 /// Prints the line that this cluster needs; writes it into the env file if asked to.
 #[must_use]
-pub fn egress(settings: &Settings, inputs: &Inputs, applies: bool) -> Exit {
-    let done = check_unit(settings, inputs).and_then(|()| needed(settings)).and_then(|list| {
-        let printed = print(&format!("{SETTING}={list}\n"));
-        if applies && printed == Exit::Success {
-            apply(settings, inputs, &list)?;
-        }
-        Ok(printed)
-    });
+pub(crate) fn egress(settings: &Settings, inputs: &Inputs, seen: &Seen, applies: bool) -> Exit {
+    if let Some(Err(problem)) = seen {
+        warn!("asked without the credentials and variables of the unit: {problem}");
+    }
+    let done =
+        check_unit(settings, inputs, seen).and_then(|()| needed(settings)).and_then(|list| {
+            let printed = print(&format!("{SETTING}={list}\n"));
+            if applies && printed == Exit::Success {
+                apply(settings, inputs, &list)?;
+            }
+            Ok(printed)
+        });
     done.unwrap_or_else(|error| {
         let exit = error.exit();
         complain(&format!("{error}; {}exit {exit}", error.remedy()));
@@ -77,7 +82,7 @@ pub fn egress(settings: &Settings, inputs: &Inputs, applies: bool) -> Exit {
 }
 
 /// Refuses to ask the cluster of the env file while the unit has another one from a drop-in.
-fn check_unit(settings: &Settings, inputs: &Inputs) -> Result<(), EgressError> {
+fn check_unit(settings: &Settings, inputs: &Inputs, seen: &Seen) -> Result<(), EgressError> {
     let (file, is_named) = inputs.env_file();
     if is_named || !systemctl::is_booted() {
         return Ok(());
@@ -86,7 +91,7 @@ fn check_unit(settings: &Settings, inputs: &Inputs) -> Result<(), EgressError> {
     // Without an answer, or a unit, there is nothing to be told.
     let shown = systemctl::show(&unit, &["Environment"]).unwrap_or_default();
     let shown = shown.get("Environment").map_or("", String::as_str);
-    let set = systemctl::variables(shown);
+    let set = unit::variables(seen, shown);
     let settings: Vec<_> = LIST_SETTINGS.into_iter().filter(|s| set.contains_key(*s)).collect();
     if settings.is_empty() {
         return Ok(());

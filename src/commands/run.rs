@@ -11,6 +11,7 @@ use super::{answer_key, begin, give_up, identity, runtime, seed, summary};
 use crate::batch::{self, Client, Cluster, run_topic};
 use crate::delivery::{Cause, NotStarted, RunEnd};
 use crate::egress::EgressPolicy;
+use crate::egress::filter::{self, Filter};
 use crate::exit::Exit;
 use crate::host::apart::{Apart, Waited};
 use crate::host::limits::Need;
@@ -78,11 +79,11 @@ pub fn run(settings: &Settings) -> Exit {
         ..Run::unsent(identity.clone(), RunEnd::NothingPlanned)
     };
     write_running(settings, &Report::running(settings, begins));
-    let cluster = Cluster {
-        config: config::client(settings),
-        egress: EgressPolicy::of_process(settings),
-        is_embedded: false,
-    };
+    let egress = EgressPolicy::of_process(settings);
+    if egress.as_ref().is_some_and(|policy| policy.filter() == Filter::Absent) {
+        warn!("{}", filter::ABSENT);
+    }
+    let cluster = Cluster { config: config::client(settings), egress, is_embedded: false };
     match sent(settings, &seed, identity, &cluster, &stop, client) {
         Ok((report, client)) => publish(settings, &report, client, &stop, None),
         Err(exit) => exit,

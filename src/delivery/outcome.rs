@@ -86,6 +86,8 @@ pub struct Evidence {
     pub last_error: Option<String>,
     /// What is wrong with the topics, as far as they tell.
     pub topics: Option<String>,
+    /// Why the unit cannot reach its brokers any more, as far as the unit is the reason.
+    pub egress: Option<String>,
     /// Why some records could not be looked up in the log.
     pub unread: Option<String>,
     /// Which logs were cut back, and why.
@@ -194,8 +196,8 @@ impl Evidence {
         if exit == Exit::Success {
             return None;
         }
-        let Self { topics, truncated, unread, .. } = self.clone();
-        let reasons = [topics, truncated, self.ended_by(exit), unread];
+        let Self { topics, egress, truncated, unread, .. } = self.clone();
+        let reasons = [egress, topics, truncated, self.ended_by(exit), unread];
         let reasons = reasons.into_iter().flatten().collect::<Vec<_>>();
         (!reasons.is_empty()).then(|| reasons.join("; "))
     }
@@ -255,6 +257,7 @@ pub(crate) mod tests {
             fatal: None,
             last_error: None,
             topics: None,
+            egress: None,
             unread: None,
             truncated: None,
         }

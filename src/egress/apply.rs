@@ -9,7 +9,10 @@ use crate::allow_list::AllowList;
 use crate::exit::Exit;
 use crate::host::{files, systemctl};
 use crate::settings::edit::{self, EditError};
-use crate::settings::{DEFAULT_ENV_FILE, Inputs, Settings, profile_file};
+use crate::settings::{DEFAULT_ENV_FILE, Inputs, Origin, Settings, profile_file};
+
+/// The first systemd whose `daemon-reload` leaves the filter of a running unit as it is, as measured.
+const KEEPS_A_RUNNING_FILTER: u32 = 257;
 
 /// The setting with the list.
 pub const SETTING: &str = "EGRESS_ALLOW";
@@ -55,9 +58,17 @@ impl ApplyError {
 pub fn apply(settings: &Settings, inputs: &Inputs, list: &AllowList) -> Result<(), ApplyError> {
     let (main, is_named) = inputs.env_file();
     let path = settings.profile.as_ref().map_or(main.clone(), |name| profile_file(&main, name));
-    let line = write(&path, list)?;
-    let path = path.display().to_string();
-    info!("{path} line {line} has the list");
+    // An absent list is an empty one; what the files say already is not written again.
+    let of_files = settings
+        .resolved(SETTING)
+        .is_none_or(|found| matches!(found.origin, Origin::Default | Origin::EnvFile { .. }));
+    let is_there = of_files && *list == settings.egress_allow.clone().unwrap_or_default();
+    if is_there {
+        info!("{} has the list already", path.display());
+    } else {
+        let line = write(&path, list)?;
+        info!("{} line {line} has the list", path.display());
+    }
     if is_named {
         warn!("the unit reads {DEFAULT_ENV_FILE}, so nothing changes for it");
         return Ok(());
@@ -66,9 +77,20 @@ pub fn apply(settings: &Settings, inputs: &Inputs, list: &AllowList) -> Result<(
         warn!("systemd does not run here: the list takes effect where it does");
         return Ok(());
     }
+    warn_of_running(settings);
     systemctl::daemon_reload().map_err(ApplyError::Reload)?;
     info!("systemd has read it; the next run can reach these addresses");
     Ok(())
+}
+
+/// Says what a reload does to a batch that is on its way: systemd before 257 gives it the new list.
+fn warn_of_running(settings: &Settings) {
+    let unit = systemctl::service(settings.profile.as_deref());
+    let shown = systemctl::show(&unit, &["ActiveState"]).unwrap_or_default();
+    let is_running = shown.get("ActiveState").is_some_and(|state| state == "activating");
+    if is_running && systemctl::version().is_some_and(|version| version < KEEPS_A_RUNNING_FILTER) {
+        warn!("{unit} is running, and this systemd puts the new list on it at once");
+    }
 }
 
 /// Writes the list into an env file; returns its line.

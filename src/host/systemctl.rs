@@ -25,6 +25,12 @@ pub fn daemon_reload() -> Result<(), String> {
     output(&["daemon-reload"]).map(drop)
 }
 
+/// The version of systemd, as in 257.
+#[must_use]
+pub fn version() -> Option<u32> {
+    output(&["--version"]).ok()?.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// Properties of a unit, as `systemctl show` prints them.
 ///
 /// # Errors

@@ -90,7 +90,8 @@ impl Layers {
         let (environment, flags) = (environment(inputs, librdkafka), flags(inputs, librdkafka));
         let read = environment.iter().chain(&flags);
         problems.values.extend(read.filter_map(|read| read.as_ref().err().cloned()));
-        let mut given: Vec<_> = environment.into_iter().flatten().map(Layer::of).collect();
+        let mut given: Vec<_> = of_unit(inputs, librdkafka).map(Layer::of).collect();
+        given.extend(environment.into_iter().flatten().map(Layer::of));
         given.extend(past(inputs, librdkafka, true));
         given.extend(flags.into_iter().flatten().map(Layer::of));
 
@@ -214,6 +215,16 @@ fn key_of(variable: &str, librdkafka: Librdkafka) -> Option<Key> {
     }
     let property = variable.strip_prefix(source::PREFIX).filter(|rest| !rest.is_empty())?;
     Some(Key::Property(properties::named(property, librdkafka)))
+}
+
+/// The settings of the environment of the unit, where a command looks at that from outside.
+fn of_unit(inputs: &Inputs, librdkafka: Librdkafka) -> impl Iterator<Item = Resolved> {
+    let unit = inputs.unit.iter();
+    let variables = unit.flat_map(|unit| unit.environment.iter().map(move |pair| (unit, pair)));
+    variables.filter_map(move |(unit, (name, value))| {
+        let origin = Origin::Unit(unit.name.clone());
+        Some(Resolved::new(key_of(name, librdkafka)?, value.clone(), origin))
+    })
 }
 
 /// The settings of the process environment. Other variables are nobody's business here.

@@ -37,7 +37,7 @@ pub(super) fn credentials(
     bad: &mut Vec<SettingError>,
 ) -> Result<Vec<Resolved>, LoadError> {
     let Some(directory) = inputs.variable("CREDENTIALS_DIRECTORY").filter(|d| !d.is_empty()) else {
-        return Ok(Vec::new());
+        return of_unit(inputs, librdkafka, bad);
     };
     let directory = Path::new(directory);
     let named_by = || Some("in CREDENTIALS_DIRECTORY".to_owned());
@@ -52,25 +52,56 @@ pub(super) fn credentials(
             continue;
         }
         let bytes = read_small_file(&path).map_err(|e| fail(&path, e))?;
-        let value = String::from_utf8(bytes)
-            .map_err(|_| fail(&path, io::Error::other("not valid UTF-8; expected text")))?;
-        // An editor or `echo` ends the file with a newline that is no part of the secret.
-        let value = value.strip_suffix('\n').unwrap_or(&value).to_owned();
-        // A unit that loads an optional credential has an empty one in its stead.
-        if value.is_empty() {
-            continue;
-        }
-        let is_encrypted = is_encrypted(&value);
-        let key = Key::Property(properties::named(&name, librdkafka));
-        let credential = Resolved::new(key, value, Origin::Credential(name));
-        if is_encrypted {
-            let because = "systemd-creds has encrypted it, and LoadCredential= decrypts nothing";
-            let expected =
-                "the secret itself, as LoadCredentialEncrypted= in a drop-in hands it over";
-            bad.push(SettingError::new(&credential, Some(because.into()), expected));
-        } else {
-            credentials.push(credential);
+        let credential = credential(name, bytes, librdkafka, bad);
+        credentials.extend(credential.map_err(|error| fail(&path, error))?);
+    }
+    Ok(credentials)
+}
+
+/// The credentials that a unit gives its process, where a command looks at it from outside.
+fn of_unit(
+    inputs: &Inputs,
+    librdkafka: Librdkafka,
+    bad: &mut Vec<SettingError>,
+) -> Result<Vec<Resolved>, LoadError> {
+    let mut credentials = Vec::new();
+    if let Some(unit) = &inputs.unit {
+        for (name, bytes) in &unit.credentials {
+            let read = credential(name.clone(), bytes.clone(), librdkafka, bad);
+            let fail = |source| LoadError::File {
+                path: name.into(),
+                named_by: Some(format!("a credential of {}", unit.name)),
+                source,
+            };
+            credentials.extend(read.map_err(fail)?);
         }
     }
     Ok(credentials)
+}
+
+/// The property that a credential sets, if it is not empty; one that cannot be used is put into `bad`.
+fn credential(
+    name: String,
+    bytes: Vec<u8>,
+    librdkafka: Librdkafka,
+    bad: &mut Vec<SettingError>,
+) -> io::Result<Option<Resolved>> {
+    let value =
+        String::from_utf8(bytes).map_err(|_| io::Error::other("not valid UTF-8; expected text"))?;
+    // An editor or `echo` ends the file with a newline that is no part of the secret.
+    let value = value.strip_suffix('\n').unwrap_or(&value).to_owned();
+    // A unit that loads an optional credential has an empty one in its stead.
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let is_encrypted = is_encrypted(&value);
+    let key = Key::Property(properties::named(&name, librdkafka));
+    let credential = Resolved::new(key, value, Origin::Credential(name));
+    if is_encrypted {
+        let because = "systemd-creds has encrypted it, and LoadCredential= decrypts nothing";
+        let expected = "the secret itself, as LoadCredentialEncrypted= in a drop-in hands it over";
+        bad.push(SettingError::new(&credential, Some(because.into()), expected));
+        return Ok(None);
+    }
+    Ok(Some(credential))
 }

@@ -39,6 +39,28 @@ pub struct Inputs {
     pub now: Timestamp,
     /// The settings of a run that is over, and the report that has them.
     pub past: Option<PastSettings>,
+    /// What the systemd unit gives its process, where a command looks at it from outside.
+    pub unit: Option<UnitInputs>,
+}
+
+/// What a systemd unit gives its process beside the env files.
+#[derive(Clone, Default)]
+pub struct UnitInputs {
+    /// The unit.
+    pub name: String,
+    /// Its variables. Those of the process itself beat them.
+    pub environment: Vec<(String, String)>,
+    /// Its credentials, by the property that each is named as.
+    pub credentials: Vec<(String, Vec<u8>)>,
+}
+
+/// The names alone: the values may be secrets.
+impl fmt::Debug for UnitInputs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let variables = self.environment.iter().map(|(name, _)| name);
+        let credentials = self.credentials.iter().map(|(name, _)| name);
+        f.debug_list().entry(&self.name).entries(variables).entries(credentials).finish()
+    }
 }
 
 /// The settings of a run that is over. What decides the events beats all but a flag; the rest, such
@@ -139,6 +161,8 @@ pub enum Origin {
     Report(PathBuf),
     /// The file of this name in `$CREDENTIALS_DIRECTORY`.
     Credential(String),
+    /// The environment of this systemd unit.
+    Unit(String),
     /// The process environment.
     Environment,
     /// The command line; the flag as it is typed, without the value: `-X linger.ms`.
@@ -163,6 +187,7 @@ impl fmt::Display for Origin {
             Self::Rate => f.write_str("RATE"),
             Self::Report(path) => write!(f, "report {}", path.display()),
             Self::Credential(name) => write!(f, "credential {name}"),
+            Self::Unit(name) => write!(f, "the environment of {name}"),
             Self::Environment => f.write_str("the environment"),
             Self::Flag(typed) => write!(f, "flag {typed}"),
         }

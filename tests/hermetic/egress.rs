@@ -60,6 +60,21 @@ fn egress(arguments: &[&str], bootstrap: &str, env_file: &str) -> (Producer, std
 }
 
 #[test]
+fn a_list_that_is_there_is_not_written_again() {
+    let cluster = Cluster::start();
+    for before in ["BATCH=7\n", "EGRESS_ALLOW = '10.9.0.0/16' \nBATCH=7\n"] {
+        let (mut command, path) = egress(&["--apply"], &cluster.bootstrap(), before);
+        let mut permissions = fs::metadata(&path).unwrap().permissions();
+        permissions.set_mode(0o444);
+        fs::set_permissions(&path, permissions).unwrap();
+        let output = command.command().output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("has the list already"), "{said}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), before);
+    }
+}
+
+#[test]
 fn the_line_that_a_cluster_needs_is_printed_alone() {
     let cluster = Cluster::start();
     let (command, _) = egress(&[], &cluster.bootstrap(), "");
@@ -78,6 +93,8 @@ fn applying_changes_one_line_and_keeps_the_file_as_it_was_otherwise() {
     let cluster = Cluster::start();
     let before = "# mine\nEGRESS_ALLOW = '10.9.0.0/16' \nBATCH=7";
     let (command, path) = egress(&["--apply"], &cluster.bootstrap(), before);
+    // More than the file has.
+    let command = command.set("EGRESS_ALLOW", "10.9.0.0/16,10.8.0.1");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
     let (link, directory) = (path.with_file_name("link.env"), path.parent().unwrap().to_owned());
     std::os::unix::fs::symlink(&path, &link).unwrap();
@@ -90,7 +107,8 @@ fn applying_changes_one_line_and_keeps_the_file_as_it_was_otherwise() {
         said.contains("the unit reads /etc/vm4-producer.env, so nothing changes for it"),
         "{said}"
     );
-    assert_eq!(fs::read_to_string(&path).unwrap(), "# mine\nEGRESS_ALLOW=10.9.0.0/16\nBATCH=7");
+    let after = "# mine\nEGRESS_ALLOW=10.9.0.0/16,10.8.0.1\nBATCH=7";
+    assert_eq!(fs::read_to_string(&path).unwrap(), after);
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
     assert!(link.is_symlink(), "a link stays a link");
     let left: Vec<_> = fs::read_dir(directory).unwrap().map(|e| e.unwrap().file_name()).collect();
@@ -136,7 +154,8 @@ fn nothing_is_applied_where_the_need_is_not_known() {
 #[test]
 fn a_file_that_cannot_be_changed_safely_is_left_alone() {
     let cluster = Cluster::start();
-    let (mut command, path) = egress(&["--apply"], &cluster.bootstrap(), "RUN_ID='open");
+    let (command, path) = egress(&["--apply"], &cluster.bootstrap(), "RUN_ID='open");
+    let mut command = command.set("EGRESS_ALLOW", "10.8.0.1");
     let output = command.command().output().unwrap();
     assert_eq!(output.status.code(), Some(78));
     let said = String::from_utf8_lossy(&output.stderr);

@@ -1,6 +1,6 @@
 //! The topics: whether they are there, and take and keep what a run would send.
 
-use super::{Finding, Found, bad, counted, ok, skipped};
+use super::{Finding, Found, bad, counted, odd, ok, skipped};
 use crate::batch::topic_limits;
 use crate::event::Kind;
 use crate::event_time::{Conflict, TopicLimits};
@@ -92,10 +92,6 @@ fn check_topics(settings: &Settings, cluster: &Description) -> Vec<Finding> {
         ));
     }
     findings
-}
-
-fn odd(name: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Finding {
-    Finding { name: name.into(), result: Found::Odd(problem.into(), remedy.into()) }
 }
 
 fn check_topic(

@@ -25,21 +25,25 @@ fn a_broker_that_only_a_drop_in_names_is_told_by_doctor_and_refused_by_egress(re
     let before = machine.read(ENV_FILE);
     let [first, _] = installed.addresses;
     let line = format!("Environment=KAFKA_BOOTSTRAP={first}:{}\n", installed.port());
-    installed.drop_in(UNIT, &format!("[Service]\n{line}"));
-    let told = "FAIL  unit's environment: Environment= of a drop-in sets KAFKA_BOOTSTRAP; the allow list is \
-                made without it, and so were these checks; remedy: set it in /etc/vm4-producer.env instead\n";
-    doctor_says(machine, 78, told);
-    let applied = machine.run(&["vm4-producer", "egress", "--apply"]);
-    assert_eq!((applied.code, applied.stdout.as_str()), (78, ""));
-    let refused = "Environment= of a drop-in sets KAFKA_BOOTSTRAP for vm4-producer.service, and the list is \
-                   made without it; set it in /etc/vm4-producer.env instead";
-    assert!(applied.stderr.contains(refused), "{}", applied.stderr);
-    assert_eq!(machine.read(ENV_FILE), before, "nothing was written");
-    // What does not concern the list works, and is told as unchecked.
+    // In the drop-in, or in a file that it names.
+    machine.put("/etc/my.env", line.replace("Environment=", ""), 0o644);
+    for line in [line.as_str(), "EnvironmentFile=/etc/my.env\n"] {
+        installed.drop_in(UNIT, &format!("[Service]\n{line}"));
+        let told = "FAIL  unit's environment: a drop-in (Environment= or EnvironmentFile=) sets KAFKA_BOOTSTRAP; the \
+                    allow list is made without it; remedy: set it in /etc/vm4-producer.env instead\n";
+        doctor_says(machine, 78, told);
+        let applied = machine.run(&["vm4-producer", "egress", "--apply"]);
+        assert_eq!((applied.code, applied.stdout.as_str()), (78, ""));
+        let refused = "a drop-in (Environment= or EnvironmentFile=) sets KAFKA_BOOTSTRAP for vm4-producer.service, \
+                       and the list is made without it; set it in /etc/vm4-producer.env instead";
+        assert!(applied.stderr.contains(refused), "{}", applied.stderr);
+        assert_eq!(machine.read(ENV_FILE), before, "nothing was written");
+    }
+    // What does not concern the list works, and the checks have it as the unit does.
     installed.drop_in(UNIT, "[Service]\nEnvironment=BATCH=3 \"RDKAFKA_CLIENT_RACK=two words\"\n");
-    let told = "warn  unit's environment: Environment= of a drop-in sets BATCH, RDKAFKA_CLIENT_RACK, which these \
-                checks do not know; remedy: set it in /etc/vm4-producer.env instead\n";
+    let told = "ok    unit's environment: a drop-in sets BATCH, RDKAFKA_CLIENT_RACK, as these checks have it\n";
     doctor_says(machine, 0, told);
+    doctor_says(machine, 0, "\"two words\" (the environment of vm4-producer.service)\n");
     machine.run(&["systemctl", "start", UNIT]).success();
     assert_eq!(installed.topics.counts(), [3, 3]);
 }
@@ -68,6 +72,11 @@ fn another_filter_than_the_generator_s_is_told_by_doctor_and_can_be_left_to_syst
         machine.run(&["systemctl", "start", UNIT]).success();
         assert_eq!(installed.topics.counts(), before.map(|count| count + 20));
         doctor_says(machine, 0, "ok    unit's egress: ");
+        // A run that has a list, and finds no filter, says so.
+        let warned = machine.journal(&["-u", UNIT, "-p", "warning"]).iter().any(|entry| {
+            entry["MESSAGE"].as_str().is_some_and(|text| text.contains("is not enforced"))
+        });
+        assert_eq!(warned, filter == "IPAddressDeny=\n");
     }
 }
 
@@ -84,7 +93,8 @@ fn a_unit_that_has_not_run_has_no_result(release: Release) {
     doctor_says(
         machine,
         0,
-        "ok    unit vm4-producer.service: loaded; result of the last run: exit-code\n",
+        "warn  unit vm4-producer.service: loaded; result of the last run: exit-code; remedy: vm4-producer history \
+         shows why\n",
     );
 }
 

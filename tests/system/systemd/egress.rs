@@ -73,9 +73,41 @@ fn a_broker_that_is_not_on_the_list_is_told_and_one_command_mends_it(release: Re
     assert_eq!(applied.stdout, line);
     assert_eq!(machine.read(ENV_FILE), format!("{before}{line}"), "no other line is touched");
     delivers(&installed, UNIT);
-    // Again, with nothing to do.
+    // Again, with nothing to do, and so with nothing to write.
+    machine.shell("chattr +i /etc/vm4-producer.env || mount --bind -o ro /etc/vm4-producer.env /etc/vm4-producer.env")
+        .success();
     assert_eq!(apply(&installed, &[]).stdout, line);
     assert_eq!(machine.read(ENV_FILE), format!("{before}{line}"));
+    machine.shell("chattr -i /etc/vm4-producer.env || umount /etc/vm4-producer.env").success();
+    a_reload_in_mid_batch_is_told_for_what_it_is(&installed, release);
+}
+
+/// systemd before 257 puts the list that it reads on a batch that is on its way.
+fn a_reload_in_mid_batch_is_told_for_what_it_is(installed: &Installed, release: Release) {
+    let machine = &installed.machine;
+    let settings = machine.read(ENV_FILE);
+    let slow = settings.replace("SLEEP_SEC=0\n", "SLEEP_SEC=0.1\nDELIVERY_TIMEOUT_SEC=3\n");
+    let slow = slow.replace("BATCH = '20'", "BATCH = '60'");
+    machine.put(ENV_FILE, &slow, 0o644);
+    let before = installed.topics.counts()[0];
+    machine.run(&["systemctl", "start", "--no-block", UNIT]).success();
+    machine.wait_until("records arrive", || installed.topics.counts()[0] > before);
+    let line = settings.lines().find(|line| line.starts_with("EGRESS_ALLOW=")).expect("a list");
+    machine.put(ENV_FILE, slow.replace(line, "EGRESS_ALLOW=192.0.2.1"), 0o644);
+    machine.run(&["systemctl", "daemon-reload"]).success();
+    machine.wait_until("it ends", || machine.show(UNIT, "ActiveState") != "activating");
+    let summary = installed.summary();
+    eprintln!("{}: {}", machine.name(), summary["MESSAGE"]);
+    if release == Release::Bookworm {
+        assert_eq!(summary["VM4_EXIT_CODE"], "74", "{summary:?}");
+        let told = "the unit's filter now stops ";
+        assert!(summary["MESSAGE"].contains(told), "{summary:?}");
+        let why =
+            "systemd before 257 puts the list that a daemon-reload reads on a running batch, too";
+        assert!(summary["MESSAGE"].contains(why), "{summary:?}");
+    } else {
+        assert_eq!(summary["VM4_EXIT_CODE"], "0", "{summary:?}");
+    }
 }
 
 fn a_broker_that_is_only_advertised_is_told_too(release: Release) {

@@ -102,6 +102,27 @@ fn files_that_only_root_can_read_are_told_by_doctor_and_by_the_run(release: Rele
     let remedy =
         "cannot read /etc/vm4-producer/shared/seed.json; remedy: chmod a+x /etc/vm4-producer\n";
     doctor_says(machine, 66, remedy);
+    // Whoever has a private key can be the client: nobody is told to show it to everybody.
+    machine.run(&["chmod", "755", "/etc/vm4-producer"]).success();
+    let key = "/etc/vm4-producer/shared/key.pem";
+    machine.put(key, "no key\n", 0o600);
+    let text = machine.read(ENV_FILE) + &format!("RDKAFKA_SSL_KEY_LOCATION={key}\n");
+    machine.put(ENV_FILE, text, 0o644);
+    let remedy = format!(
+        "cannot read {key}; remedy: chgrp 10001 {key} && chmod g+r {key}; a private key can"
+    );
+    doctor_says(machine, 66, &remedy);
+    machine.shell(&format!("chgrp 10001 {key} && chmod g+r {key}")).success();
+    doctor_says(machine, 0, "ok    unit's rights: UID 10001");
+    // A link to nothing is passed over by systemd.
+    machine.shell("mkdir -p /data && ln -s /no/such /data/gpu_seed.json").success();
+    let text = machine.read(ENV_FILE).replace("GPU_SEED=", "#GPU_SEED=");
+    machine.put(ENV_FILE, text, 0o644);
+    doctor_says(
+        machine,
+        0,
+        "warn  unit's seed: /data/gpu_seed.json of this host is a link to nothing",
+    );
 }
 
 fn an_instance_sees_its_own_files_and_those_of_all_but_no_other_profile_s(release: Release) {

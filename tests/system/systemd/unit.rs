@@ -239,8 +239,12 @@ fn a_password_is_seen_by_nobody_but_the_program(release: Release) {
         assert_eq!(machine.show(UNIT, "ExecMainStatus"), exit, "{:?}", installed.summary());
     }
     machine.put(credential, format!("{PASSWORD}\n"), 0o600);
+    root_logs_in_as_the_unit_does(&installed, &broker);
+    machine.put(ENV_FILE, &settings, 0o644);
+    machine.run(&["systemctl", "daemon-reload"]).success();
+    let before = topics.counts()[0];
     machine.run(&["systemctl", "start", "--no-block", UNIT]).success();
-    topics.wait_for_records(1);
+    topics.wait_for_records(before + 1);
     let pid = machine.show(UNIT, "MainPID");
     let environ = machine.shell(&format!("tr '\\0' '\\n' </proc/{pid}/environ")).success().stdout;
     assert!(environ.contains("CREDENTIALS_DIRECTORY="), "{environ}");
@@ -256,6 +260,58 @@ fn a_password_is_seen_by_nobody_but_the_program(release: Release) {
         assert!(!text.contains(PASSWORD), "the password is in {place}: {text}");
     }
     who_may_read(machine);
+}
+
+/// The README's way: a broker that has a name, and the password where the unit finds it. The commands of root
+/// log in with what systemd gives the unit, and do not send the administrator in a circle.
+fn root_logs_in_as_the_unit_does(installed: &Installed, broker: &Broker) {
+    let machine = &installed.machine;
+    let address = format!("{}:{}", installed.addresses[0], port(broker));
+    let named = format!("{}:{}", NAMES[0], port(broker));
+    let settings = machine.read(ENV_FILE).replace(&address, &named);
+    machine.put(ENV_FILE, settings.replace("BATCH=100000", "BATCH=20\nRUN_ID=mine"), 0o644);
+    machine.run(&["systemctl", "daemon-reload"]).success();
+    assert_eq!(machine.run(&["systemctl", "start", UNIT]).code, 1);
+    assert_eq!(machine.show(UNIT, "ExecMainStatus"), "78", "{:?}", installed.summary());
+    let doctor = machine.run(&["vm4-producer", "doctor"]);
+    let told = "ok    metadata: 1 advertised broker\n";
+    assert!(doctor.code == 78 && doctor.stdout.contains(told), "{}", doctor.stdout);
+    assert!(
+        doctor.stdout.contains("ok    unit's credentials: sasl.password\n"),
+        "{}",
+        doctor.stdout
+    );
+    let applied = machine.run(&["vm4-producer", "egress", "--apply"]).success();
+    assert_eq!(applied.stdout, format!("EGRESS_ALLOW={}\n", installed.addresses[0]));
+    let doctor = machine.run(&["vm4-producer", "doctor"]).success().stdout;
+    assert!(doctor.contains("ok    unit's filter: in force"), "{doctor}");
+    machine.run(&["systemctl", "start", UNIT]).success();
+    let verified = machine.run(&["vm4-producer", "verify", "--run", "mine"]);
+    assert!(!verified.stderr.contains("sasl.password"), "{verified:?}");
+    for output in [&applied.stdout, &applied.stderr, &doctor, &verified.stdout, &verified.stderr] {
+        assert!(!output.contains(PASSWORD), "{output}");
+    }
+    // The same for one that systemd decrypts.
+    let store = "/etc/credstore.encrypted";
+    let encrypt = format!(
+        "mkdir -p -m 700 {store} && mv /etc/credstore/vm4-producer.sasl.password /run/plain && \
+         systemd-creds encrypt --with-key=host --name=sasl.password /run/plain {store}/mine"
+    );
+    machine.shell(&encrypt).success();
+    let loads = format!("[Service]\nLoadCredentialEncrypted=sasl.password:{store}/mine\n");
+    installed.drop_in(UNIT, &loads);
+    machine.run(&["vm4-producer", "doctor"]).success();
+    machine.run(&["vm4-producer", "egress"]).success();
+    machine.run(&["systemctl", "start", UNIT]).success();
+    // One that systemd cannot give is told as that.
+    installed.drop_in(UNIT, "[Service]\nLoadCredentialEncrypted=mine:/no/such\n");
+    let doctor = machine.run(&["vm4-producer", "doctor"]);
+    let told =
+        "FAIL  unit's credentials: systemd cannot give vm4-producer.service its credentials: ";
+    assert!(doctor.stdout.contains(told), "{}", doctor.stdout);
+    machine.shell("rm -r /etc/systemd/system/vm4-producer.service.d").success();
+    machine.shell("mv /run/plain /etc/credstore/vm4-producer.sasl.password").success();
+    machine.run(&["systemctl", "daemon-reload"]).success();
 }
 
 /// The credential of the store belongs to root, and the unit's copy is gone with the unit.

@@ -5,14 +5,21 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::commands::doctor::{Finding, bad, ok, skipped};
+use crate::commands::doctor::{Finding, bad, odd, ok, skipped};
 use crate::exit::Exit;
+use crate::host::user::id;
 use crate::settings::{DEFAULT_ENV_FILE, Settings, profile_file};
 
-use super::{Unit, id};
+use super::Unit;
+
+/// The seed of the host, which the unit prefers to the packaged one.
+const HOST_SEED: &str = "/data/gpu_seed.json";
 
 /// How the librdkafka properties end that name a file.
 const OF_FILE: &str = ".location";
+
+/// The properties that name a file with a private key.
+const OF_PRIVATE_KEY: [&str; 2] = ["ssl.key.location", "ssl.keystore.location"];
 
 /// Checks the seed, and whether the unit can read every file of the settings.
 pub(super) fn check(settings: &Settings, unit: &Unit) -> Vec<Finding> {
@@ -22,11 +29,13 @@ pub(super) fn check(settings: &Settings, unit: &Unit) -> Vec<Finding> {
     let profile = settings.profile.as_ref().map(|name| profile_file(&main, name));
     let properties = settings.properties.iter().filter(|(name, _)| name.ends_with(OF_FILE));
     let named: Vec<_> = properties.map(|(_, value)| PathBuf::from(value.expose())).collect();
+    let private = OF_PRIVATE_KEY.iter().filter_map(|name| settings.properties.get(*name));
+    let private: Vec<_> = private.map(|value| PathBuf::from(value.expose())).collect();
     let unseen = named.iter().find(|path| path.exists() && source_of(path, binds).is_none());
     let mut findings = vec![check_seed(&settings.gpu_seed, seed.as_deref())];
     findings.extend(unseen.map(|path| unseen_by_unit("unit's files", path)));
     let files = [Some(main), profile, seed].into_iter().flatten().chain(named);
-    findings.push(check_rights(unit, files.filter(|path| path.is_file())));
+    findings.push(check_rights(unit, files.filter(|path| path.is_file()), &private));
     findings
 }
 
@@ -34,6 +43,14 @@ pub(super) fn check(settings: &Settings, unit: &Unit) -> Vec<Finding> {
 fn check_seed(seed: &Path, source: Option<&Path>) -> Finding {
     let name = "unit's seed";
     let Some(source) = source else { return unseen_by_unit(name, seed) };
+    let host = Path::new(HOST_SEED);
+    if seed == host && host.is_symlink() && !host.exists() {
+        let problem = format!(
+            "{HOST_SEED} of this host is a link to nothing, so the unit has {}",
+            source.display()
+        );
+        return odd(name, problem, "correct the link, or remove it");
+    }
     let shown = match source == seed {
         true => seed.display().to_string(),
         false => format!("{} (on this host {})", seed.display(), source.display()),
@@ -52,7 +69,9 @@ fn unseen_by_unit(name: &str, path: &Path) -> Finding {
 }
 
 /// Whether the unit's user can read these files, which root always can.
-fn check_rights(unit: &Unit, files: impl Iterator<Item = PathBuf>) -> Finding {
+///
+/// `private` are those that nobody else may read.
+fn check_rights(unit: &Unit, files: impl Iterator<Item = PathBuf>, private: &[PathBuf]) -> Finding {
     let name = "unit's rights";
     let user = unit.get("User");
     let (Some(uid), Some(gid)) = (id("-u", user), id("-g", user)) else {
@@ -70,7 +89,16 @@ fn check_rights(unit: &Unit, files: impl Iterator<Item = PathBuf>) -> Finding {
                 Ok(false) => {
                     let (path, right) = (path.display(), test.trim_start_matches('-'));
                     let problem = format!("UID {uid} cannot read {}", file.display());
-                    return bad(name, problem, format!("chmod a+{right} {path}"), Exit::NoInput);
+                    let is_private = test == "-r" && private.contains(&file);
+                    let remedy = match is_private {
+                        // Whoever has it can be the client.
+                        true => format!(
+                            "chgrp {gid} {path} && chmod g+r {path}; a private key can also be the \
+                             credential ssl.key.pem"
+                        ),
+                        false => format!("chmod a+{right} {path}"),
+                    };
+                    return bad(name, problem, remedy, Exit::NoInput);
                 }
                 Err(problem) => return skipped(name, problem),
             }

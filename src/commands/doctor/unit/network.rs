@@ -1,7 +1,9 @@
 //! What the unit can reach: systemd's filter, and the list that a run checks its brokers against.
 
-use crate::commands::doctor::{Finding, Found, bad, ok};
+use crate::commands::doctor::{Finding, bad, odd, ok, skipped};
 use crate::commands::egress::ANSWER_WITHIN;
+use crate::commands::unit::{self, Seen};
+use crate::egress::filter::{self, Filter};
 use crate::egress::{EgressPolicy, LIST_SETTINGS, LIST_VARIABLE};
 use crate::exit::Exit;
 use crate::host::systemctl;
@@ -11,15 +13,37 @@ use crate::settings::{DEFAULT_ENV_FILE, DEFINITIONS, Settings, profile_file};
 use super::Unit;
 
 /// Checks the unit's allow list, and the settings that only a drop-in of the unit has.
-pub(super) fn check(settings: &Settings, unit: &Unit, brokers: &[Server]) -> Vec<Finding> {
-    let environment = check_environment(settings, unit);
-    environment.into_iter().chain([check_egress(settings, unit, brokers)]).collect()
+pub(super) fn check(
+    settings: &Settings,
+    unit: &Unit,
+    seen: &Seen,
+    brokers: &[Server],
+) -> Vec<Finding> {
+    let environment = check_environment(settings, unit, seen);
+    let egress = [check_egress(settings, unit, brokers)];
+    let filter = (!unit.get("IPAddressDeny").is_empty()).then(|| check_filter(seen));
+    environment.into_iter().chain(egress).chain(filter).collect()
 }
 
-/// The settings that a drop-in gives the unit: neither the generator nor this command reads them.
-fn check_environment(settings: &Settings, unit: &Unit) -> Option<Finding> {
+/// Whether the kernel does what the list says, as a process with this list has found.
+fn check_filter(seen: &Seen) -> Finding {
+    let name = "unit's filter";
+    let Some(Ok(given)) = seen else {
+        return skipped(name, "only root can have systemd prove that it is in force");
+    };
+    match given.filter {
+        Filter::InForce => ok(name, "in force: it stopped what the list does not allow"),
+        Filter::Absent => {
+            odd(name, filter::ABSENT, "restrict this machine from outside, as by a packet filter")
+        }
+        Filter::Unknown => skipped(name, "the list allows every address that could show it"),
+    }
+}
+
+/// The settings that a drop-in gives the unit, which the generator does not read.
+fn check_environment(settings: &Settings, unit: &Unit, seen: &Seen) -> Option<Finding> {
     let name = "unit's environment";
-    let set = systemctl::variables(unit.get("Environment"));
+    let set = unit::variables(seen, unit.get("Environment"));
     let is_setting = |variable: &&str| {
         let known = DEFINITIONS.iter().any(|definition| definition.name == *variable);
         // The template unit sets it.
@@ -36,15 +60,16 @@ fn check_environment(settings: &Settings, unit: &Unit) -> Option<Finding> {
     let set = set.join(", ");
     if of_list {
         let problem = format!(
-            "Environment= of a drop-in sets {set}; the allow list is made without it, and so were \
-             these checks"
+            "a drop-in (Environment= or EnvironmentFile=) sets {set}; the allow list is made without it"
         );
         let remedy = format!("set it in {} instead", file.display());
         return Some(bad(name, problem, remedy, Exit::Config));
     }
+    if let Some(Ok(_)) = seen {
+        return Some(ok(name, format!("a drop-in sets {set}, as these checks have it")));
+    }
     let problem = format!("Environment= of a drop-in sets {set}, which these checks do not know");
-    let remedy = format!("set it in {} instead", file.display());
-    Some(Finding { name: name.to_owned(), result: Found::Odd(problem, remedy) })
+    Some(odd(name, problem, format!("set it in {} instead", file.display())))
 }
 
 /// The unit's allow list, compared with the addresses of all brokers.
