@@ -302,13 +302,20 @@ impl Batch<'_> {
             Some(policy) if totals.counts.total_missing() > 0 => policy.changed().await,
             _ => None,
         };
+        let mut fatal = sink.fatal();
+        // The broker names no topic where it gives no producer id.
+        if let Some((FailureClass::Denied, text)) = &mut fatal
+            && let Some(denied) = ready::refused_topic(settings, sink.admin()).await
+        {
+            *text = denied.to_string();
+        }
         Evidence {
             egress,
             ending: ended.ending,
             sent_all: ended.sent_all,
             stopped_again: stop.received().again,
             denied: sink.denied(),
-            fatal: sink.fatal(),
+            fatal,
             last_error: sink.last_error(),
             topics,
             unread: findings.unread,

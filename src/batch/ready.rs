@@ -49,10 +49,7 @@ pub(super) async fn wait_until_ready(
         admin.wait_until_ready(topics, bound, cancelled)
     });
     match ready.await {
-        Ok(ends) => match lacks_every_right(settings, cluster, asks).await {
-            Some(denied) => Err(refusal(&denied, stop)),
-            None => Ok(ends),
-        },
+        Ok(ends) => Ok(ends),
         Err(error) => {
             let error = explained(error, settings, asks).await;
             let mut not_started = refusal(&error, stop);
@@ -74,37 +71,23 @@ pub(super) async fn wait_until_ready(
     }
 }
 
-/// Why this client may write to none of the topics. Of one alone its records tell; for both the broker
-/// gives no producer id, which is told at any time from here on.
-async fn lacks_every_right(
-    settings: &Settings,
-    cluster: &Cluster,
-    admin: Admin,
-) -> Option<NotReady> {
-    if cluster.is_embedded {
-        return None;
-    }
-    let topics = Kind::BOTH.map(|kind| settings.topic(kind).to_owned());
-    let asked = tokio::task::spawn_blocking(move || {
-        let mut refused = admin.refused(&topics.each_ref().map(String::as_str));
-        let all = topics.iter().all(|topic| refused.contains_key(topic));
-        refused.remove(&topics[0]).filter(|_| all)
-    });
-    asked.await.ok().flatten().map(NotReady::Denied)
-}
-
 /// Why this client is refused, by the topic that it may not write to: the broker names none where it gives
 /// no producer id.
 async fn explained(error: NotReady, settings: &Settings, admin: Admin) -> NotReady {
-    if !matches!(error, NotReady::Denied(_)) {
-        return error;
+    match error {
+        NotReady::Denied(_) => refused_topic(settings, admin).await.unwrap_or(error),
+        error => error,
     }
+}
+
+/// The first topic that this client may not write to, as far as the cluster tells.
+pub(super) async fn refused_topic(settings: &Settings, admin: Admin) -> Option<NotReady> {
     let topics = Kind::BOTH.map(|kind| settings.topic(kind).to_owned());
     let asked = tokio::task::spawn_blocking(move || {
         let mut refused = admin.refused(&topics.each_ref().map(String::as_str));
         topics.iter().find_map(|topic| refused.remove(topic))
     });
-    asked.await.ok().flatten().map_or(error, NotReady::Denied)
+    asked.await.ok().flatten().map(NotReady::Denied)
 }
 
 /// The names that a resolver does not answer for: librdkafka waits for it without a word.

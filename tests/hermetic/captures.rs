@@ -114,7 +114,7 @@ fn a_paced_run_and_its_stop_are_captured_at_three_widths() {
 fn connecting_to_nobody_is_captured() {
     for size in [(40, 24), USUAL] {
         let run = paced(&nobody());
-        is_captured_and_stopped("connecting", run, size, "in state CONNECT)\nconnecting");
+        is_captured_and_stopped("connecting", run, size, "ess\nconnecting");
     }
 }
 
