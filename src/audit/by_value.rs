@@ -38,7 +38,7 @@ use super::slots::Slot;
 use crate::event::Kind;
 use crate::faults::{Fault, FaultSet};
 
-/// What they take at most.
+/// What records take at most that wait, bytes.
 const MOST_KEPT: usize = 256 << 20;
 
 /// Pairs of one time that are tried at once.
