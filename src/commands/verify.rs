@@ -52,8 +52,17 @@ fn verify(settings: &Settings, options: &VerifyOptions, past: &Past) -> Exit {
     }
 }
 
+/// The exit code of several runs: where one of them is proved wrong, that; else the first that is none of
+/// success.
+fn joined(so_far: Exit, own: Exit) -> Exit {
+    match (so_far, own) {
+        (Exit::Success, _) | (_, Exit::IoErr) => own,
+        _ => so_far,
+    }
+}
+
 /// Verifies the runs of the reports behind the first one, each by itself, after the first came to
-/// `exit`; the first exit code that is none of success. A signal ends it.
+/// `exit`; the exit code is that of all of them. A signal ends it.
 fn verify_others(mut exit: Exit, inputs: &Inputs, options: &VerifyOptions) -> Exit {
     for report in options.report.iter().skip(1) {
         if matches!(exit, Exit::Signalled(_)) {
@@ -67,12 +76,12 @@ fn verify_others(mut exit: Exit, inputs: &Inputs, options: &VerifyOptions) -> Ex
                 Err(error) => refuse(&error.to_string(), super::exit_of(&error)),
             },
         };
-        exit = if exit == Exit::Success { own } else { exit };
+        exit = joined(exit, own);
     }
     exit
 }
 
-/// Verifies the run that is asked for, or each of several; the first exit code that is none of success.
+/// Verifies the run that is asked for, or each of several; the exit code is that of all of them.
 #[must_use]
 pub(crate) fn verify_all(
     settings: &Settings,
@@ -86,8 +95,7 @@ pub(crate) fn verify_all(
     }
 }
 
-/// Verifies each shard of a run that describes itself in `RUN_TOPIC`; the first exit code that is none of
-/// success.
+/// Verifies each shard of a run that describes itself in `RUN_TOPIC`; the exit code is that of all of them.
 fn verify_described(
     settings: &Settings,
     run: &str,
@@ -113,7 +121,7 @@ fn verify_described(
                 Err(error) => refuse(&error.to_string(), super::exit_of(&error)),
             },
         };
-        exit = if exit == Exit::Success { own } else { exit };
+        exit = joined(exit, own);
         if matches!(own, Exit::Signalled(_)) {
             return own;
         }
@@ -128,8 +136,7 @@ fn verify_described(
         let text = format!(
             "{count} of {shards} shards of run {run} have said nothing in topic {topic}: {named}{more}"
         );
-        let undecided = refuse(&text, Exit::Unavailable);
-        exit = if exit == Exit::Success { undecided } else { exit };
+        exit = joined(exit, refuse(&text, Exit::Unavailable));
     }
     exit
 }

@@ -418,3 +418,29 @@ fn a_report_is_named_with_or_without_its_flag() {
     named("expect", &["none", "--window", "1h"]).exits(66).says("cannot read none");
     named("expect", &["notes", "--window", "1h"]).exits(65).says("notes: it is no report of a run");
 }
+
+#[test]
+fn of_several_runs_the_one_that_is_proved_wrong_decides() {
+    let cluster = Cluster::start();
+    let settings = |run: Producer, id: &str| {
+        let run = run.set("BATCH", "9").set("EVENT_START", "2026-01-05T00:00:00Z");
+        run.set("RUN_SEED", "1").set("RUN_ID", id)
+    };
+    let holder = Producer::new(["verify"]);
+    let mut rows = String::new();
+    for id in ["first", "second"] {
+        let run = settings(cluster.run(), id).finish();
+        holder.file(id, run.exits(0).report().to_string());
+        rows += &settings(Producer::new(["generate"]), id).finish().exits(0).stdout;
+    }
+    let (all_but_one, _) = rows.trim_end().rsplit_once('\n').expect("lines");
+    holder.file("rows", all_but_one);
+    holder.file("notes", "a line of text");
+    for reports in [["first", "notes", "second"], ["second", "notes", "first"]] {
+        let mut verify = Producer::new(["verify", "--input", "rows", "--report"]);
+        verify.command.args(reports).current_dir(holder.directory());
+        let verified = verify.finish();
+        verified.exits(74).says("notes: it is no report of a run");
+        assert!(verified.stdout.contains("NOT CLOSED: run second: "), "{}", verified.stdout);
+    }
+}

@@ -128,8 +128,10 @@ fn four_shards_that_are_killed_at_any_moment_are_never_accused() {
         }
         let all = verify(&topics, &id, "killed.runs");
         is_not_accused(&all);
-        let headlines = all.stdout.matches(&format!("run {id}: ")).count();
-        assert_eq!(headlines, 4, "round {round} of seed {seed}: {}\n{}", all.stdout, all.stderr);
+        // On a busy machine a shard may be killed before it could say anything: then it is named.
+        let silent = (0..4).find(|n| all.stderr.contains(&format!("{n} of 4 shards of run {id}")));
+        let told = all.stdout.matches(&format!("run {id}: ")).count() + silent.unwrap_or(0);
+        assert_eq!(told, 4, "round {round} of seed {seed}: {}\n{}", all.stdout, all.stderr);
     }
     println!("{killed} of {} shards were killed before their end", rounds() * 4);
     assert!(killed > 0);

@@ -10,6 +10,7 @@ on_every_release! {
     a_unit_that_has_not_run_has_no_result,
     restart_in_a_drop_in_does_not_loop_over_what_a_person_must_correct,
     a_batch_can_be_started_as_often_as_one_likes,
+    the_demo_runs_in_the_sandbox_of_the_unit,
 }
 
 #[track_caller]
@@ -121,4 +122,19 @@ fn a_batch_can_be_started_as_often_as_one_likes(release: Release) {
     let starts = format!("for i in 1 2 3 4 5 6 7; do systemctl start {UNIT} || exit 1; done");
     machine.shell(&starts).success();
     assert_eq!(installed.topics.counts(), [7, 7]);
+}
+
+fn the_demo_runs_in_the_sandbox_of_the_unit(release: Release) {
+    let installed = Installed::new(release);
+    let machine = &installed.machine;
+    // The embedded broker listens on a loopback address, which the allow list has to let through.
+    let demo = "ExecStart=\nExecStart=/usr/bin/vm4-producer demo\nIPAddressAllow=localhost\n";
+    installed.drop_in(UNIT, &format!("[Service]\n{demo}"));
+    machine.run(&["systemctl", "start", UNIT]).success();
+    let closed = machine.journal(&["-u", UNIT]).iter().any(|entry| {
+        entry["MESSAGE"]
+            .as_str()
+            .is_some_and(|text| text.contains("verify: all 10 records are there"))
+    });
+    assert!(closed, "{:?}", installed.summary());
 }
