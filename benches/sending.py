@@ -244,6 +244,7 @@ def svg(rows):
     longest = max(cpu for cpu, *_ in rows.values())
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{bar * len(rows) + 40}" '
            'font-family="sans-serif" font-size="13">',
+           '<style>@media (prefers-color-scheme: dark) { [fill="white"] { fill: #0d1117 } text { fill: #e6edf3 } }</style>',
            '<rect width="100%" height="100%" fill="white"/>',
            '<text x="10" y="20" font-weight="bold">Processor time of a record, µs (median)</text>']
     for at, (name, (cpu, *_)) in enumerate(rows.items()):

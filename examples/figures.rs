@@ -39,23 +39,23 @@ fn generated(variables: &[(&str, &str)]) -> String {
     // Cargo puts an example into a directory beside the program.
     let example = std::env::current_exe().unwrap();
     let mut command = Command::new(example.ancestors().nth(2).unwrap().join("vm4-producer"));
-    command.args(["generate", "--run-seed", "1", "--event-start", "2026-01-01T00:00:00Z"]);
-    command.envs(variables.iter().copied()).env("VM4_PRODUCER_ENV", "/dev/null");
+    command.args(["generate", "--run-seed", "1"]).env("VM4_PRODUCER_ENV", "/dev/null");
+    command.env("EVENT_START", "2026-01-01T00:00:00Z").envs(variables.iter().copied());
     let output = command.stderr(Stdio::inherit()).output().unwrap();
     assert!(output.status.success(), "generate: {}", output.status);
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The pairs of a run of `generate`, its start as 0 s.
+/// The pairs of a run of `generate`, the time of its first event as 0 s.
 fn printed(variables: &[(&str, &str)]) -> Vec<Printed> {
-    const START_MS: f64 = 1_767_225_600_000.0;
     let text = generated(variables);
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let start_ms = lines[0]["timestamp"].as_f64().unwrap();
     let pair = |records: &[Value]| {
         let [metric, token] = [&records[0]["value"], &records[1]["value"]];
         let number = |value: &Value| value.as_f64().unwrap();
         Printed {
-            seconds: (number(&records[0]["timestamp"]) - START_MS) / 1000.0,
+            seconds: (number(&records[0]["timestamp"]) - start_ms) / 1000.0,
             gpu: metric["gpu_index"].as_u64().unwrap(),
             utilization: number(&metric["utilization"]),
             power_w: number(&metric["power_w"]),
@@ -67,6 +67,15 @@ fn printed(variables: &[(&str, &str)]) -> Vec<Printed> {
     lines.chunks(2).map(pair).collect()
 }
 
+/// Where the page is dark, so is the figure. Selectors, because a viewer that knows no style sheet still
+/// shows the light one.
+const DARK: &str = "<style>@media (prefers-color-scheme: dark) { \
+    [fill=\"#FFFFFF\"] { fill: #0d1117 } [stroke=\"#FFFFFF\"] { stroke: #0d1117 } \
+    [fill=\"#000000\"] { fill: #e6edf3 } [stroke=\"#000000\"] { stroke: #e6edf3 } \
+    [stroke=\"#E1E1E1\"] { stroke: #30363d } \
+    [fill=\"#1F77B4\"] { fill: #58a6ff } [stroke=\"#1F77B4\"] { stroke: #58a6ff } \
+    [fill=\"#D66014\"] { fill: #f0883e } [stroke=\"#D66014\"] { stroke: #f0883e } }</style>";
+
 /// Draws a figure into its file.
 fn figure(name: &str, size: (u32, u32), draw: impl FnOnce(&Area<'_>)) {
     let mut svg = String::new();
@@ -76,6 +85,7 @@ fn figure(name: &str, size: (u32, u32), draw: impl FnOnce(&Area<'_>)) {
         draw(&area);
         area.present().unwrap();
     }
+    svg.insert_str(svg.find('>').unwrap() + 1, DARK);
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/figures");
     fs::write(directory.join(format!("{name}.svg")), svg).unwrap();
 }
@@ -92,6 +102,8 @@ enum Series<'a> {
     Line(&'a str, RGBColor, Vec<(f64, f64)>),
     Dots(&'a str, RGBColor, Vec<(f64, f64)>),
     LargeDots(RGBColor, Vec<(f64, f64)>),
+    /// A stretch of the x axis, from here to there, up to this height.
+    Shade(f64, f64, f64),
 }
 
 /// A number on an axis: three places at most, and no more than it needs. Sums of steps such as 0.1
@@ -134,6 +146,11 @@ macro_rules! draw_chart {
                 Series::LargeDots(colour, points) => {
                     let dot = |at| Circle::new(at, 3, colour.filled());
                     ("", colour, chart.draw_series(points.into_iter().map(dot)).unwrap())
+                }
+                Series::Shade(from, to, height) => {
+                    let shade =
+                        Rectangle::new([(from, 0.0), (to, height)], ORANGE.mix(0.2).filled());
+                    ("", ORANGE, chart.draw_series([shade]).unwrap())
                 }
             };
             if !name.is_empty() {
@@ -400,7 +417,35 @@ fn arrivals_of_an_hour() {
     });
 }
 
+/// The recipe of the README that tests an alert, with the settings of the figures below it.
+fn a_throttled_gpu() {
+    let settings = [
+        ("EVENT_START", "2026-01-05T12:00:00Z"),
+        ("BATCH", "1800"),
+        ("INCIDENTS", "throttle@+5m/5m:vm4/0"),
+    ];
+    let pairs = printed(&settings);
+    let minutes = |value: fn(&Printed) -> f64| -> Vec<(f64, f64)> {
+        pairs.iter().filter(|p| p.gpu == 0).map(|p| (p.seconds / 60.0, value(p))).collect()
+    };
+    figure("incident", (840, 380), |area| {
+        let (upper, lower) = area.split_vertically(190);
+        let panel = |area, title, y: (&str, std::ops::Range<f64>), x, points: Vec<(f64, f64)>| {
+            let mean = Series::Line("", BLUE, means(&points, 0.5));
+            let shade = Series::Shade(5.0, 10.0, y.1.end);
+            let series = vec![shade, Series::Dots("", GREY, points), mean];
+            chart(area, Axes { title, x: (x, 0.0..15.0), y }, series);
+        };
+        let title = "power of vm4/0, throttled in the shaded minutes: readings (grey), their mean over 30 s (blue)";
+        panel(&upper, title, ("W", 0.0..400.0), "", minutes(|p| p.power_w));
+        let title = "the requests beside them: latency per completion token";
+        let per_token = minutes(|p| 1000.0 * p.latency_sec / p.completion);
+        panel(&lower, title, ("ms", 0.0..60.0), "minute", per_token);
+    });
+}
+
 fn main() {
+    a_throttled_gpu();
     lengths_against_the_half_of_the_trace_that_the_model_has_not_seen();
     what_a_classifier_can_tell();
     prompt_against_completion();

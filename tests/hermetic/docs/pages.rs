@@ -58,6 +58,35 @@ fn every_figure_is_shown_in_a_page() {
 }
 
 #[test]
+fn every_figure_is_dark_where_the_page_is() {
+    for entry in fs::read_dir(root().join("docs/figures")).expect("figures") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "svg") {
+            let figure = read(&path);
+            assert!(figure.contains("@media (prefers-color-scheme: dark)"), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_figure_of_the_flow_has_commands_and_flags_that_exist() {
+    let figure = read("docs/figures/flow.svg");
+    let bold = figure.split(r#"font-weight="bold">"#).skip(1);
+    let commands: Vec<Vec<&str>> = bold
+        .filter_map(|rest| rest.split_once('<'))
+        .map(|(text, _)| text.split(' ').collect())
+        .filter(|words: &Vec<&str>| ["doctor", "verify", "expect"].contains(&words[0]))
+        .collect();
+    assert_eq!(commands.len(), 6, "{commands:?}");
+    for command in commands {
+        let help = Producer::new([command[0], "--help"]).finish().stdout;
+        for flag in &command[1..] {
+            assert!(help.contains(&format!("{flag} ")), "{command:?} in {help}");
+        }
+    }
+}
+
+#[test]
 fn the_readme_leads_to_every_page() {
     let readme = read("README.md");
     for (path, _) in pages().iter().filter(|(path, _)| path != "README.md") {
