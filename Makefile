@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps binary demo deb test test-system soak bench sanitize fidelity figures lint advisories
+.PHONY: help deps binary demo deb dist test test-system soak bench sanitize fidelity figures lint advisories
 .PHONY: setup build up run-once logs ps down restart doctor compose-demo
 
 CARGO ?= cargo
@@ -33,6 +33,10 @@ demo: binary ## Build, send five pairs to an embedded broker, read them back, sh
 
 deb: deps ## Build the Debian package: target/debian/vm4-producer_VERSION_ARCH.deb
 	@CARGO="$(CARGO)" packaging/build-deb
+
+dist: deps ## Build what a release offers: target/dist has a tarball for any Linux, the package, and SHA256SUMS
+	@packaging/install-packages binutils
+	@CARGO="$(CARGO)" packaging/build-dist
 
 test: deps ## Build and pass the hermetic tests (embedded broker; no root)
 	@packaging/install-packages $(TEST_PACKAGES)
