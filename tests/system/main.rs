@@ -2,7 +2,7 @@
 //!
 //! `make test-system` runs all of them, and `tests/system/run PART` those of one part, which is the
 //! module of that name. Once a part has what it needs, one test is
-//! `cargo test --features system-tests --test system kafka::outage`.
+//! `cargo test --test system kafka::outage`.
 
 #![allow(
     clippy::expect_used,
