@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
 
 use rdkafka::error::KafkaResult;
@@ -27,10 +27,14 @@ impl EmbeddedBroker {
     /// Starts a broker on a free loopback port, with the topics.
     ///
     /// # Errors
-    /// What librdkafka says.
-    pub fn start(topics: &[&str]) -> KafkaResult<Self> {
+    /// Why no port can be listened on, or what librdkafka says.
+    pub fn start(topics: &[&str]) -> Result<Self, String> {
+        // librdkafka's mock cluster dies of a port that it is refused, as by systemd's SocketBindDeny=.
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .map_err(|error| format!("it cannot listen on a port of 127.0.0.1: {error}"))?;
         let distinct: BTreeSet<&str> = topics.iter().copied().collect();
-        Ok(Self { cluster: mock_cluster(1, distinct, PARTITIONS)? })
+        let cluster = mock_cluster(1, distinct, PARTITIONS).map_err(|error| error.to_string())?;
+        Ok(Self { cluster })
     }
 
     /// Address of the broker.

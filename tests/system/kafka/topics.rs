@@ -6,16 +6,16 @@ use crate::cluster::{self, Topics};
 #[test]
 fn an_absent_topic_is_named_with_its_setting() {
     let broker = cluster::plain();
-    let absent = Topics::named(broker, "absent");
+    let absent = Topics::named(broker, "nowhere");
     let finished = absent.run().set("DELIVERY_TIMEOUT_SEC", "8").finish();
-    finished.exits(69).says("topic absent.metrics does not exist").says("TOPIC_METRIC");
+    finished.exits(69).says("topic nowhere.metrics does not exist").says("TOPIC_METRIC");
     assert_eq!(finished.sum("generated"), 0);
     assert_eq!(finished.report()["outcome"], "unavailable");
     println!("absent topic: exit 69 after {:?}", finished.elapsed);
 
-    broker.create_topics(&[("absent.metrics", 1)]);
+    broker.create_topics(&[("nowhere.metrics", 1)]);
     let finished = absent.run().set("DELIVERY_TIMEOUT_SEC", "8").finish();
-    finished.exits(69).says("topic absent.tokens does not exist").says("TOPIC_TOKEN");
+    finished.exits(69).says("topic nowhere.tokens does not exist").says("TOPIC_TOKEN");
     assert_eq!(finished.sum("generated"), 0);
     assert_eq!(absent_records(&absent), 0);
 }
