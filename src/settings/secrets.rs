@@ -100,7 +100,9 @@ fn credential(
     if is_encrypted {
         let because = "systemd-creds has encrypted it, and LoadCredential= decrypts nothing";
         let expected = "the secret itself, as LoadCredentialEncrypted= in a drop-in hands it over";
-        bad.push(SettingError::new(&credential, Some(because.into()), expected));
+        // systemd-creds breaks its lines, and so the value has several of them; that is not what is wrong.
+        let error = SettingError::new(&credential, None, expected);
+        bad.push(SettingError { because: Some(because.into()), ..error });
         return Ok(None);
     }
     Ok(Some(credential))

@@ -541,7 +541,9 @@ fn credentials_set_the_property_they_are_named_as_and_are_never_shown() {
     assert!(!error.contains("hunter2"), "{error}");
     // What systemd-creds encrypt has written is not sent to a broker as the password.
     let encrypted = "Whxqht+dQJax1aZeCGLxmiAAAAABAAAADAAAABAAAAD4Zk9GO1bD6W4AAAAAAAAA";
-    let error = world().credential("sasl.password", encrypted).error();
+    // As systemd-creds writes it, in lines.
+    let encrypted = format!("{encrypted}\n{encrypted}\n");
+    let error = world().credential("sasl.password", &encrypted).error();
     let said = "sasl.password: the value from credential sasl.password is not valid: systemd-creds has \
                 encrypted it, and LoadCredential= decrypts nothing; expected the secret itself, as \
                 LoadCredentialEncrypted= in a drop-in hands it over";
