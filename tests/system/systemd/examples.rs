@@ -246,11 +246,11 @@ fn the_example_that_notifies_tells_how_each_batch_ended(release: Release) {
     }
     // A signal has a name, which such a check does not take for an exit code.
     machine.put(ENV_FILE, format!("{settings}SLEEP_SEC=0.01\nBATCH=100000\n"), 0o644);
-    let before = installed.topics.counts()[0];
     for (signal, end, said) in [
         ("KILL", "fail", "vm4-producer.service: signal, exit KILL, journalctl "),
         ("TERM", "0", "vm4-producer.service: success, exit 143, journalctl "),
     ] {
+        let before = installed.topics.counts()[0];
         machine.run(&["systemctl", "start", "--no-block", UNIT]).success();
         machine.wait_until("records arrive", || installed.topics.counts()[0] > before);
         machine.run(&["systemctl", "kill", &format!("--signal={signal}"), UNIT]).success();
