@@ -29,10 +29,11 @@ fn the_timer_starts_batch_after_batch_without_overlap(release: Release) {
     installed.drop_in(timer, "[Timer]\nOnCalendar=\nOnCalendar=*:*:*\n");
     machine.run(&["systemctl", "enable", "--now", timer]).success();
     let doctor = machine.run(&["vm4-producer", "doctor"]).success().stdout;
-    assert!(
-        doctor.contains("ok    timer vm4-producer.timer: active, enabled; next batch "),
-        "{doctor}"
-    );
+    // While a batch runs, systemd knows of no next one.
+    let tells = ["next batch ", "a batch is running"].map(|when| {
+        doctor.contains(&format!("ok    timer vm4-producer.timer: active, enabled; {when}"))
+    });
+    assert!(tells.contains(&true), "{doctor}");
     machine.wait_until("two batches are over", || installed.summaries().len() >= 2);
     machine.run(&["systemctl", "disable", "--now", timer]).success();
     machine.wait_until("no batch runs", || machine.show(UNIT, "ActiveState") == "inactive");
