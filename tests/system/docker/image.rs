@@ -15,7 +15,7 @@ use super::stand_ins;
 const BUILD_LIMIT: Duration = Duration::from_secs(1800);
 
 /// The image is smaller than this, in MB, as docs/containers.md says. The project allows itself 40.
-const SMALLER_THAN: u64 = 20;
+const SMALLER_THAN: u64 = 24;
 
 /// What stands in files of the checkout that no image may show.
 const SECRET: &str = "hunter2-is-in-a-layer";
