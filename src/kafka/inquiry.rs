@@ -68,9 +68,9 @@ pub fn describe(
         });
         let topics: BTreeMap<_, _> = topics.collect();
         let is_any_missing = needs.iter().any(|topic| !topics.contains_key(*topic));
-        let creation = match is_any_missing {
-            true => creation(wait.client.broker_config(metadata.answered_by, ASIDE)),
-            false => Creation::Unknown,
+        let creation = match metadata.answering.filter(|_| is_any_missing) {
+            Some(broker) => creation(wait.client.broker_config(broker, ASIDE)),
+            None => Creation::Unknown,
         };
         let refused = topics::refused(wait.client, needs);
         Ok(Description { brokers: advertised(&metadata), topics, refused, creation })

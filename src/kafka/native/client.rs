@@ -139,8 +139,8 @@ pub(in crate::kafka) enum Edge {
 pub(in crate::kafka) struct Metadata {
     /// Host and port of each broker.
     pub(in crate::kafka) brokers: Vec<(String, i32)>,
-    /// The broker that answered.
-    pub(in crate::kafka) answered_by: i32,
+    /// The broker that answered; another one while the client does not know yet which of them that was.
+    pub(in crate::kafka) answering: Option<i32>,
     pub(in crate::kafka) topics: Vec<TopicMetadata>,
 }
 
@@ -392,9 +392,11 @@ unsafe fn read_metadata(metadata: *const rd::rd_kafka_metadata) -> Metadata {
                 partitions: ids.unwrap_or_default(),
             }
         });
+        let first = (count((*metadata).broker_cnt) > 0).then(|| (*(*metadata).brokers).id);
         Metadata {
             brokers: brokers.collect(),
-            answered_by: (*metadata).orig_broker_id,
+            // A server of KAFKA_BOOTSTRAP has the number -1 until it is found to be one of the brokers.
+            answering: Some((*metadata).orig_broker_id).filter(|id| *id >= 0).or(first),
             topics: topics.collect(),
         }
     }
