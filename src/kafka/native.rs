@@ -35,9 +35,9 @@ mod consumer;
 mod events;
 mod headers;
 mod new_topic;
+mod request;
 mod topic_configs;
-mod topic_ids;
-mod topic_rights;
+mod topic_descriptions;
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{self, NonNull};
@@ -51,8 +51,7 @@ pub(super) use consumer::{Consumer, Fetched, FetchedRecord, PartitionQueue};
 pub(super) use events::{DeliveryReport, Events, Listener};
 pub(super) use headers::{HeaderList, HeaderPool};
 pub(super) use topic_configs::TopicConfig;
-pub(super) use topic_ids::topic_ids;
-pub(super) use topic_rights::{Rights, topic_rights};
+pub(super) use topic_descriptions::{Rights, topic_ids, topic_rights};
 
 // The types of the arguments of `rd_kafka_producev`.
 use rd::rd_kafka_vtype_t as Argument;

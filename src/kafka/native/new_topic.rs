@@ -1,21 +1,20 @@
 //! Creates a topic.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::c_int;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 use rdkafka::bindings as rd;
 
-use super::client::{Client, c_name, millis};
+use super::client::{Client, c_name};
 use super::code::{Code, ErrorCode};
-use super::events::Queue;
-use super::topic_configs::answer;
+use super::request::{self, Patience};
 use super::{c, text_at};
 
 /// Has the broker choose how many replicas there are, as its own default says.
 const REPLICAS_OF_THE_BROKER: c_int = -1;
 
-/// A topic that is to be made.
+/// A topic to create.
 struct NewTopic(NonNull<rd::rd_kafka_NewTopic_t>);
 
 impl NewTopic {
@@ -59,21 +58,15 @@ impl<L> Client<L> {
     ) -> Result<(), (ErrorCode, Option<String>)> {
         let plain = |code: Code| (ErrorCode::from(code), None);
         let topic = NewTopic::new(name, settings).map_err(|code| (code, None))?;
-        // SAFETY: the client is alive, and outlives the queue.
-        let queue = unsafe { Queue::own(rd::rd_kafka_queue_new(self.ptr())) };
-        let queue = queue.ok_or_else(|| plain(Code::CriticalSystemResource))?;
         let mut topics = [topic.0.as_ptr()];
-        // SAFETY: client, queue and topic are alive; all is copied before the call returns.
-        unsafe {
-            let operation = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_CREATETOPICS;
-            let options = rd::rd_kafka_AdminOptions_new(self.ptr(), operation);
-            let mut text = [0; 128];
-            let (text, size): (*mut c_char, _) = (text.as_mut_ptr(), text.len());
-            c::rd_kafka_AdminOptions_set_request_timeout(options, millis(within), text, size);
-            rd::rd_kafka_CreateTopics(self.ptr(), topics.as_mut_ptr(), 1, options, queue.ptr());
-            rd::rd_kafka_AdminOptions_destroy(options);
-        }
-        let event = answer(&queue, within, stopped).map_err(|code| (code, None))?;
+        let operation = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_CREATETOPICS;
+        let patience = Patience::graceful(within);
+        let event = request::ask(self, operation, patience, stopped, |options, queue| {
+            let (first, count) = (topics.as_mut_ptr(), topics.len());
+            // SAFETY: client, queue and topic are alive; all is copied before the call returns.
+            unsafe { rd::rd_kafka_CreateTopics(self.ptr(), first, count, options, queue) };
+        });
+        let event = event.map_err(|code| (code, None))?;
         // SAFETY: the event is ours, and the answer lives as long; the list has as many places as it
         // says, and a text that is there ends in a nul.
         unsafe {

@@ -1,21 +1,15 @@
 //! The configuration of topics and brokers.
 
-use std::ffi::c_char;
 use std::ptr::NonNull;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::bindings as rd;
 
-use super::client::{Client, c_name, millis};
+use super::client::{Client, c_name};
 use super::code::{Code, ErrorCode};
-use super::events::{Event, Queue};
+use super::events::Event;
+use super::request::{self, Patience};
 use super::{c, text_at};
-
-/// Longest single wait for the answer.
-const SLICE: Duration = Duration::from_millis(50);
-
-/// How long librdkafka may take to say that nobody answered.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// The settings of a topic or a broker: name and value, or why they are not known.
 pub(in crate::kafka) type TopicConfig = Result<Vec<(String, Option<String>)>, ErrorCode>;
@@ -50,52 +44,17 @@ impl<L> Client<L> {
         stopped: impl Fn() -> bool,
     ) -> Result<Vec<TopicConfig>, ErrorCode> {
         let no_memory = || ErrorCode::from(Code::CriticalSystemResource);
-        // SAFETY: the client is alive, and outlives the queue.
-        let queue = unsafe { Queue::own(rd::rd_kafka_queue_new(self.ptr())) };
-        let queue = queue.ok_or_else(no_memory)?;
         let asked = resources.map(|resource| resource.ok_or_else(no_memory));
         let asked = asked.collect::<Result<Vec<_>, _>>()?;
         let mut places: Vec<_> = asked.iter().map(|resource| resource.0.as_ptr()).collect();
-        // SAFETY: client, queue and resources are alive; all is copied before the call returns.
-        unsafe {
-            let operation = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS;
-            let options = rd::rd_kafka_AdminOptions_new(self.ptr(), operation);
-            let mut text = [0; 128];
-            let (text, size): (*mut c_char, _) = (text.as_mut_ptr(), text.len());
-            c::rd_kafka_AdminOptions_set_request_timeout(options, millis(within), text, size);
-            rd::rd_kafka_DescribeConfigs(
-                self.ptr(),
-                places.as_mut_ptr(),
-                places.len(),
-                options,
-                queue.ptr(),
-            );
-            rd::rd_kafka_AdminOptions_destroy(options);
-        }
-        read(&answer(&queue, within, stopped)?)
-    }
-}
-
-/// The answer to a question whose answers come to this queue.
-///
-/// # Errors
-/// None came in time, or it is an error.
-pub(super) fn answer(
-    queue: &Queue,
-    within: Duration,
-    stopped: impl Fn() -> bool,
-) -> Result<Event, ErrorCode> {
-    let deadline = Instant::now() + within + GRACE;
-    loop {
-        if let Some(event) = queue.next(SLICE) {
-            return match event.error() {
-                Some(code) => Err(code),
-                None => Ok(event),
-            };
-        }
-        if stopped() || Instant::now() >= deadline {
-            return Err(Code::OperationTimedOut.into());
-        }
+        let operation = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS;
+        let patience = Patience::graceful(within);
+        let event = request::ask(self, operation, patience, stopped, |options, queue| {
+            let (first, count) = (places.as_mut_ptr(), places.len());
+            // SAFETY: client, queue and resources are alive; all is copied before the call returns.
+            unsafe { rd::rd_kafka_DescribeConfigs(self.ptr(), first, count, options, queue) };
+        })?;
+        read(&event)
     }
 }
 
