@@ -24,9 +24,15 @@ impl Server {
             Some((host, port)) if !port.contains(']') => (host, port.parse().ok()?),
             _ => (address, default),
         };
-        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let host = unbracketed(host);
         (!host.is_empty()).then(|| Self { host: host.to_owned(), port })
     }
+}
+
+/// A host without the brackets that an IPv6 address has in front of a port.
+#[must_use]
+pub fn unbracketed(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 impl fmt::Display for Server {

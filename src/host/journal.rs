@@ -183,6 +183,20 @@ fn journalctl() -> Command {
     journalctl
 }
 
+/// The errors of systemd alone.
+fn of_errors() -> impl Iterator<Item = String> {
+    std::iter::once("_UID=0".to_owned()).chain((0..=3).map(|level| format!("PRIORITY={level}")))
+}
+
+/// What systemd said first of a unit of this boot that it could not start, if it said anything.
+#[must_use]
+pub fn first_error(unit: &str) -> Option<String> {
+    let mut asked = journalctl();
+    asked.args(["--quiet", "--boot", "--output=cat"]).args(of_errors());
+    let (text, _) = output(asked.arg(format!("UNIT={unit}"))).ok()?;
+    Some(text.lines().next()?.trim_start_matches(&format!("{unit}: ")).to_owned())
+}
+
 /// What journalctl prints, and what it complains about.
 fn output(journalctl: &mut Command) -> Result<(String, String), JournalError> {
     let output = journalctl.output()?;
@@ -227,8 +241,8 @@ fn matches(unit: Option<&str>, units: &[String]) -> Vec<String> {
     matches.extend(ids.map(|id| format!("MESSAGE_ID={id}")));
     matches.extend(units.clone());
     // Why the program could not be started, which systemd says before it becomes the program.
-    matches.extend(["+", "_UID=0"].map(str::to_owned));
-    matches.extend((0..=3).map(|priority| format!("PRIORITY={priority}")));
+    matches.push("+".to_owned());
+    matches.extend(of_errors());
     matches.extend(units);
     matches
 }

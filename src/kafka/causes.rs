@@ -12,7 +12,7 @@ use rdkafka::config::ClientConfig;
 
 use super::native::{Code, ErrorCode};
 use crate::delivery::FailureClass;
-use crate::net::literal;
+use crate::net::{literal, unbracketed};
 use crate::settings::{Server, may_hold_a_secret};
 
 /// What is wrong, and what to do about it.
@@ -88,8 +88,7 @@ pub fn collision(topic: &str, other: &str) -> String {
 pub fn advertised(bootstrap: &str, unreached: &BTreeMap<String, String>) -> Cause {
     let is_here = |name: &str| {
         let host = name.rsplit_once(':').map_or(name, |(host, _)| host);
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        literal(host).iter().any(std::net::IpAddr::is_loopback)
+        literal(unbracketed(host)).iter().any(std::net::IpAddr::is_loopback)
     };
     let is_local = bootstrap.split(',').all(is_here);
     let servers: Vec<_> =

@@ -10,6 +10,7 @@ use super::causes::{Cause, Understood, Way, of_code};
 use super::native::{Code, ErrorCode};
 use crate::delivery::{FailureClass, LatencyParts, Share};
 use crate::host::limits;
+use crate::net::unbracketed;
 use crate::settings::Server;
 
 /// Different lines of the log that are counted; further ones are left to the debug level.
@@ -162,8 +163,7 @@ fn learned_brokers(statistics: Statistics) -> Vec<Server> {
     let learned = statistics.brokers.into_values().filter(|broker| broker.nodeid >= 0);
     let servers = learned.filter_map(|broker| {
         let (host, port) = broker.nodename.rsplit_once(':')?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Some(Server { host, port: port.parse().ok()? })
+        Some(Server { host: unbracketed(host).to_owned(), port: port.parse().ok()? })
     });
     let mut servers: Vec<_> = servers.collect();
     servers.sort_by(|a, b| (&a.host, a.port).cmp(&(&b.host, b.port)));

@@ -18,7 +18,7 @@ use crate::allow_list::AllowList;
 use crate::commands::print_alone;
 use crate::egress::filter::{self, Filter};
 use crate::exit::Exit;
-use crate::host::systemctl;
+use crate::host::{journal, systemctl};
 
 /// The first argument of a process that says what it was given. It is no command, because it is of no
 /// use to anybody else.
@@ -83,24 +83,16 @@ pub(crate) fn given(unit: &str) -> Result<Given, String> {
     let output = run.stdin(Stdio::null()).output().map_err(|e| format!("systemd-run: {e}"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        let reason = if said.is_empty() { last_error(&name) } else { said };
+        let reason = match said.is_empty() {
+            true => journal::first_error(&name).unwrap_or_else(|| "it gives no reason".to_owned()),
+            false => said,
+        };
         return Err(match output.status.code() {
             Some(243) => format!("systemd cannot give {unit} its credentials: {reason}"),
             _ => format!("systemd-run: {reason}"),
         });
     }
     serde_json::from_slice(&output.stdout).map_err(|error| format!("systemd-run: {error}"))
-}
-
-/// What systemd said last of a unit that it could not start.
-fn last_error(unit: &str) -> String {
-    let mut journalctl = Command::new("journalctl");
-    journalctl.args(["--quiet", "--no-pager", "--boot", "--output=cat", "_UID=0"]);
-    journalctl.args((0..=3).map(|priority| format!("PRIORITY={priority}")));
-    let output = journalctl.arg(format!("UNIT={unit}")).stdin(Stdio::null()).output();
-    let text = output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
-    let first = text.lines().next().map(|line| line.trim_start_matches(&format!("{unit}: ")));
-    first.unwrap_or("it gives no reason").to_owned()
 }
 
 /// The properties of a unit that decide what its process is given, as systemd-run takes them.
