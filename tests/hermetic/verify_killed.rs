@@ -1,15 +1,12 @@
 //! Runs that are killed: what they left is verified from the report of their beginning, and from the
 //! topic in which they describe themselves. Nothing is ever blamed on them.
 
-use std::fs;
-use std::path::PathBuf;
-
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, TOPICS};
-use crate::common::{Finished, Producer, Running};
+use crate::common::{Finished, Producer};
 use crate::process::eventually;
 use crate::verify::{from_report, in_json};
 
@@ -40,37 +37,9 @@ fn with_runs() -> Cluster {
     cluster
 }
 
-/// A run that goes on, and where it writes its report.
-struct Live(Running, PathBuf);
-
-impl Live {
-    fn start(run: Producer) -> Self {
-        let report = run.directory().join("report.json");
-        Self(run.start(), report)
-    }
-
-    /// Kills the run, and returns the report that it left.
-    fn kill(self) -> Value {
-        let Self(run, report) = self;
-        run.signal("KILL");
-        let state = || fs::read_to_string(format!("/proc/{}/stat", run.pid())).unwrap_or_default();
-        let is_over = || (state().is_empty() || state().contains(") Z")).then_some(());
-        eventually("the end of the process", is_over);
-        serde_json::from_slice(&fs::read(report).expect("a report from the start")).unwrap()
-    }
-}
-
 fn described(cluster: &Cluster, run: &str, more: &[&str]) -> Finished {
     let arguments = [&["verify", run, "--run-topic", RUNS, "--timeout", "20"], more].concat();
     Producer::new(arguments).set("KAFKA_BOOTSTRAP", cluster.bootstrap()).finish()
-}
-
-/// Nothing is proved wrong: 0 if all is there, 69 if some may not have been sent.
-#[track_caller]
-fn is_not_accused(finished: &Finished) {
-    let text = &finished.stdout;
-    assert!([0, 69].contains(&finished.code), "{}: {text}\n{}", finished.code, finished.stderr);
-    assert!(!text.contains("NOT CLOSED") && !text.contains("LOST"), "{text}");
 }
 
 #[test]
@@ -82,7 +51,7 @@ fn a_run_that_is_killed_at_any_moment_is_never_accused() {
         let start = |shard: u64| {
             let run = cluster.run().set("RUN_ID", &id).set("RUN_SEED", "7").set("BATCH", "240");
             let run = run.set("SLEEP_SEC", "4ms").set("RUN_TOPIC", RUNS);
-            (shard, Live::start(run.set("SHARD", format!("{shard}/4"))))
+            (shard, run.set("SHARD", format!("{shard}/4")).start())
         };
         let shards: Vec<_> = (0..4).map(start).collect();
         let mut reports = Vec::new();
@@ -99,10 +68,10 @@ fn a_run_that_is_killed_at_any_moment_is_never_accused() {
                 [(json!("running"), Value::Null), (json!("delivered"), json!(0))].contains(&shape),
                 "{shape:?}"
             );
-            is_not_accused(&from_report(report, &["--timeout", "20"]));
+            from_report(report, &["--timeout", "20"]).accuses_nobody();
         }
         let all = described(&cluster, &id, &[]);
-        is_not_accused(&all);
+        all.accuses_nobody();
         let headlines = all.stdout.matches(&format!("run {id}: ")).count();
         assert_eq!(headlines, 4, "{}", all.stdout);
     }
@@ -111,7 +80,7 @@ fn a_run_that_is_killed_at_any_moment_is_never_accused() {
 #[test]
 fn what_is_missing_of_a_killed_run_is_not_known_to_be_sent() {
     let cluster = with_runs();
-    let run = Live::start(cluster.run().set("BATCH", "9000").set("SLEEP_SEC", "2ms"));
+    let run = cluster.run().set("BATCH", "9000").set("SLEEP_SEC", "2ms").start();
     eventually("records of the run", || (records(&cluster) >= 40).then_some(()));
     let report = run.kill();
     let account = in_json(from_report(&report, &["--json"]).exits(69));

@@ -426,6 +426,16 @@ fn a_line_that_cannot_be_read_is_counted_and_does_not_end_the_account() {
     assert!(told.contains("2, 4; it has 2 columns; the first line has 16"), "{told}");
 }
 
+/// The value of a printed record, byte for byte; `null` where it has none.
+fn value_of(line: &str) -> Vec<u8> {
+    let json: Value = serde_json::from_str(line).unwrap();
+    match (&json["value_base64"], line.split_once(",\"value\":")) {
+        (Value::String(text), _) => data_encoding::BASE64.decode(text.as_bytes()).unwrap(),
+        (_, Some((_, value))) => value.as_bytes()[..value.len() - 1].to_vec(),
+        (_, None) => unreachable!("{line}"),
+    }
+}
+
 #[test]
 fn a_malformed_value_that_kcat_writes_raw_is_the_value_that_was_sent() {
     let mut run = backfill();
@@ -434,11 +444,7 @@ fn a_malformed_value_that_kcat_writes_raw_is_the_value_that_was_sent() {
     let mut invalid = 0;
     for line in generated(&run).lines() {
         let json: Value = serde_json::from_str(line).unwrap();
-        let bytes = match (&json["value_base64"], line.split_once(",\"value\":")) {
-            (Value::String(text), _) => data_encoding::BASE64.decode(text.as_bytes()).unwrap(),
-            (_, Some((_, value))) => value.as_bytes()[..value.len() - 1].to_vec(),
-            (_, None) => unreachable!("{line}"),
-        };
+        let bytes = value_of(line);
         let headers = &json["headers"];
         let headers: Vec<_> = ["run", "seq", "content-type", "fault"]
             .into_iter()
@@ -597,12 +603,7 @@ fn no_value_and_an_empty_one_are_told_apart_and_bytes_that_are_no_text_are_not_l
     run.extend([("FAULTS", "tombstone=0.2,malformed=0.6"), ("BATCH", "150")]);
     let (mut values, mut replaced) = (String::new(), 0);
     for line in generated(&run).lines() {
-        let json: Value = serde_json::from_str(line).unwrap();
-        let bytes = match (&json["value_base64"], line.split_once(",\"value\":")) {
-            (Value::String(text), _) => data_encoding::BASE64.decode(text.as_bytes()).unwrap(),
-            (_, Some((_, value))) => value.as_bytes()[..value.len() - 1].to_vec(),
-            (_, None) => unreachable!("{line}"),
-        };
+        let bytes = value_of(line);
         // As a converter of strings has it that puts U+FFFD for what is no text.
         let text = String::from_utf8_lossy(&bytes);
         replaced += u64::from(text.contains(char::REPLACEMENT_CHARACTER));

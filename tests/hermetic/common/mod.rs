@@ -198,6 +198,15 @@ impl Running {
         Finished { code, stdout, stderr, report, elapsed, peak_kib: self.peak_kib }
     }
 
+    /// Kills the run, and returns the report that it left.
+    #[track_caller]
+    pub fn kill(mut self) -> Value {
+        self.signal("KILL");
+        self.wait();
+        let report = fs::read(self.directory.path().join("report.json"));
+        serde_json::from_slice(&report.expect("a report from the start")).expect("a JSON report")
+    }
+
     fn wait(&mut self) -> ExitStatus {
         while self.started.elapsed() < LIMIT {
             if let Some(status) = self.child.try_wait().expect("a child to wait for") {
@@ -225,6 +234,16 @@ impl Finished {
         let Self { stdout, stderr, elapsed, peak_kib, .. } = self;
         let text = format!("{elapsed:.1?}, {peak_kib} KiB\nstdout: {stdout}\nstderr: {stderr}");
         assert_eq!(self.code, code, "{text}");
+        self
+    }
+
+    /// Fails if an account of `verify` says that anything is proved wrong: it exits with 0 if all is there,
+    /// with 69 if some may not have been sent.
+    #[track_caller]
+    pub fn accuses_nobody(&self) -> &Self {
+        let Self { code, stdout, stderr, .. } = self;
+        assert!([0, 69].contains(code), "{code}: {stdout}\n{stderr}");
+        assert!(!stdout.contains("NOT CLOSED") && !stdout.contains("LOST"), "{stdout}");
         self
     }
 

@@ -1,14 +1,12 @@
 //! `RUN_TOPIC` on a real cluster: the topic in which runs describe themselves, and runs that are killed.
 
 use std::fs;
-use std::path::PathBuf;
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
-use serde_json::Value;
 
 use crate::cluster::{self, Topics};
-use crate::common::{Finished, Producer, Running, poll};
+use crate::common::{Finished, Producer};
 use crate::{kcat, tools};
 
 /// The longest that a test waits for records, or for the end of a process.
@@ -64,34 +62,6 @@ fn the_topic_of_runs_is_created_compacted_and_doctor_checks_it() {
     warned.exits(0).says("RUN_TOPIC journal.kept is not compacted: what runs say there expires");
 }
 
-/// A run that goes on, and where it writes its report.
-struct Live(Running, PathBuf);
-
-impl Live {
-    fn start(run: Producer) -> Self {
-        let report = run.directory().join("report.json");
-        Self(run.start(), report)
-    }
-
-    /// Kills the run, and returns the report that it left.
-    fn kill(self) -> Value {
-        let Self(run, report) = self;
-        run.signal("KILL");
-        let state = || fs::read_to_string(format!("/proc/{}/stat", run.pid())).unwrap_or_default();
-        let is_over = || (state().is_empty() || state().contains(") Z")).then_some(());
-        poll(LIMIT, is_over).expect("the end of the process");
-        serde_json::from_slice(&fs::read(report).expect("a report from the start")).expect("JSON")
-    }
-}
-
-/// Nothing is proved wrong: 0 if all is there, 69 if some may not have been sent.
-#[track_caller]
-fn is_not_accused(finished: &Finished) {
-    let text = &finished.stdout;
-    assert!([0, 69].contains(&finished.code), "{}: {text}\n{}", finished.code, finished.stderr);
-    assert!(!text.contains("NOT CLOSED") && !text.contains("LOST"), "{text}");
-}
-
 /// Moments at which four shards are killed, each at its own.
 fn rounds() -> u64 {
     if std::env::var_os("VM4_SOAK").is_some() { 20 } else { 3 }
@@ -107,7 +77,7 @@ fn four_shards_that_are_killed_at_any_moment_are_never_accused() {
         let start = |shard: u64| {
             let run = topics.run().set("RUN_ID", &id).set("RUN_SEED", "7").set("BATCH", "240");
             let run = run.set("SLEEP_SEC", "8ms").set("RUN_TOPIC", "killed.runs");
-            Live::start(run.set("SHARD", format!("{shard}/4")))
+            run.set("SHARD", format!("{shard}/4")).start()
         };
         let mut shards: Vec<_> = (0..4).map(start).collect();
         let mut reports = Vec::new();
@@ -124,10 +94,10 @@ fn four_shards_that_are_killed_at_any_moment_are_never_accused() {
             let file = verify.file("report.json", report.to_string());
             let mut verify = verify;
             verify.command.arg(file);
-            is_not_accused(&verify.finish());
+            verify.finish().accuses_nobody();
         }
         let all = verify(&topics, &id, "killed.runs");
-        is_not_accused(&all);
+        all.accuses_nobody();
         // On a busy machine a shard may be killed before it could say anything: then it is named.
         let silent = (0..4).find(|n| all.stderr.contains(&format!("{n} of 4 shards of run {id}")));
         let told = all.stdout.matches(&format!("run {id}: ")).count() + silent.unwrap_or(0);
