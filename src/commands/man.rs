@@ -71,7 +71,7 @@ pub fn man() -> Exit {
 /// Columns of a line of the page's source: man pages have short lines, as mandoc wants them.
 const COLUMNS: usize = 80;
 
-/// The page with its text in short lines, which roff fills anew. A term stays on its line.
+/// The page with its text in short lines, which roff joins again. A term stays on its line.
 fn wrapped(page: &str) -> String {
     let mut text = String::new();
     let mut before = "";
